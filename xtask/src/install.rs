@@ -1,0 +1,94 @@
+//! `cargo xtask install`: puts the programs, shell completions and man pages where a user's shell
+//! and `man` look for them. It knows where files go, not what they say.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use crate::{build_ebpf, exec, workspace};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Install below this folder: bin, share/man, share/bash-completion ...
+    #[arg(long, default_value = "/usr/local", value_name = "FOLDER")]
+    prefix: PathBuf,
+}
+
+/// Where each file that `shell-files` writes belongs, by the end of its name.
+const PLACES: [(&str, &str); 4] = [
+    (".1", "share/man/man1"),
+    (".bash", "share/bash-completion/completions"),
+    (".zsh", "share/zsh/site-functions"),
+    (".fish", "share/fish/vendor_completions.d"),
+];
+
+pub fn run(options: Options) -> Result<()> {
+    build_ebpf::run(build_ebpf::Options::default())?;
+    let tracer = workspace::build_release("tracer")?;
+    install(&tracer, &options.prefix.join("bin/tracer"), 0o755)?;
+
+    let files = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let mut command = workspace::cargo();
+    command.args(["run", "--quiet", "--release", "--package", "xtask", "--bin", "shell-files"]);
+    exec::run(command.args(["--features", "shell-files", "--"]).arg(files.path()))?;
+    for entry in fs::read_dir(files.path()).context("cannot list the shell files")? {
+        let file = entry.context("cannot list the shell files")?.path();
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let place = place_of(&name).with_context(|| format!("no place is known for {name}"))?;
+        install(&file, &options.prefix.join(place), 0o644)?;
+    }
+    Ok(())
+}
+
+/// `tracer.bash` to `share/bash-completion/completions/tracer`; each shell has its own way to name
+/// the file.
+fn place_of(name: &str) -> Option<PathBuf> {
+    let (end, folder) = PLACES.iter().find(|(end, _)| name.ends_with(end))?;
+    let stem = name.strip_suffix(end)?;
+    let name = match *end {
+        ".bash" => stem.to_owned(),
+        ".zsh" => format!("_{stem}"),
+        _ => name.to_owned(),
+    };
+    Some(Path::new(folder).join(name))
+}
+
+/// Writes beside the target and renames: a running program is replaced, not overwritten.
+fn install(from: &Path, to: &Path, mode: u32) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let mut beside = to.as_os_str().to_owned();
+        beside.push(".new");
+        fs::copy(from, &beside)?;
+        fs::set_permissions(&beside, fs::Permissions::from_mode(mode))?;
+        fs::rename(&beside, to)
+    };
+    write().with_context(|| {
+        format!("cannot install {} (another place: --prefix FOLDER)", to.display())
+    })?;
+    eprintln!("xtask: installed {}", to.display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_file_goes_where_its_reader_looks() {
+        let places = ["tracer.bash", "tracer.zsh", "tracer.fish", "tracer-exec.1"].map(place_of);
+        let expected = [
+            "share/bash-completion/completions/tracer",
+            "share/zsh/site-functions/_tracer",
+            "share/fish/vendor_completions.d/tracer.fish",
+            "share/man/man1/tracer-exec.1",
+        ];
+        assert_eq!(places, expected.map(|place| Some(PathBuf::from(place))));
+        assert_eq!(place_of("tracer.txt"), None);
+    }
+}

@@ -1,0 +1,46 @@
+//! `cargo xtask`: every chore of this repository, one file each. This file only names them; it
+//! knows nothing about how any of them works.
+
+mod bpf_linker;
+mod bpf_toolchain;
+mod build_ebpf;
+mod exec;
+mod install;
+mod lint;
+mod packages;
+mod setup;
+mod test;
+mod tidy;
+mod tree;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+
+/// The chores of this repository.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", max_term_width = 100)]
+struct Xtask {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build the eBPF object that the tracer embeds, with the toolchain it needs
+    BuildEbpf(build_ebpf::Options),
+    /// Install what tests need, build everything, run all tests
+    Test(test::Options),
+    /// Check format, clippy, the house rules and the licences of dependencies
+    Lint(lint::Options),
+    /// Install the programs, shell completions and man pages
+    Install(install::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Xtask::parse().command {
+        Command::BuildEbpf(options) => build_ebpf::run(options),
+        Command::Test(options) => test::run(options),
+        Command::Lint(options) => lint::run(options),
+        Command::Install(options) => install::run(options),
+    }
+}

@@ -1,0 +1,44 @@
+//! `cargo xtask test`: installs what tests need, builds what they run, and runs all of them. It
+//! knows no single test.
+
+use std::env;
+use std::ffi::OsString;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use crate::{build_ebpf, exec, setup, workspace};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Passed on to `cargo test`: a filter, or `-- --nocapture`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+pub fn run(options: Options) -> Result<()> {
+    let privileged = setup::is_privileged();
+    // A test that needs the kernel prints why it skips; here it must not skip.
+    let required = privileged || in_ci();
+    match setup::ensure(setup::TESTS) {
+        Err(error) if required => return Err(error),
+        Err(error) => eprintln!("xtask: tests that need these will skip: {error:#}"),
+        Ok(()) => {}
+    }
+    build_ebpf::run(build_ebpf::Options::default())?;
+    let tracer = workspace::build_release("tracer")?;
+
+    if !privileged {
+        eprintln!("xtask: not privileged: tests under the real kernel cannot run");
+    }
+    let mut tests = workspace::cargo();
+    tests.args(["test", "--workspace"]).args(options.arguments).env("TRACER_BIN", tracer);
+    if required {
+        tests.env("TRACER_TEST_PRIVILEGED", "required");
+    }
+    exec::run(&mut tests).context("tests failed")
+}
+
+fn in_ci() -> bool {
+    env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
+}
