@@ -1,0 +1,105 @@
+//! Deaths by files and refused calls: missing, unreadable, read-only, full, not permitted.
+
+use anyhow::Result;
+use rustix::mount::MountFlags;
+
+use crate::death::Exit::Code;
+use crate::{Act, Bundle, Death, Need, Stage};
+
+pub const DEATHS: &[Death] =
+    &[
+        Death::new("config_missing", "file_not_found", Code(1), config_missing)
+            .proven()
+            .says(&["ENOENT"]),
+        Death::new("config_missing_silently", "file_not_found", Code(1), config_missing_silently)
+            .likely()
+            .says(&["ENOENT"]),
+        Death::new("certificate_never_made", "file_not_found", Code(1), certificate_never_made)
+            .says(&["cert.pem", "openssl", "key.pem"])
+            .needs(&[Need::Root, Need::Tool("sh")]),
+        Death::new("key_unreadable", "permission_denied", Code(1), key_unreadable)
+            .proven()
+            .says(&["EACCES", "0600", "1000"]),
+        Death::new("key_unreadable_in_container", "permission_denied", Code(1), key_in_container)
+            .says(&["/key.pem", "EACCES", "0600", "1000"])
+            .needs(&[Need::Root, Need::Tool("runc")]),
+        Death::new("mount_not_permitted", "permission_denied", Code(1), mount_not_permitted)
+            .says(&["mount", "EPERM", "CAP_SYS_ADMIN"]),
+        Death::new("chroot_not_permitted", "permission_denied", Code(1), chroot_not_permitted)
+            .says(&["chroot", "EPERM", "CAP_SYS_CHROOT"]),
+        Death::new("setuid_not_permitted", "permission_denied", Code(1), setuid_not_permitted)
+            .says(&["setuid", "EPERM", "CAP_SETUID"]),
+        Death::new("mount_refused_by_seccomp", "permission_denied", Code(1), refused_by_seccomp)
+            .says(&["mount", "EPERM", "seccomp"]),
+        Death::new("state_folder_read_only", "read_only_filesystem", Code(1), read_only)
+            .proven()
+            .says(&["EROFS"]),
+        Death::new("tmpfs_full", "disk_full", Code(1), tmpfs_full).proven().says(&["ENOSPC"]),
+    ];
+
+fn config_missing(stage: &Stage) -> Result<Act> {
+    let path = stage.path("gateway.toml");
+    Ok(Act::new([&stage.path("victim"), "open", &path]).says(&path))
+}
+
+fn config_missing_silently(stage: &Stage) -> Result<Act> {
+    let path = stage.path("gateway.toml");
+    Ok(Act::new([&stage.path("victim"), "open", &path, "silently"]).says(&path))
+}
+
+// The helper is named openssl and comes first in PATH; the folder's name is quoted once too often.
+fn certificate_never_made(stage: &Stage) -> Result<Act> {
+    stage.subfolder("bin", 0o755)?;
+    stage.copy("victim", "bin/openssl")?;
+    let gateway = stage.copy("victim", "gateway")?;
+    let folder = stage.subfolder("tls", 0o755)?;
+    let path = format!("{}:{}", stage.path("bin"), std::env::var("PATH").unwrap_or_default());
+    let act = Act::new([&gateway, "gateway", &folder]).env("PATH", path);
+    Ok(act.says(format!("{folder}/cert.pem")).says(format!("\"{folder}\"/key.pem")))
+}
+
+fn key_unreadable(stage: &Stage) -> Result<Act> {
+    let victim = stage.path("victim");
+    let key = stage.file("key.pem", "secret\n", 0o600)?;
+    Ok(Act::new([&victim, "with", "uid=1000", "--", &victim, "open", &key]).says(&key))
+}
+
+fn key_in_container(stage: &Stage) -> Result<Act> {
+    Bundle::new(stage, "runc", &["/victim", "open", "/key.pem"])?
+        .user(1000)
+        .with_file("key.pem", "secret\n", 0o600)?
+        .act()
+}
+
+fn not_permitted(stage: &Stage, call: &str) -> Result<Act> {
+    let victim = stage.path("victim");
+    Ok(Act::new([&victim, "with", "uid=1000", "--", &victim, "call", call]))
+}
+
+fn mount_not_permitted(stage: &Stage) -> Result<Act> {
+    not_permitted(stage, "mount")
+}
+
+fn chroot_not_permitted(stage: &Stage) -> Result<Act> {
+    not_permitted(stage, "chroot")
+}
+
+fn setuid_not_permitted(stage: &Stage) -> Result<Act> {
+    not_permitted(stage, "setuid")
+}
+
+fn refused_by_seccomp(stage: &Stage) -> Result<Act> {
+    Ok(Act::new([&stage.path("victim"), "seccomp-errno"]))
+}
+
+fn read_only(stage: &Stage) -> Result<Act> {
+    let folder = stage.tmpfs("state", MountFlags::RDONLY, "size=4m")?;
+    let path = format!("{folder}/gateway.db");
+    Ok(Act::new([&stage.path("victim"), "create", &path]).says(&path))
+}
+
+fn tmpfs_full(stage: &Stage) -> Result<Act> {
+    let folder = stage.tmpfs("state", MountFlags::empty(), "size=64k")?;
+    let path = format!("{folder}/gateway.db");
+    Ok(Act::new([&stage.path("victim"), "fill", &path]).says(&path))
+}

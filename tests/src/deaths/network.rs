@@ -1,0 +1,82 @@
+//! Deaths by what the network answers: refused connections, names that do not resolve.
+
+use anyhow::Result;
+
+use crate::death::Exit::Code;
+use crate::{Act, Death, Need, Stage};
+
+pub const DEATHS: &[Death] = &[
+    Death::new("connect_refused", "connection_refused", Code(1), blocking)
+        .says(&["ECONNREFUSED", "127.0.0.1"]),
+    Death::new("connect_refused_to_epoll", "connection_refused", Code(1), epoll)
+        .says(&["ECONNREFUSED", "127.0.0.1"]),
+    Death::new("connect_refused_to_go", "connection_refused", Code(1), go)
+        .says(&["ECONNREFUSED", "127.0.0.1"])
+        .needs(&[Need::Root, Need::Tool("kubectl")]),
+    Death::new("connect_refused_by_unix_socket", "connection_refused", Code(1), unix_socket)
+        .says(&["ECONNREFUSED"]),
+    Death::new("name_unknown", "name_resolution_failed", Code(1), name_unknown)
+        .says(&["db.macula.example", "NXDOMAIN"]),
+    Death::new("name_server_failing", "name_resolution_failed", Code(1), name_server_failing)
+        .says(&["db.macula.example", "SERVFAIL"]),
+    Death::new("name_server_gone", "name_resolution_failed", Code(1), name_server_gone)
+        .says(&["db.macula.example", "127.0.0.1"]),
+];
+
+fn blocking(stage: &Stage) -> Result<Act> {
+    let port = stage.refusing_port()?.to_string();
+    Ok(Act::new([&stage.path("victim"), "connect", "127.0.0.1", &port]).says(port))
+}
+
+fn epoll(stage: &Stage) -> Result<Act> {
+    let port = stage.refusing_port()?.to_string();
+    Ok(Act::new([&stage.path("victim"), "connect-epoll", "127.0.0.1", &port]).says(port))
+}
+
+// Go's runtime never sees ECONNREFUSED from connect either; kubectl is a Go client that every cluster has.
+fn go(stage: &Stage) -> Result<Act> {
+    let port = stage.refusing_port()?.to_string();
+    let server = format!("http://127.0.0.1:{port}");
+    let act = Act::new(["kubectl", "--server", &server, "get", "pods"]);
+    Ok(act.env("HOME", stage.path("home")).env("KUBECONFIG", "").says(port))
+}
+
+fn unix_socket(stage: &Stage) -> Result<Act> {
+    let path = stage.path("server.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path)?);
+    Ok(Act::new([&stage.path("victim"), "connect-unix", &path]).says(&path))
+}
+
+fn etc(stage: &Stage) -> Result<String> {
+    let etc = stage.subfolder("etc", 0o755)?;
+    let resolver = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
+    stage.file("etc/resolv.conf", resolver, 0o644)?;
+    stage.file("etc/nsswitch.conf", "hosts: files dns\n", 0o644)?;
+    stage.file("etc/hosts", "127.0.0.1 localhost\n", 0o644)?;
+    Ok(etc)
+}
+
+// The name server stands outside the command's tree, in network and mount namespaces that the command then joins.
+fn answered(stage: &Stage, response_code: &str) -> Result<Act> {
+    let etc = format!("etc={}", etc(stage)?);
+    let victim = stage.path("victim");
+    let server =
+        stage.bystander(&[&victim, "with", "net", &etc, "--", &victim, "dns", response_code])?;
+    let join = format!("join={}", server.pid);
+    Ok(Act::new([&victim, "with", &join, "--", &stage.path("resolve"), "db.macula.example"]))
+}
+
+fn name_unknown(stage: &Stage) -> Result<Act> {
+    answered(stage, "3")
+}
+
+fn name_server_failing(stage: &Stage) -> Result<Act> {
+    answered(stage, "2")
+}
+
+// Nobody listens on port 53: the kernel answers each question with ICMP, which the resolver sees as ECONNREFUSED.
+fn name_server_gone(stage: &Stage) -> Result<Act> {
+    let etc = format!("etc={}", etc(stage)?);
+    let victim = stage.path("victim");
+    Ok(Act::new([&victim, "with", "net", &etc, "--", &stage.path("resolve"), "db.macula.example"]))
+}

@@ -1,0 +1,72 @@
+//! Every death of the table under the real kernel: `tracer exec` must name its cause and its things, with the output of
+//! the command captured and without.
+
+mod expect;
+mod verdict;
+
+macro_rules! live {
+    ($($family:ident: $($death:ident)*;)*) => {
+        $(mod $family {
+            $(#[test]
+            fn $death() {
+                crate::expect::the_verdict_of(stringify!($death));
+            })*
+        })*
+
+        /// The families with their tests, to be compared with the table.
+        const FAMILIES: &[(&str, &[&str])] =
+            &[$((stringify!($family), &[$(stringify!($death)),*])),*];
+    };
+}
+
+live! {
+    exec:
+        exec_path_missing exec_not_in_path exec_unknown_to_shell exec_behind_wrapper_missing
+        exec_loader_missing exec_shebang_missing exec_shebang_crlf exec_without_x_bit
+        exec_x_bit_in_shell exec_noexec_mount exec_closed_folder exec_foreign_machine exec_garbage;
+    container:
+        runc_path_missing crun_path_missing runc_not_in_path crun_not_in_path runc_loader_missing
+        crun_loader_missing runc_shebang_crlf crun_shebang_crlf runc_without_x_bit
+        crun_without_x_bit runc_foreign_machine crun_foreign_machine;
+    oom:
+        oom_silent oom_after_words oom_port_table oom_status_passed_on oom_in_container oom_pod_full
+        oom_group oom_child oom_node;
+    stopped:
+        stopped_never_listened stopped_udp_only stopped_deadlock stopped_ignoring_term
+        stopped_killed_at_once;
+    faults:
+        segfault_null segfault_wild segfault_in_thread segfault_with_core segfault_behind_shell
+        bus_truncated_map illegal_opcode divided_by_zero seccomp_killed seccomp_trapped aborted;
+    signals:
+        killed_from_outside term_without_handler term_handled term_handled_cleanly
+        term_ignored_then_kill;
+    loader:
+        library_gone plugin_gone plugin_needs_gone_library library_too_old glibc_too_old symbol_gone;
+    bind:
+        bind_tcp4_taken bind_tcp6_taken bind_udp4_taken bind_udp6_taken bind_privileged_port
+        bind_foreign_address;
+    files:
+        config_missing config_missing_silently certificate_never_made key_unreadable
+        key_unreadable_in_container mount_not_permitted chroot_not_permitted setuid_not_permitted
+        mount_refused_by_seccomp state_folder_read_only tmpfs_full;
+    limits:
+        descriptors_used_up processes_used_up pids_cgroup_full threads_used_up
+        address_space_used_up;
+    network:
+        connect_refused connect_refused_to_epoll connect_refused_to_go
+        connect_refused_by_unix_socket name_unknown name_server_failing name_server_gone;
+    exits:
+        exit_0 exit_0_hiding_a_child exit_3_silent exit_1_with_words wrapper_passes_code_on
+        interpreter_syntax_error perl_syntax_error bind_retried child_failure_handled;
+}
+
+#[test]
+fn every_death_of_the_table_has_a_live_test() {
+    let table: Vec<(&str, Vec<&str>)> = tests::deaths::FAMILIES
+        .iter()
+        .map(|(family, deaths)| (*family, deaths.iter().map(|death| death.name).collect()))
+        .collect();
+    let here: Vec<(&str, Vec<&str>)> =
+        FAMILIES.iter().map(|(family, names)| (*family, names.to_vec())).collect();
+    assert_eq!(here, table);
+}

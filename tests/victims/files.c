@@ -1,0 +1,46 @@
+// Deaths by files and by refused calls: a missing or unreadable file, a read-only or full file system,
+// a call that needs a capability.
+#include "victim.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+static int open_word(int argc, char **argv) {
+    int fd = open(argv[1], O_RDONLY);
+    if (fd < 0)
+        return argc > 2 ? 1 : fail("cannot open", argv[1]); // a third word keeps it silent
+    return 0;
+}
+
+static int create_word(int argc, char **argv) {
+    int fd = open(argv[1], O_WRONLY | O_CREAT, 0600);
+    return fd < 0 ? fail("cannot create", argv[1]) : 0;
+}
+
+static int fill_word(int argc, char **argv) {
+    static char block[4096];
+    int fd = open(argv[1], O_WRONLY | O_CREAT, 0600);
+    if (fd < 0)
+        return fail("cannot create", argv[1]);
+    while (write(fd, block, sizeof block) > 0)
+        ;
+    return fail("cannot write", argv[1]);
+}
+
+static int call_word(int argc, char **argv) {
+    int result = -1;
+    if (!strcmp(argv[1], "mount"))
+        result = mount("none", "/mnt", "tmpfs", 0, NULL);
+    else if (!strcmp(argv[1], "chroot"))
+        result = chroot("/");
+    else if (!strcmp(argv[1], "setuid"))
+        result = setuid(0);
+    else
+        return 99;
+    return result < 0 ? fail("cannot call", argv[1]) : 0;
+}
+
+const struct word FILE_WORDS[] = {
+    {"open", open_word}, {"create", create_word}, {"fill", fill_word}, {"call", call_word}, {0}};

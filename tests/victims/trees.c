@@ -1,0 +1,54 @@
+// Deaths where the words or the other processes mislead: plain ends, an interpreter that probes for what
+// need not exist, a child whose failure was handled, and the gateway whose key was never made.
+#include "victim.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// exit STATUS [WORDS]
+static int exit_word(int argc, char **argv) {
+    if (argc > 2)
+        fprintf(stderr, "%s\n", argv[2]);
+    return atoi(argv[1]);
+}
+
+// interpret FOLDER: looks for forty modules that need not exist, then dies of what it read.
+static int interpret_word(int argc, char **argv) {
+    char path[4096];
+    for (int i = 0; i < 40; i++) {
+        snprintf(path, sizeof path, "%s/module_%02d.so", argv[1], i);
+        if (open(path, O_RDONLY) >= 0)
+            return 99;
+    }
+    fprintf(stderr, "  File \"main.py\", line 7\nSyntaxError: invalid syntax\n");
+    return 1;
+}
+
+// handle-child PATH: the child fails to open PATH, the parent goes on without it and ends for its own reason.
+static int handle_child_word(int argc, char **argv) {
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(open(argv[1], O_RDONLY) < 0 ? 1 : 0);
+    waitpid(pid, &status, 0);
+    fprintf(stderr, "no licence, running without it\nlicence period is over\n");
+    return 3;
+}
+
+// gateway FOLDER: lets a helper make a key in FOLDER, whose name it quotes once too often, with the
+// helper's words thrown away; then needs the certificate that was to come of it.
+static int gateway_word(int argc, char **argv) {
+    char line[4096];
+    snprintf(line, sizeof line, "openssl create '\"%s\"/key.pem' >/dev/null 2>&1", argv[1]);
+    int status = system(line);
+    snprintf(line, sizeof line, "%s/cert.pem", argv[1]);
+    return status < 0 || open(line, O_RDONLY) < 0 ? 1 : 0;
+}
+
+const struct word TREE_WORDS[] = {{"exit", exit_word},
+                                  {"interpret", interpret_word},
+                                  {"handle-child", handle_child_word},
+                                  {"gateway", gateway_word},
+                                  {0}};
