@@ -4,10 +4,10 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::tools::Tool;
 use crate::{exec, packages, workspace};
 
 /// One version for everybody, so that the same sources give the same object.
@@ -22,9 +22,13 @@ const LLVM: std::ops::RangeInclusive<u32> = 21..=23;
 ///
 /// When it is not there and cannot be built: the error has the commands to run by hand.
 pub fn find_or_build(llvm_major: u32) -> Result<PathBuf> {
-    let root = workspace::cache(&format!("tools/bpf-linker-{VERSION}-llvm-{llvm_major}"));
-    let built = root.join("bin/bpf-linker");
-    if built.is_file() {
+    let tool = Tool {
+        name: "bpf-linker",
+        version: VERSION,
+        variant: format!("-llvm-{llvm_major}"),
+        takes: "about 40 s on two cores",
+    };
+    if let Some(built) = tool.built() {
         return Ok(built);
     }
     if llvm_prefix(llvm_major).is_none() {
@@ -35,36 +39,14 @@ pub fn find_or_build(llvm_major: u32) -> Result<PathBuf> {
             packages::install(&[&llvm_package(llvm_major)])?;
         }
     }
-    match llvm_prefix(llvm_major) {
-        Some(prefix) if LLVM.contains(&llvm_major) => build(&root, &prefix, llvm_major)?,
-        _ => bail!(by_hand(llvm_major)),
-    }
-    Ok(built)
-}
-
-fn build(root: &Path, llvm_prefix: &Path, llvm_major: u32) -> Result<()> {
-    eprintln!(
-        "xtask: building bpf-linker {VERSION} with LLVM {llvm_major} (about 40 s on two cores, once)"
-    );
-    let started = Instant::now();
-    let mut command = Command::new("cargo");
-    command
-        .args(["install", "bpf-linker", "--version", VERSION, "--locked", "--no-default-features"])
-        .args(["--features", &format!("llvm-{llvm_major}"), "--no-track", "--root"])
-        .arg(root)
-        .arg("--target-dir")
-        .arg(workspace::cache("tools/build"))
-        .env("LLVM_PREFIX", llvm_prefix)
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
-        .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
-        // Flags meant for our own programs are not meant for a tool.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    exec::run(&mut command).with_context(|| by_hand(llvm_major))?;
-    eprintln!("xtask: built bpf-linker in {:.0?}", started.elapsed());
-    // What was compiled on the way is of no more use, and is large.
-    let _ = std::fs::remove_dir_all(workspace::cache("tools/build"));
-    Ok(())
+    let Some(prefix) = llvm_prefix(llvm_major).filter(|_| LLVM.contains(&llvm_major)) else {
+        bail!(by_hand(llvm_major));
+    };
+    let built = tool.build(|command| {
+        command.args(["--no-default-features", "--features", &format!("llvm-{llvm_major}")]);
+        command.env("LLVM_PREFIX", &prefix);
+    });
+    built.with_context(|| by_hand(llvm_major))
 }
 
 /// Where LLVM's headers and libraries of this version are.
@@ -85,8 +67,8 @@ fn is_our_version(linker: &Path) -> bool {
 
 fn by_hand(major: u32) -> String {
     format!(
-        "bpf-linker {VERSION} is needed, and it is not here and cannot be built: LLVM {major}'s \
-         development files are missing.\nEither, on Debian or Ubuntu:\n  {}\nor put a ready \
+        "bpf-linker {VERSION} is needed, and it is not here and could not be built with LLVM \
+         {major}.\nEither, on Debian or Ubuntu:\n  {}\nor put a ready \
          bpf-linker on PATH:\n  cargo binstall bpf-linker@{VERSION}\nand run this command again.",
         packages::install_line(&[&llvm_package(major)])
     )

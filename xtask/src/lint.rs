@@ -2,39 +2,40 @@
 //! knows which checks there are, not what they check.
 
 use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::tools::Tool;
 use crate::{exec, tidy, workspace};
-
-/// The version of cargo-deny whose configuration format deny.toml is written in.
-const CARGO_DENY: &str = "0.19";
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Install cargo-deny under target/tools if it is missing, so that no check is skipped
+    /// Build cargo-deny under target/tools if it is missing, so that no check is skipped
     #[arg(long)]
     deny: bool,
 }
 
+/// Runs all checks, so that one run shows all that is wrong.
 pub fn run(options: Options) -> Result<()> {
-    tidy::check(&workspace::root())?;
-    exec::run(workspace::cargo().args(["fmt", "--all", "--check"]))?;
-    exec::run(workspace::cargo().args(CLIPPY))?;
-    match cargo_deny(options.deny)? {
-        // The advisory database is a download of its own, at every run: not a part of a check
-        // that must work without network.
-        Some(deny) => exec::run(
-            std::process::Command::new(deny)
-                .current_dir(workspace::root())
-                .args(["check", "bans", "licenses", "sources"]),
-        ),
-        None => {
-            eprintln!("xtask: cargo-deny is not installed: licences not checked (--deny installs)");
-            Ok(())
+    let checks = [
+        ("house rules", tidy::check(&workspace::root())),
+        ("format", exec::run(workspace::cargo().args(["fmt", "--all", "--check"]))),
+        ("clippy", exec::run(workspace::cargo().args(CLIPPY))),
+        ("dependencies", dependencies(options.deny)),
+    ];
+    let mut failed = Vec::new();
+    for (name, result) in checks {
+        if let Err(error) = result {
+            eprintln!("xtask: {name}: {error:#}");
+            failed.push(name);
         }
     }
+    if !failed.is_empty() {
+        bail!("lint failed: {}", failed.join(", "));
+    }
+    Ok(())
 }
 
 const CLIPPY: [&str; 8] = [
@@ -48,19 +49,27 @@ const CLIPPY: [&str; 8] = [
     "warnings",
 ];
 
+/// Licences, sources and bans by deny.toml. The advisory database is no part of it: it is a
+/// download at every run, and this must work without network.
+fn dependencies(install: bool) -> Result<()> {
+    let Some(deny) = cargo_deny(install)? else {
+        eprintln!("xtask: cargo-deny is not installed: licences not checked (--deny builds it)");
+        return Ok(());
+    };
+    let mut command = Command::new(deny);
+    command.current_dir(workspace::root());
+    exec::run(command.args(["--log-level", "error", "check", "bans", "licenses", "sources"]))
+}
+
 fn cargo_deny(install: bool) -> Result<Option<PathBuf>> {
-    let root = workspace::cache("tools/cargo-deny");
-    let ours = root.join("bin/cargo-deny");
-    if ours.is_file() {
-        return Ok(Some(ours));
+    let tool = Tool {
+        name: "cargo-deny",
+        version: "0.19.9",
+        variant: String::new(),
+        takes: "some minutes",
+    };
+    match tool.built().or_else(|| workspace::on_path("cargo-deny")) {
+        None if install => tool.build(|_| {}).map(Some),
+        found => Ok(found),
     }
-    let found = workspace::on_path("cargo-deny");
-    if found.is_some() || !install {
-        return Ok(found);
-    }
-    eprintln!("xtask: building cargo-deny {CARGO_DENY} (some minutes, once)");
-    let mut command = workspace::cargo();
-    command.args(["install", "cargo-deny", "--version", CARGO_DENY, "--locked"]);
-    exec::run(command.args(["--no-track", "--root"]).arg(&root))?;
-    Ok(Some(ours))
 }

@@ -11,6 +11,7 @@ mod packages;
 mod setup;
 mod test;
 mod tidy;
+mod tools;
 mod tree;
 mod workspace;
 
