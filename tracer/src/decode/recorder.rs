@@ -1,0 +1,192 @@
+//! The flight recorder: the failed calls of one process.
+
+use tracer_ebpf::abi::recorder::{self as abi, call_flag, data_kind};
+
+use super::{address, arch::Arch, bind, components, dns, error::DecodeError, record::Record};
+use crate::{
+    errno::Errno,
+    event::{Address, Call, Event, Object, Protocol, What},
+    text::Text,
+};
+
+/// One event for each call that is still there, in the order of their counts and each at its own
+/// time, then one for those that were overwritten.
+pub(super) fn calls(record: &Record<'_>, arch: Arch) -> Result<Vec<Event>, DecodeError> {
+    let recorder: abi::Calls = record.whole()?;
+    let mut kept: Vec<&abi::Call> = recorder.calls.iter().filter(|call| call.seq != 0).collect();
+    kept.sort_by_key(|call| call.seq);
+    let mut events = Vec::with_capacity(kept.len() + 1);
+    for raw in &kept {
+        let mut event = record.event_at(raw.time_ns, What::Call(call(record, raw, arch)?));
+        event.process.tid = raw.tid;
+        events.push(event);
+    }
+    let kept = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+    let forgotten = recorder.seen.saturating_sub(kept);
+    if forgotten > 0 {
+        events.push(record.event(What::CallsForgotten(forgotten)));
+    }
+    Ok(events)
+}
+
+fn call(record: &Record<'_>, raw: &abi::Call, arch: Arch) -> Result<Call, DecodeError> {
+    let size = record.at_most("data_size", raw.data_size.into(), abi::DATA)?;
+    let data = &raw.data[..size];
+    let truncated = raw.flags & call_flag::TRUNCATED != 0;
+    Ok(Call {
+        seq: raw.seq,
+        number: raw.number,
+        name: arch.syscalls.name(raw.number),
+        errno: Errno(raw.errno),
+        args: raw.args,
+        object: object(raw.data_kind, data, truncated)
+            .ok_or_else(|| record.meaningless("data_kind", raw.data_kind))?,
+        reported: raw.flags & call_flag::REPORTED != 0,
+        protocol: protocol(raw.socket),
+    })
+}
+
+/// `None` for a kind that does not exist.
+fn object(kind: u16, data: &[u8], truncated: bool) -> Option<Object> {
+    let object = match kind {
+        data_kind::NONE => Object::None,
+        data_kind::PATH => Object::Path { path: Text::until_nul(data), truncated },
+        data_kind::COMPONENTS => {
+            Object::File { path: components::path(data, truncated), truncated }
+        }
+        data_kind::ADDRESS => match address::address(data) {
+            Address::None => Object::None,
+            address => Object::Address(address),
+        },
+        data_kind::DNS => dns::message(data).map_or(Object::None, Object::Dns),
+        _ => return None,
+    };
+    Some(object)
+}
+
+/// Type in the low byte, protocol in the high one; a call without a socket has neither.
+fn protocol(socket: u16) -> Option<Protocol> {
+    let protocol = socket >> 8;
+    if socket == 0 { None } else { bind::protocol(protocol.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::golden::Slot;
+    use crate::decode::{decode, golden};
+
+    const OPENAT: Slot<'static> = Slot {
+        seq: 1,
+        number: 257,
+        errno: 2,
+        data_kind: data_kind::PATH,
+        flags: 0,
+        socket: 0,
+        data: b"/etc/app.yml",
+    };
+
+    fn only(slot: Slot<'_>) -> Call {
+        match decode(&golden::calls(1, &[slot]), Arch::X86_64).unwrap().remove(0).what {
+            What::Call(call) => call,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_failed_call_has_name_error_arguments_and_path() {
+        assert_eq!(
+            only(OPENAT),
+            Call {
+                seq: 1,
+                number: 257,
+                name: "openat",
+                errno: Errno::ENOENT,
+                args: [1, 2, 3, 4, u64::MAX],
+                object: Object::Path { path: Text::from("/etc/app.yml"), truncated: false },
+                reported: false,
+                protocol: None,
+            }
+        );
+    }
+
+    #[test]
+    fn calls_come_in_order_each_at_its_time_and_thread() {
+        let slots = [7, 3, 12].map(|seq| Slot { seq, ..OPENAT });
+        let events = decode(&golden::calls(12, &slots), Arch::X86_64).unwrap();
+        let seen: Vec<_> = events
+            .iter()
+            .map(|event| match &event.what {
+                What::Call(call) => (call.seq, event.time_ns, event.process.tid),
+                What::CallsForgotten(count) => (*count, event.time_ns, event.process.tid),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(seen[..3], [(3, 503, 4243), (7, 507, 4243), (12, 512, 4243)]);
+        assert_eq!(seen[3..], [(9, 1_000_000_007, 4243)], "nine were overwritten");
+    }
+
+    #[test]
+    fn nothing_is_forgotten_where_all_are_kept() {
+        assert_eq!(decode(&golden::calls(1, &[OPENAT]), Arch::X86_64).unwrap().len(), 1);
+        assert_eq!(decode(&golden::calls(0, &[]), Arch::X86_64).unwrap(), []);
+    }
+
+    #[test]
+    fn a_call_on_an_open_file_has_its_path_from_the_root() {
+        let call = only(Slot {
+            data_kind: data_kind::COMPONENTS,
+            flags: call_flag::TRUNCATED,
+            data: b"app.log\0log\0var\0",
+            ..OPENAT
+        });
+        let expected = Object::File { path: Text::from("var/log/app.log"), truncated: true };
+        assert_eq!(call.object, expected);
+    }
+
+    #[test]
+    fn a_call_on_a_socket_has_address_and_protocol() {
+        let call = only(Slot {
+            number: 55,
+            errno: 111,
+            data_kind: data_kind::ADDRESS,
+            flags: call_flag::REPORTED,
+            socket: 0x0601,
+            data: &golden::sockaddr_in(5432, [10, 0, 0, 7]),
+            ..OPENAT
+        });
+        assert_eq!(call.name, "getsockopt");
+        assert_eq!(call.errno, Errno::ECONNREFUSED);
+        assert_eq!(call.object, Object::Address(Address::Inet("10.0.0.7:5432".parse().unwrap())));
+        assert_eq!(call.protocol, Some(Protocol::Tcp));
+        assert!(call.reported);
+    }
+
+    #[test]
+    fn a_unix_socket_has_protocol_zero() {
+        assert_eq!(protocol(0x0001), Some(Protocol::Other(0)));
+        assert_eq!(protocol(0x1102), Some(Protocol::Udp));
+        assert_eq!(protocol(0), None);
+    }
+
+    #[test]
+    fn a_malformed_dns_message_is_no_object() {
+        let call = only(Slot { data_kind: data_kind::DNS, data: b"\x12\x34\x01", ..OPENAT });
+        assert_eq!(call.object, Object::None);
+    }
+
+    #[test]
+    fn a_slot_without_meaning_is_refused() {
+        let bytes = golden::calls(1, &[Slot { data_kind: 5, ..OPENAT }]);
+        assert_eq!(
+            decode(&bytes, Arch::X86_64),
+            Err(DecodeError::Value { record: "calls", field: "data_kind", value: 5 })
+        );
+        let mut bytes = golden::calls(1, &[OPENAT]);
+        bytes[128 + 68..128 + 70].copy_from_slice(&169_u16.to_ne_bytes());
+        assert_eq!(
+            decode(&bytes, Arch::X86_64),
+            Err(DecodeError::Bounds { record: "calls", field: "data_size", value: 169, most: 168 })
+        );
+    }
+}
