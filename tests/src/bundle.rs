@@ -104,6 +104,9 @@ impl Bundle {
             argv.push("--cgroup-manager=cgroupfs".into());
         }
         argv.extend(["run".into(), "--bundle".into(), self.folder.clone().into_os_string()]);
+        if root_cannot_be_pivoted() {
+            argv.push("--no-pivot".into());
+        }
         argv.push(self.id.clone().into());
         Ok(Act::new(argv))
     }
@@ -138,6 +141,12 @@ fn wrapper(stage: &Stage, runtime: &str) -> Vec<OsString> {
     }
     let cover = format!("cover={BESIDE}");
     vec![stage.path("victim").into(), "with".into(), cover.into(), "--".into()]
+}
+
+/// An initramfs stays the root for ever: pivot_root refuses it (fs/namespace.c).
+fn root_cannot_be_pivoted() -> bool {
+    fs::read_to_string("/proc/mounts")
+        .is_ok_and(|mounts| mounts.lines().any(|line| line.contains(" / rootfs ")))
 }
 
 /// The least that both runtimes take. No rlimits and no oomScoreAdj: to raise the one or lower the other takes

@@ -36,7 +36,8 @@ static int eat_word(int argc, char **argv) {
 static int port_table_word(int argc, char **argv) {
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
-    size_t bytes = limit.rlim_cur * (1 << 20);
+    size_t entries = limit.rlim_cur < 1 << 20 ? limit.rlim_cur : 1 << 20;
+    size_t bytes = entries * (128 << 10);
     char *table = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (table == MAP_FAILED)

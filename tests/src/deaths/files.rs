@@ -22,6 +22,7 @@ pub const DEATHS: &[Death] =
             .says(&["EACCES", "0600", "1000"]),
         Death::new("key_unreadable_in_container", "permission_denied", Code(1), key_in_container)
             .says(&["/key.pem", "EACCES", "0600", "1000"])
+            .words(&["cannot open /key.pem: Permission denied"])
             .needs(&[Need::Root, Need::Tool("runc")]),
         Death::new("mount_not_permitted", "permission_denied", Code(1), mount_not_permitted)
             .says(&["mount", "EPERM", "CAP_SYS_ADMIN"]),
