@@ -26,7 +26,7 @@ pub fn find_or_build(llvm_major: u32) -> Result<PathBuf> {
         name: "bpf-linker",
         version: VERSION,
         variant: format!("-llvm-{llvm_major}"),
-        takes: "about 40 s on two cores",
+        takes: "about a minute",
     };
     if let Some(built) = tool.built() {
         return Ok(built);
@@ -47,6 +47,11 @@ pub fn find_or_build(llvm_major: u32) -> Result<PathBuf> {
         command.env("LLVM_PREFIX", &prefix);
     });
     built.with_context(|| by_hand(llvm_major))
+}
+
+/// The program that takes DWARF out of an object, where this LLVM is installed.
+pub fn objcopy(llvm_major: u32) -> Option<PathBuf> {
+    llvm_prefix(llvm_major).map(|prefix| prefix.join("bin/llvm-objcopy")).filter(|f| f.is_file())
 }
 
 /// Where LLVM's headers and libraries of this version are.

@@ -4,6 +4,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -79,10 +80,20 @@ impl Builder {
             .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
         exec::run(&mut command)?;
         let object = target_dir.join(TARGET).join("release/tracer-ebpf");
+        let object = self.without_dwarf(object)?;
         let bytes = fs::read(&object)
             .with_context(|| format!("cargo built no object at {}", object.display()))?;
         ensure!(bytes.starts_with(b"\x7fELF"), "{} is no ELF object", object.display());
         Ok(bytes)
+    }
+
+    /// DWARF was needed to make BTF and is five sixths of the object; the kernel reads BTF alone.
+    /// A ready linker may have come without LLVM's tools: then it stays in.
+    fn without_dwarf(&self, object: PathBuf) -> Result<PathBuf> {
+        let Some(objcopy) = bpf_linker::objcopy(self.llvm_major) else { return Ok(object) };
+        let stripped = object.with_extension("o");
+        exec::run(Command::new(objcopy).arg("--strip-debug").arg(&object).arg(&stripped))?;
+        Ok(stripped)
     }
 
     fn path_with_linker(&self) -> Result<std::ffi::OsString> {
