@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,8 +48,33 @@ static int gateway_word(int argc, char **argv) {
     return status < 0 || open(line, O_RDONLY) < 0 ? 1 : 0;
 }
 
+// linger FIFO: leaves a child behind that waits to be killed, and ends with 3.
+static int linger_word(int argc, char **argv) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        ready(argv[1], 0);
+        for (;;)
+            pause();
+    }
+    return 3;
+}
+
+// bomb: everybody forks until the whole family has tried 5000 times.
+static int bomb_word(int argc, char **argv) {
+    int *tries = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (tries == MAP_FAILED)
+        return 99;
+    while (__atomic_fetch_add(tries, 1, __ATOMIC_SEQ_CST) < 5000)
+        fork();
+    while (wait(NULL) > 0)
+        ;
+    return 1;
+}
+
 const struct word TREE_WORDS[] = {{"exit", exit_word},
                                   {"interpret", interpret_word},
                                   {"handle-child", handle_child_word},
                                   {"gateway", gateway_word},
+                                  {"linger", linger_word},
+                                  {"bomb", bomb_word},
                                   {0}};

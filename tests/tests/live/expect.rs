@@ -1,15 +1,10 @@
 //! Runs one death under `tracer exec` and compares what is said with its row. Knows the command line's contract, not
 //! the rules by which a verdict is found.
-//!
-//! `TRACER_BIN` names the binary (else the release build of this tree); with `TRACER_TEST_PRIVILEGED=required` a death
-//! that cannot be provoked is a failure, unless only a virtual machine of our own can have what it needs.
-
-use std::ffi::OsString;
-use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use tests::{Death, End, Exit, Stage, deaths};
 
+use crate::tracer::Tracer;
 use crate::verdict::Verdict;
 
 /// Whether the recorder keeps what the command writes.
@@ -22,18 +17,7 @@ enum Output {
 /// Provokes the death of this name, once with and once without its output captured.
 pub fn the_verdict_of(name: &str) {
     let death = deaths::named(name).expect("the test list was compared with the table");
-    let required = std::env::var_os("TRACER_TEST_PRIVILEGED").is_some_and(|v| v == "required");
-    if let Some((need, why)) = death.lack() {
-        assert!(!required || need.only_in_a_virtual_machine(), "{name} cannot run: {why}");
-        eprintln!("{name} skipped: {why}");
-        return;
-    }
-    let tracer = tracer();
-    if !tracer.is_file() {
-        assert!(!required, "there is no {}: cargo build --release -p tracer", tracer.display());
-        eprintln!("{name} skipped: there is no {}", tracer.display());
-        return;
-    }
+    let Some(tracer) = Tracer::here(name, death.needs) else { return };
     let runs: &[Output] = if death.stands_without_output() {
         &[Output::Captured, Output::Not]
     } else {
@@ -46,13 +30,11 @@ pub fn the_verdict_of(name: &str) {
     }
 }
 
-fn provoke(death: &Death, tracer: &std::path::Path, output: Output) -> Result<()> {
-    let mut prefix: Vec<OsString> = vec![tracer.into(), "exec".into(), "-o".into(), "json".into()];
-    if output == Output::Not {
-        prefix.push("--no-output-capture".into());
-    }
-    prefix.push("--".into());
-
+fn provoke(death: &Death, tracer: &Tracer, output: Output) -> Result<()> {
+    let prefix = match output {
+        Output::Captured => tracer.exec(&["-o", "json"]),
+        Output::Not => tracer.exec(&["-o", "json", "--no-output-capture"]),
+    };
     let stage = Stage::new()?;
     let act = (death.scene)(&stage)?;
     let says: Vec<String> =
@@ -103,11 +85,4 @@ fn compare(
         Exit::Signal(name) => verdict.check_exit(None, Some(name), false),
         Exit::Core(name) => verdict.check_exit(None, Some(name), true),
     }
-}
-
-fn tracer() -> PathBuf {
-    std::env::var_os("TRACER_BIN").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/tracer")),
-        PathBuf::from,
-    )
 }

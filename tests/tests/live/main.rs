@@ -1,7 +1,10 @@
 //! Every death of the table under the real kernel: `tracer exec` must name its cause and its things, with the output of
 //! the command captured and without.
 
+mod bad_input;
+mod command_line;
 mod expect;
+mod tracer;
 mod verdict;
 
 macro_rules! live {

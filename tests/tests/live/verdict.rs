@@ -20,6 +20,11 @@ impl Verdict {
         Ok(Self(object))
     }
 
+    /// The whole object.
+    pub fn object(&self) -> &Value {
+        &self.0
+    }
+
     /// The cause's name.
     pub fn cause(&self) -> &str {
         self.0["crash"]["cause"].as_str().unwrap_or_default()

@@ -1,0 +1,103 @@
+//! What nobody should feed it: enormous arguments, names that are no text, fork bombs, entrypoints that are traps for
+//! whoever looks at them afterwards. A clear verdict or a named gap, never a panic, a hang or a wrong cause.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+
+use anyhow::Result;
+use tests::{Act, End, Need, Stage};
+
+use crate::tracer::Tracer;
+use crate::verdict::Verdict;
+
+/// The cause of an act under `tracer exec -o json`, and all that was said.
+fn verdict(tracer: &Tracer, act: Act, code: i32) -> Result<Verdict> {
+    let ran = act.run(&tracer.exec(&["-o", "json"]))?;
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    let said: String = stderr.chars().take(4096).collect();
+    assert!(matches!(ran.end, End::Code(ended) if ended == code), "{:?}: {said}", ran.end);
+    assert!(!stderr.contains("panicked"), "{said}");
+    let verdict = Verdict::parse(&ran.stdout)?;
+    verdict.check_schema()?;
+    Ok(verdict)
+}
+
+#[test]
+fn an_argument_of_128_kib_is_kept_in_part_and_said_to_be() -> Result<()> {
+    let Some(tracer) = Tracer::here("an_argument_of_128_kib", &[Need::Root]) else { return Ok(()) };
+    let stage = Stage::new()?;
+    // The longest that the kernel takes is 32 pages with its NUL (MAX_ARG_STRLEN).
+    let longest = "x".repeat((32 << 12) - 1);
+    let act = Act::new([&stage.path("victim"), "exit", "3", &longest]);
+    let verdict = verdict(&tracer, act, 3)?;
+    assert_eq!(verdict.cause(), "exited_with_error", "{verdict}");
+    let text = verdict.object().to_string();
+    assert!(text.contains("\"args_truncated\":true"), "not said to be cut");
+    assert!(text.len() < 64 << 10, "{} bytes of JSON", text.len());
+    Ok(())
+}
+
+#[test]
+fn a_path_with_a_newline_and_invalid_utf8_is_shown_and_kept() -> Result<()> {
+    let Some(tracer) = Tracer::here("a_path_with_a_newline", &[Need::Root]) else { return Ok(()) };
+    let stage = Stage::new()?;
+    let path = OsStr::from_bytes(b"/no such\nconfig\xff\xfe.toml");
+    let victim = OsString::from(stage.path("victim"));
+    let verdict = verdict(&tracer, Act::new([&*victim, OsStr::new("open"), path]), 1)?;
+    assert_eq!(verdict.cause(), "file_not_found", "{verdict}");
+    assert!(verdict.contains("config\\xff\\xfe.toml"), "{verdict}");
+    assert!(verdict.object().to_string().contains("_b64\""), "no field keeps the bytes: {verdict}");
+    Ok(())
+}
+
+#[test]
+fn a_fork_bomb_ends_in_a_verdict() -> Result<()> {
+    let needs = [Need::Root, Need::PidsCgroup];
+    let Some(tracer) = Tracer::here("a_fork_bomb", &needs) else { return Ok(()) };
+    let stage = Stage::new()?;
+    let victim = stage.path("victim");
+    let cgroup = format!("cgroup={}", stage.pids_cgroup(200)?);
+    let act = Act::new([&victim, "with", &cgroup, "--", &victim, "bomb"]);
+    let verdict = verdict(&tracer, act, 1)?;
+    assert!(["pid_limit", "exited_with_error"].contains(&verdict.cause()), "{verdict}");
+    Ok(())
+}
+
+#[test]
+fn an_entrypoint_that_is_a_fifo_holds_nobody_up() -> Result<()> {
+    let Some(tracer) = Tracer::here("an_entrypoint_that_is_a_fifo", &[Need::Root]) else {
+        return Ok(());
+    };
+    let stage = Stage::new()?;
+    let fifo = stage.ready("server")?;
+    let verdict = verdict(&tracer, Act::new([fifo.path()]), 126)?;
+    assert_eq!(verdict.cause(), "exec_permission_denied", "{verdict}");
+    Ok(())
+}
+
+#[test]
+fn an_interpreter_that_never_ends_is_not_read() -> Result<()> {
+    let Some(tracer) = Tracer::here("an_interpreter_that_never_ends", &[Need::Root]) else {
+        return Ok(());
+    };
+    let stage = Stage::new()?;
+    let script = stage.file("start", "#!/dev/zero\n", 0o755)?;
+    let verdict = verdict(&tracer, Act::new([&script]), 126)?;
+    assert_eq!(verdict.cause(), "exec_permission_denied", "{verdict}");
+    Ok(())
+}
+
+#[test]
+fn an_entrypoint_of_10_gb_is_not_read_whole() -> Result<()> {
+    let Some(tracer) = Tracer::here("an_entrypoint_of_10_gb", &[Need::Root]) else { return Ok(()) };
+    let stage = Stage::new()?;
+    let path = stage.path("server");
+    let file = std::fs::File::create(&path)?;
+    file.set_len(10_000_000_000)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o755))?;
+    drop(file);
+    let verdict = verdict(&tracer, Act::new([&path]), 126)?;
+    assert_eq!(verdict.cause(), "exec_format_error", "{verdict}");
+    Ok(())
+}
