@@ -1,0 +1,34 @@
+//! The end of a process, once per process.
+
+use super::header::Header;
+use super::record;
+
+record! {
+    /// `sched_process_exit` of the last thread: header, then `cwd_size` bytes of the reversed working
+    /// directory (see `recorder::data_kind::COMPONENTS`).
+    Exit [208] {
+        header: Header,
+        /// wait(2) status: `signal->group_exit_code`, else the leader's `exit_code`.
+        status: u32,
+        cwd_size: u32,
+        /// Soft limits, `u64::MAX` for infinity.
+        rlimit_nofile: u64,
+        rlimit_nproc: u64,
+        rlimit_as: u64,
+        rlimit_core: u64,
+        /// Highest resident size in pages (`signal->maxrss`).
+        max_rss_pages: u64,
+        /// Bytes ever written to descriptor 1 and 2, kept or not; `u64::MAX` if the recorder was off.
+        written: [u64; 2],
+        /// Failed calls ever seen of this process.
+        failed_calls: u32,
+        /// Processes it forked.
+        forks: u32,
+        cap_effective: u64,
+        /// 1 if the recorder was on from its birth.
+        recorder: u32,
+        _pad: u32,
+        user_time_ns: u64,
+        system_time_ns: u64,
+    }
+}

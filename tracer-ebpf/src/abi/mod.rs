@@ -1,0 +1,32 @@
+//! The records, one file per hook. Layouts are `repr(C)` without implicit padding, in the
+//! byte order of the machine; sizes are pinned by const asserts beside each definition.
+
+pub mod bind;
+pub mod cgroup;
+pub mod exec;
+pub mod exit;
+pub mod fork;
+pub mod header;
+pub mod oom;
+pub mod recorder;
+pub mod signal;
+pub mod state;
+pub mod words;
+
+/// Version of every layout in this crate: it stands in each record's header and in pin paths.
+pub const ABI: u16 = 1;
+
+/// Declares a record: `repr(C)`, checked decoding in user space, pinned size.
+macro_rules! record {
+    ($(#[$doc:meta])* $name:ident [$size:expr] { $($(#[$field_doc:meta])* $field:ident: $ty:ty,)* }) => {
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy)]
+        #[cfg_attr(feature = "user", derive(
+            Debug, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable,
+        ))]
+        pub struct $name { $($(#[$field_doc])* pub $field: $ty,)* }
+        const _: () = assert!(core::mem::size_of::<$name>() == $size);
+    };
+}
+pub(crate) use record;

@@ -1,0 +1,109 @@
+//! cgroup_mkdir, cgroup_rmdir (struct cgroup *cgrp, const char *path) and cgroup_attach_task (struct cgroup
+//! *dst_cgrp, const char *path, struct task_struct *task, bool threadgroup): include/trace/events/cgroup.h.
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_log_ebpf::debug;
+use tracer_ebpf::{
+    abi::{cgroup::Cgroup, exec::PATH_MAX, header::{Kind, task_flag}},
+    offsets as at,
+};
+
+use super::{
+    kernel::{Ptr, cgroup_id, copy_str, current, pointer, read, tgid_of},
+    maps::{TASK_SCRATCH, TRACKED},
+    record::{Ring, begin, scratch, send},
+    track::{adopt, in_hierarchy, process, root_above, track},
+};
+
+#[repr(C)]
+struct Buffer {
+    record: Cgroup,
+    path: [u8; PATH_MAX],
+}
+
+const MADE: u32 = 0;
+const REMOVED: u32 = 1;
+const MOVED_IN: u32 = 2;
+const MOVED_OUT: u32 = 3;
+
+#[btf_tracepoint(function = "cgroup_mkdir")]
+pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
+    let cgroup: Ptr = ctx.arg(0);
+    let path: Ptr = ctx.arg(1);
+    if !in_hierarchy(cgroup) {
+        return 0;
+    }
+    let Some(root) = root_above(cgroup) else { return 0 };
+    let id = cgroup_id(cgroup);
+    track(id, root);
+    debug!(&ctx, "tracking cgroup {} under root {}", id, root);
+    report(&Report { change: MADE, container: id, cgroup, path, task: current(), flags: 0 });
+    0
+}
+
+#[btf_tracepoint(function = "cgroup_rmdir")]
+pub fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
+    let cgroup: Ptr = ctx.arg(0);
+    let path: Ptr = ctx.arg(1);
+    let id = cgroup_id(cgroup);
+    if in_hierarchy(cgroup) && TRACKED.remove(&id).is_ok() {
+        report(&Report { change: REMOVED, container: id, cgroup, path, task: current(), flags: 0 });
+    }
+    0
+}
+
+#[btf_tracepoint(function = "cgroup_attach_task")]
+pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
+    let cgroup: Ptr = ctx.arg(0);
+    let path: Ptr = ctx.arg(1);
+    let task: Ptr = ctx.arg(2);
+    if !in_hierarchy(cgroup) {
+        return 0;
+    }
+    let id = cgroup_id(cgroup);
+    let tgid = tgid_of(task);
+    if let Some(process) = process(tgid) {
+        if process.cgroup != id {
+            let (container, flags) = (process.cgroup, process.flags);
+            report(&Report { change: MOVED_OUT, container, cgroup, path, task, flags });
+        }
+        return 0;
+    }
+    if TRACKED.get_ptr(&id).is_none() {
+        return 0;
+    }
+    let leader = pointer(task, at::TASK_LEADER);
+    let flags = task_flag::ROOT | task_flag::RUNTIME_INIT;
+    if adopt(tgid, read(leader, at::TASK_START), id, 0, flags) {
+        debug!(&ctx, "process {} came into cgroup {}", tgid, id);
+        let flags = flags | task_flag::TRACKED;
+        report(&Report { change: MOVED_IN, container: id, cgroup, path, task, flags });
+    }
+    0
+}
+
+/// What is reported; a function of BPF takes five arguments at most.
+struct Report {
+    change: u32,
+    container: u64,
+    cgroup: Ptr,
+    path: Ptr,
+    task: Ptr,
+    flags: u32,
+}
+
+#[inline(always)]
+fn report(report: &Report) {
+    let &Report { change, container, cgroup, path, task, flags } = report;
+    let Some(buffer) = scratch::<Buffer>(&TASK_SCRATCH) else { return };
+    let length = copy_str(buffer.path.as_mut_ptr(), PATH_MAX as u32, path);
+    let record = &mut buffer.record;
+    record.change = change;
+    record.level = read(cgroup, at::CGROUP_LEVEL);
+    record.id = cgroup_id(cgroup);
+    record.path_size = length;
+    record._pad = 0;
+    let size = (size_of::<Cgroup>() as u32 + length).min(size_of::<Buffer>() as u32);
+    begin(&mut record.header, Kind::Cgroup, size, container, task, flags);
+    send(Ring::Events, Kind::Cgroup, container, (&raw const *buffer).cast(), size, false);
+}

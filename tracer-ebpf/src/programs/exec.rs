@@ -1,0 +1,137 @@
+//! sched_process_exec (struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm): include/trace/events/sched.h.
+//! Failed calls are seen by the syscall hook.
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use tracer_ebpf::{
+    abi::{
+        exec::{ARGS_MAX, Exec, ExecFailed, PATH_MAX},
+        header::{Kind, task_flag},
+        state::Process,
+    },
+    offsets as at,
+};
+
+use super::{
+    kernel::{Ptr, copy_str, copy_user, copy_user_str, current, load_user, pointer, read, tgid_of},
+    maps::TASK_SCRATCH,
+    record::{Ring, begin, scratch, send},
+    track::{curious, forget, process},
+};
+
+#[repr(C)]
+struct Buffer {
+    record: Exec,
+    tail: [u8; PATH_MAX + ARGS_MAX],
+}
+
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
+    let task: Ptr = ctx.arg(0);
+    let old_tid: u32 = ctx.arg(1);
+    let bprm: Ptr = ctx.arg(2);
+    let tgid = tgid_of(task);
+    let Some(process) = process(tgid) else { return 0 };
+    let flags = process.flags;
+    if flags & task_flag::RUNTIME_INIT != 0 {
+        process.flags &= !task_flag::RUNTIME_INIT;
+        curious(-1);
+        // What the init did and wrote on its way here is not the program's.
+        forget(tgid, process.cgroup);
+        process.failed = 0;
+        process.written = [0; 2];
+    }
+    process.execs += 1;
+
+    let Some(buffer) = scratch::<Buffer>(&TASK_SCRATCH) else { return 0 };
+    let tail = buffer.tail.as_mut_ptr();
+    let path_size = copy_str(tail, PATH_MAX as u32, pointer(bprm, at::BPRM_FILENAME));
+    let mm = pointer(task, at::TASK_MM);
+    let args_start: u64 = read(mm, at::MM_ARG_START);
+    let args_length = read::<u64>(mm, at::MM_ARG_END).wrapping_sub(args_start);
+    let mut args_size = if args_length > ARGS_MAX as u64 { ARGS_MAX as u32 } else { args_length as u32 };
+    if path_size > PATH_MAX as u32 {
+        return 0;
+    }
+    // SAFETY: path_size is at most PATH_MAX, and the tail has ARGS_MAX bytes more.
+    if !copy_user(unsafe { tail.add(path_size as usize) }, args_size, args_start) {
+        args_size = 0;
+    }
+    let record = &mut buffer.record;
+    record.args_length = args_length;
+    record.cap_effective = read(pointer(task, at::TASK_CRED), at::CRED_CAP);
+    record.path_size = path_size;
+    record.args_size = args_size;
+    let nsproxy = pointer(task, at::TASK_NSPROXY);
+    record.mount_ns = read(pointer(nsproxy, at::NSPROXY_MNT), at::MNTNS_INUM);
+    record.net_ns = read(pointer(nsproxy, at::NSPROXY_NET), at::NET_INUM);
+    let inode = pointer(pointer(bprm, at::BPRM_FILE), at::FILE_INODE);
+    record.device = read(pointer(inode, at::INODE_SB), at::SB_DEV);
+    record.inode = read(inode, at::INODE_INO);
+    record.old_tid = old_tid;
+    record._pad = 0;
+    record._pad2 = 0;
+    let cgroup = process.cgroup;
+    let size = (size_of::<Exec>() as u32 + path_size + args_size).min(size_of::<Buffer>() as u32);
+    begin(&mut record.header, Kind::Exec, size, cgroup, task, flags);
+    let ring = if flags & task_flag::ROOT != 0 { Ring::Deaths } else { Ring::Events };
+    send(ring, Kind::Exec, cgroup, (&raw const *buffer).cast(), size, false);
+    0
+}
+
+#[repr(C)]
+struct FailedBuffer {
+    record: ExecFailed,
+    // Each argument may be ARGS_MAX long in the eyes of the verifier.
+    tail: [u8; PATH_MAX + 2 * 2048],
+}
+
+/// Arguments of a failed exec that are read, and the bytes kept of them.
+const FAILED_ARGS: usize = 16;
+const FAILED_ARG_MAX: u32 = 1024;
+const FAILED_ARGS_MAX: u32 = 2048;
+
+/// Reports an execve or execveat that failed.
+///
+/// `call`: path, argv, directory descriptor, `AT_*` flags.
+#[inline(never)]
+pub fn exec_failed(process: &Process, errno: i32, call: &[u64; 4]) -> u32 {
+    let (cgroup, flags) = (process.cgroup, process.flags);
+    let [path, argv, dirfd, at_flags] = *call;
+    let Some(buffer) = scratch::<FailedBuffer>(&TASK_SCRATCH) else { return 0 };
+    let tail = buffer.tail.as_mut_ptr();
+    let path_size = copy_user_str(tail, PATH_MAX as u32, path).unwrap_or(0);
+    if path_size > PATH_MAX as u32 - 1 {
+        return 0;
+    }
+    // SAFETY: as above; at most FAILED_ARGS_MAX + FAILED_ARG_MAX bytes follow.
+    let args = unsafe { tail.add(path_size as usize) };
+    let mut used = 0u32;
+    let mut truncated = 1;
+    for index in 0..FAILED_ARGS {
+        let argument: u64 = load_user(argv.wrapping_add(index as u64 * 8));
+        if argument == 0 {
+            truncated = 0;
+            break;
+        }
+        if used >= FAILED_ARGS_MAX - FAILED_ARG_MAX {
+            break;
+        }
+        // SAFETY: `used` is below FAILED_ARGS_MAX - FAILED_ARG_MAX.
+        let Some(n) = copy_user_str(unsafe { args.add(used as usize) }, FAILED_ARG_MAX, argument) else { break };
+        used += n + 1;
+    }
+    let record = &mut buffer.record;
+    record.errno = errno;
+    record.dirfd = dirfd as i32;
+    record.at_flags = at_flags as u32;
+    record.path_size = path_size;
+    record.args_size = used;
+    record.args_truncated = truncated;
+    record.path_truncated = u32::from(path_size == PATH_MAX as u32 - 1);
+    record._pad = 0;
+    let size = (size_of::<ExecFailed>() as u32 + path_size + used).min(size_of::<FailedBuffer>() as u32);
+    begin(&mut record.header, Kind::ExecFailed, size, cgroup, current(), flags);
+    let ring = if flags & task_flag::ROOT != 0 { Ring::Deaths } else { Ring::Events };
+    send(ring, Kind::ExecFailed, cgroup, (&raw const *buffer).cast(), size, false);
+    0
+}

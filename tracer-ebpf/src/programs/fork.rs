@@ -1,0 +1,65 @@
+//! sched_process_fork (struct task_struct *parent, struct task_struct *child): include/trace/events/sched.h.
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use tracer_ebpf::{
+    abi::{fork::Fork, header::{Kind, task_flag}},
+    offsets as at,
+};
+
+use super::{
+    kernel::{Ptr, cgroup_id, cgroup_of, member, pointer, read, tgid_of},
+    maps::{TASK_SCRATCH, TRACKED},
+    record::{Ring, begin, scratch, send},
+    track::{adopt, process},
+};
+
+#[btf_tracepoint(function = "sched_process_fork")]
+pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
+    let parent: Ptr = ctx.arg(0);
+    let child: Ptr = ctx.arg(1);
+    let tgid = tgid_of(child);
+    if tgid != read::<u32>(child, at::TASK_PID) {
+        return 0;
+    }
+    let forker = tgid_of(parent);
+    let own = cgroup_id(cgroup_of(child));
+    let (cgroup, flags) = match process(forker) {
+        Some(process) => {
+            process.forks += 1;
+            // clone3 with CLONE_INTO_CGROUP makes the child in another container.
+            let into = own != process.cgroup && TRACKED.get_ptr(&own).is_some() && !already_in(parent, own);
+            let inherited = process.flags & (task_flag::RUNTIME_INIT | task_flag::ROOT);
+            // Only a runtime's init hands on that it is one; a root's children are no roots.
+            let flags = if inherited & task_flag::RUNTIME_INIT != 0 { inherited } else { 0 };
+            if into { (own, task_flag::ROOT | task_flag::RUNTIME_INIT) } else { (process.cgroup, flags) }
+        }
+        None if TRACKED.get_ptr(&own).is_some() => (own, task_flag::ROOT | task_flag::RUNTIME_INIT),
+        None => return 0,
+    };
+    let flags = if begins_pid_namespace(child) { flags | task_flag::RUNTIME_INIT } else { flags };
+    if !adopt(tgid, read(child, at::TASK_START), cgroup, forker, flags) {
+        return 0;
+    }
+    let Some(record) = scratch::<Fork>(&TASK_SCRATCH) else { return 0 };
+    record.forker = forker;
+    record._pad = 0;
+    let size = size_of::<Fork>() as u32;
+    begin(&mut record.header, Kind::Fork, size, cgroup, child, flags | task_flag::TRACKED);
+    send(Ring::Events, Kind::Fork, cgroup, (&raw const *record).cast(), size, false);
+    0
+}
+
+/// A cgroup that the parent is in itself is no other container: it moved there, tracked.
+#[inline(always)]
+fn already_in(parent: Ptr, cgroup: u64) -> bool {
+    cgroup_id(cgroup_of(parent)) == cgroup
+}
+
+/// The first process of a pid namespace is a container's init in the making, whatever runtime makes it.
+#[inline(always)]
+fn begins_pid_namespace(child: Ptr) -> bool {
+    let pid = pointer(child, at::TASK_THREAD_PID);
+    let level: u32 = read(pid, at::PID_LEVEL);
+    let own = member(pid, at::PID_NUMBERS).wrapping_add((level & 31) as usize * 16);
+    level > 0 && read::<u32>(own, at::UPID_NR) == 1
+}

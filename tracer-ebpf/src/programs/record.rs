@@ -1,0 +1,120 @@
+//! Puts records together and sends them, counting what could not be sent.
+
+use core::intrinsics::AtomicOrdering;
+
+use aya_ebpf::{
+    helpers::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, generated::bpf_ringbuf_output},
+    maps::{PerCpuArray, RingBuf},
+};
+use tracer_ebpf::abi::{
+    ABI,
+    header::{Header, Kind},
+    state::{Container, LostKey},
+};
+
+use super::{
+    kernel::{Ptr, describe},
+    maps::{DEATHS, EVENTS, LOST, SCRATCH, TRACKED, setting},
+};
+
+/// The two ring buffers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ring {
+    Deaths,
+    Events,
+}
+
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+/// This CPU's scratch as a `T`.
+#[inline(always)]
+pub fn scratch<T>(map: &'static PerCpuArray<[u64; SCRATCH / 8]>) -> Option<&'static mut T> {
+    const { assert!(size_of::<T>() <= SCRATCH && align_of::<T>() <= 8) };
+    let raw = map.get_ptr_mut(0)?;
+    // SAFETY: large and aligned enough, and every bit pattern is a valid record.
+    Some(unsafe { &mut *raw.cast::<T>() })
+}
+
+/// Fills in a header about `task`.
+#[inline(always)]
+pub fn begin(header: &mut Header, kind: Kind, size: u32, cgroup: u64, task: Ptr, flags: u32) {
+    header.kind = kind as u16;
+    header.abi = ABI;
+    header.size = size;
+    header.time_ns = now();
+    header.cgroup = cgroup;
+    // SAFETY: no arguments.
+    header.cpu = unsafe { bpf_get_smp_processor_id() };
+    header._pad = 0;
+    describe(&raw mut header.task, task, flags);
+}
+
+/// Sends `size` bytes at `record`, within the container's budget unless it is `vital`.
+#[inline(always)]
+pub fn send(ring: Ring, kind: Kind, cgroup: u64, record: *const u8, size: u32, vital: bool) {
+    if !vital && !within_budget(ring, cgroup) {
+        return lost(cgroup, kind as u32);
+    }
+    let sent = match ring {
+        Ring::Deaths => output(&DEATHS, record, size),
+        Ring::Events => output(&EVENTS, record, size),
+    };
+    if !sent {
+        lost(cgroup, kind as u32);
+    }
+}
+
+#[inline(always)]
+fn output(ring: &'static RingBuf, record: *const u8, size: u32) -> bool {
+    // SAFETY: the record is `size` bytes of a map value.
+    unsafe {
+        bpf_ringbuf_output(core::ptr::from_ref(ring).cast_mut().cast(), record.cast_mut().cast(), u64::from(size), 0) == 0
+    }
+}
+
+/// Counts one more of `kind` lost for a container.
+#[inline(never)]
+pub fn lost(cgroup: u64, kind: u32) {
+    let key = LostKey { cgroup, kind, _pad: 0 };
+    if LOST.get_ptr(&key).is_none() {
+        // Another CPU may be first; then the insert fails and the count is there.
+        let _ = LOST.insert(&key, 0u64, 1 /* BPF_NOEXIST */);
+    }
+    if let Some(count) = LOST.get_ptr_mut(&key) {
+        add(count, 1);
+    }
+}
+
+/// Adds to a counter in a map.
+#[inline(always)]
+pub fn add(counter: *mut u64, n: u64) {
+    // The BPF target has no compare-and-swap, so core offers no fetch_add; this becomes one XADD.
+    // SAFETY: a u64 of a map value, aligned.
+    unsafe { core::intrinsics::atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, n) };
+}
+
+#[inline(always)]
+fn within_budget(ring: Ring, cgroup: u64) -> bool {
+    let Some(container) = TRACKED.get_ptr_mut(&cgroup) else { return true };
+    // SAFETY: a map value; a lost update among CPUs costs a record's worth of budget.
+    let container: &mut Container = unsafe { &mut *container };
+    let time = now();
+    if time.wrapping_sub(container.window_ns) > setting!(window_ns) {
+        container.window_ns = time;
+        container.deaths = 0;
+        container.events = 0;
+    }
+    let (used, budget) = match ring {
+        Ring::Deaths => (&mut container.deaths, setting!(deaths_budget)),
+        Ring::Events => (&mut container.events, setting!(events_budget)),
+    };
+    if *used >= budget {
+        return false;
+    }
+    *used += 1;
+    true
+}

@@ -1,0 +1,142 @@
+//! signal_generate (int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result):
+//! include/trace/events/signal.h. It runs in the sender's context; delivery would hide sender and number.
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use tracer_ebpf::{
+    abi::{
+        header::{Kind, task_flag},
+        signal::{INFO_NONE, INFO_PRIV, Signal},
+    },
+    offsets as at,
+};
+
+use super::{
+    kernel::{Ptr, copy_str, current, describe, load, member, pointer, read, tgid_of},
+    maps::SIGNAL_SCRATCH,
+    oom,
+    record::{Ring, begin, scratch, send},
+    threads,
+    track::process,
+};
+
+const SIGHUP: u32 = 1;
+const SIGINT: u32 = 2;
+const SIGQUIT: u32 = 3;
+const SIGILL: u32 = 4;
+const SIGTRAP: u32 = 5;
+const SIGABRT: u32 = 6;
+const SIGBUS: u32 = 7;
+const SIGFPE: u32 = 8;
+const SIGKILL: u32 = 9;
+const SIGSEGV: u32 = 11;
+const SIGTERM: u32 = 15;
+const SIGSYS: u32 = 31;
+
+/// Signals that tell something even where a handler takes them.
+const TELLING: u64 = 1 << SIGHUP
+    | 1 << SIGINT
+    | 1 << SIGQUIT
+    | 1 << SIGILL
+    | 1 << SIGTRAP
+    | 1 << SIGABRT
+    | 1 << SIGBUS
+    | 1 << SIGFPE
+    | 1 << SIGKILL
+    | 1 << SIGSEGV
+    | 1 << SIGTERM
+    | 1 << SIGSYS;
+/// CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH: never fatal by default (signal(7)).
+const HARMLESS: u64 = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 23 | 1 << 28;
+
+/// Disposition, as in the record.
+const DEFAULT: u32 = 0;
+const IGNORED: u32 = 1;
+const HANDLED: u32 = 2;
+
+/// Size of `struct k_sigaction` on x86_64 and aarch64: handler, flags, restorer, mask.
+const SIGACTION: usize = 32;
+
+#[btf_tracepoint(function = "signal_generate")]
+pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
+    let signal: u32 = ctx.arg(0);
+    let task: Ptr = ctx.arg(2);
+    let target = tgid_of(task);
+    let Some(process) = process(target) else { return 0 };
+    if signal == 0 || signal > 64 {
+        return 0;
+    }
+    let info: u64 = ctx.arg(1);
+    let group: u32 = ctx.arg(3);
+    let result: u32 = ctx.arg(4);
+    let (cgroup, flags) = (process.cgroup, process.flags);
+
+    let disposition = disposition(task, signal);
+    let bit = if signal < 64 { 1u64 << signal } else { 0 };
+    let telling = bit & TELLING != 0;
+    if !telling && (disposition != DEFAULT || bit & HARMLESS != 0) {
+        return 0;
+    }
+    let sender = current();
+    // A kill by the OOM killer is announced by mark_victim, from this task, right after.
+    if signal == SIGKILL && info == 1 {
+        oom::note_victim(task, sender, cgroup, flags);
+    }
+    if let Some(record) = scratch::<Signal>(&SIGNAL_SCRATCH) {
+        record.signal = signal;
+        record.result = result;
+        record.disposition = disposition;
+        record.group = group;
+        record.code = code(info);
+        record.syscall = -1;
+        record.address = 0;
+        if info > 1 {
+            let info = info as Ptr;
+            if signal == SIGSYS {
+                record.syscall = read(info, at::SIGINFO_SYSCALL);
+            } else if bit & (1 << SIGSEGV | 1 << SIGBUS | 1 << SIGILL | 1 << SIGFPE | 1 << SIGTRAP) != 0 {
+                record.address = read(info, at::SIGINFO_ADDR);
+            }
+        }
+        let sender_flags = super::track::process(tgid_of(sender)).map_or(0, |process| process.flags);
+        describe(&raw mut record.sender, sender, sender_flags);
+        record.sender_exe = [0; 32];
+        let exe = pointer(pointer(sender, at::TASK_MM), at::MM_EXE);
+        if !exe.is_null() {
+            let dentry = pointer(member(exe, at::FILE_PATH), at::PATH_DENTRY);
+            let name = pointer(member(dentry, at::DENTRY_NAME), at::QSTR_NAME);
+            copy_str(record.sender_exe.as_mut_ptr(), 32, name);
+        }
+        let size = size_of::<Signal>() as u32;
+        begin(&mut record.header, Kind::Signal, size, cgroup, task, flags);
+        let fatal = disposition == DEFAULT || signal == SIGKILL || flags & task_flag::ROOT != 0;
+        let ring = if fatal { Ring::Deaths } else { Ring::Events };
+        send(ring, Kind::Signal, cgroup, (&raw const *record).cast(), size, false);
+    }
+    if (signal == SIGTERM || signal == SIGKILL) && process.threads_noted == 0 {
+        process.threads_noted = 1;
+        threads::note(task, cgroup, flags);
+    }
+    0
+}
+
+/// `si_code`; `info` may be 0 (SEND_SIG_NOINFO) or 1 (SEND_SIG_PRIV) instead of an address.
+#[inline(always)]
+fn code(info: u64) -> i32 {
+    match info {
+        0 => INFO_NONE,
+        1 => INFO_PRIV,
+        address => read(address as Ptr, at::SIGINFO_CODE),
+    }
+}
+
+/// What the process has arranged for a signal: SIG_DFL is 0, SIG_IGN is 1.
+#[inline(always)]
+fn disposition(task: Ptr, signal: u32) -> u32 {
+    let actions = member(pointer(task, at::TASK_SIGHAND), at::SIGHAND_ACTION);
+    let handler: u64 = load(actions.wrapping_add((signal as usize - 1) * SIGACTION));
+    match handler {
+        0 => DEFAULT,
+        1 => IGNORED,
+        _ => HANDLED,
+    }
+}

@@ -1,0 +1,184 @@
+//! Keeps failed calls in the flight recorder of their process, in place.
+
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use tracer_ebpf::{
+    abi::{
+        recorder::{Call, Calls, DATA, LANE_SIZE, LANE_START, call_flag, data_kind, lane},
+        state::{LOST_RECORDER, Process, shape as kind},
+    },
+    offsets as at,
+};
+
+use crate::programs::{
+    kernel::{copy_kernel, copy_user, copy_user_str, current, member},
+    maps::{CALLS, NO_CALLS, TASK_SCRATCH, TRACKED, setting, shape},
+    path::{Names, file_of, walk},
+    record::{lost, now, scratch},
+};
+
+use super::Ended;
+
+/// A call is put together here.
+#[repr(C)]
+pub struct Draft {
+    pub call: Call,
+    names: Names,
+}
+
+const ENOENT: i64 = 2;
+const ENOTDIR: i64 = 20;
+/// Errors that a rule may blame: EPERM EAGAIN(clone) ENOMEM EACCES EBUSY EEXIST EISDIR ENFILE EMFILE ETXTBSY EFBIG
+/// ENOSPC EROFS, below 64; the rest by number.
+const DENIED: u64 = 1 << 1
+    | 1 << 5
+    | 1 << 8
+    | 1 << 11
+    | 1 << 12
+    | 1 << 13
+    | 1 << 16
+    | 1 << 17
+    | 1 << 21
+    | 1 << 23
+    | 1 << 24
+    | 1 << 26
+    | 1 << 27
+    | 1 << 28
+    | 1 << 30
+    | 1 << 36
+    | 1 << 40;
+const ELIBBAD: i64 = 80;
+const ELIBACC: i64 = 79;
+const EDQUOT: i64 = 122;
+
+/// Keeps one failed call.
+#[inline(never)]
+pub fn keep(tgid: u32, process: &mut Process, ended: &Ended) -> u32 {
+    let Some(draft) = scratch::<Draft>(&TASK_SCRATCH) else { return 0 };
+    begin(draft, process, ended, (-ended.ret) as i32);
+    let call = &mut draft.call;
+    let data = call.data.as_mut_ptr();
+    let shape = shape(ended.nr) & !kind::SUCCESS;
+    let in_lane = lane_of(-ended.ret, shape);
+    match shape {
+        kind::PATH0 | kind::PATH1 | kind::PATH2 => {
+            let address = match shape {
+                kind::PATH0 => ended.args[0],
+                kind::PATH1 => ended.args[1],
+                _ => ended.args[2],
+            };
+            if let Some(size) = copy_user_str(data, DATA as u32, address) {
+                call.data_kind = data_kind::PATH;
+                call.data_size = size as u16;
+                if size as usize == DATA - 1 {
+                    call.flags |= call_flag::TRUNCATED;
+                }
+            }
+        }
+        kind::FD0 | kind::FD2 | kind::FD4 => {
+            let fd = match shape {
+                kind::FD0 => ended.args[0],
+                kind::FD2 => ended.args[2],
+                _ => ended.args[4],
+            };
+            // Only errors that a rule may blame are worth the walk.
+            if in_lane == lane::DENIED {
+                let file = file_of(current(), fd);
+                if !file.is_null() {
+                    walk(&raw mut draft.names, member(file, at::FILE_PATH));
+                    copy_kernel(data, DATA as u32, draft.names.bytes.as_ptr());
+                    let size = draft.names.size();
+                    call.data_kind = data_kind::COMPONENTS;
+                    call.data_size = size.min(DATA as u32) as u16;
+                    if draft.names.cut() || size > DATA as u32 {
+                        call.flags |= call_flag::TRUNCATED;
+                    }
+                }
+            }
+        }
+        kind::ADDRESS => {
+            let size = (ended.args[2] & 0xff).min(128) as u32;
+            if copy_user(data, size, ended.args[1]) {
+                call.data_kind = data_kind::ADDRESS;
+                call.data_size = size as u16;
+            }
+            call.socket = super::socket::kind_of(ended.args[0]);
+        }
+        _ => {}
+    }
+    commit(tgid, process, draft, in_lane);
+    0
+}
+
+/// Starts a draft.
+#[inline(always)]
+pub fn begin(draft: &mut Draft, process: &mut Process, ended: &Ended, errno: i32) {
+    process.failed = process.failed.wrapping_add(1);
+    let call = &mut draft.call;
+    call.time_ns = now();
+    call.seq = process.failed;
+    call.tid = bpf_get_current_pid_tgid() as u32;
+    call.number = ended.nr as u32;
+    call.errno = errno;
+    call.args = ended.args;
+    call.data_kind = data_kind::NONE;
+    call.flags = 0;
+    call.data_size = 0;
+    call.socket = 0;
+}
+
+#[inline(always)]
+fn lane_of(errno: i64, shape: u8) -> usize {
+    if shape == kind::ADDRESS {
+        return lane::NET;
+    }
+    if errno == ENOENT || errno == ENOTDIR {
+        return lane::LOOKUP;
+    }
+    let denied = (errno < 64 && DENIED & (1 << (errno & 63)) != 0)
+        || errno == ELIBBAD
+        || errno == ELIBACC
+        || errno == EDQUOT;
+    if denied { lane::DENIED } else { lane::OTHER }
+}
+
+/// Writes a draft into its slot, making the recorder at the first one.
+#[inline(always)]
+pub fn commit(tgid: u32, process: &mut Process, draft: &Draft, in_lane: usize) {
+    let Some(calls) = recorder(tgid, process.cgroup) else { return };
+    // SAFETY: a map value; two threads of a process may take one slot, then the later call stays.
+    let calls = unsafe { &mut *calls };
+    calls.seen = process.failed;
+    if in_lane >= 4 {
+        return;
+    }
+    let turn = calls.next[in_lane];
+    calls.next[in_lane] = turn.wrapping_add(1);
+    let slot = LANE_START[in_lane] + (turn as usize % LANE_SIZE[in_lane]);
+    if slot >= calls.calls.len() {
+        return;
+    }
+    copy_kernel((&raw mut calls.calls[slot]).cast(), size_of::<Call>() as u32, (&raw const draft.call).cast());
+}
+
+#[inline(always)]
+fn recorder(tgid: u32, cgroup: u64) -> Option<*mut Calls> {
+    if let Some(calls) = CALLS.get_ptr_mut(&tgid) {
+        return Some(calls);
+    }
+    let container = TRACKED.get_ptr_mut(&cgroup);
+    if let Some(container) = container {
+        // SAFETY: a map value; counted loosely.
+        let container = unsafe { &mut *container };
+        if container.recorders >= setting!(recorders_budget) {
+            lost(cgroup, LOST_RECORDER);
+            return None;
+        }
+        container.recorders += 1;
+    }
+    let empty = NO_CALLS.get(0)?;
+    if CALLS.insert(&tgid, empty, 1 /* BPF_NOEXIST */).is_err() && CALLS.get_ptr(&tgid).is_none() {
+        lost(cgroup, LOST_RECORDER);
+        return None;
+    }
+    CALLS.get_ptr_mut(&tgid)
+}

@@ -1,0 +1,134 @@
+//! sys_exit (struct pt_regs *regs, long ret): include/trace/events/syscalls.h. Every system call of the node comes
+//! through here while it is attached, so return value and number are tested before anything that costs.
+//! Calls of 32-bit programs have numbers of another table and are passed over where those are not looked at.
+
+mod calls;
+mod socket;
+mod words;
+
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
+use tracer_ebpf::{
+    abi::{
+        header::task_flag,
+        state::{Process, number as nr, shape as kind},
+    },
+    offsets as at,
+};
+
+use super::{
+    exec::exec_failed,
+    kernel::{Ptr, offset},
+    maps::{number, shape},
+    track::{any_curious, process},
+};
+
+const EINTR: i64 = 4;
+const EAGAIN: i64 = 11;
+/// ERESTARTSYS (512) to ERESTART_RESTARTBLOCK (516), include/linux/errno.h: the kernel's own.
+const ERESTART_FIRST: i64 = 512;
+const ERESTART_LAST: i64 = 516;
+const MAX_ERRNO: i64 = 4095;
+
+/// One system call at its end.
+pub struct Ended {
+    pub nr: u64,
+    pub ret: i64,
+    pub args: [u64; 5],
+}
+
+#[btf_tracepoint(function = "sys_exit")]
+pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
+    let regs: Ptr = ctx.arg(0);
+    let ret: i64 = ctx.arg(1);
+    // SAFETY: `regs` is a BTF pointer and the offset a known constant: the verifier checks the access.
+    let number = unsafe { *regs.add(offset(at::REGS_NR)).cast::<u64>() };
+    if ret >= 0 {
+        if shape(number) & kind::SUCCESS == 0 {
+            return 0;
+        }
+    } else if ret == -EINTR || ret < -MAX_ERRNO || (ret <= -ERESTART_FIRST && ret >= -ERESTART_LAST) {
+        return 0;
+    }
+    // SAFETY: as above.
+    let argument = |index: usize| unsafe { *regs.add(offset(index)).cast::<u64>() };
+    let first = argument(at::REGS_ARG0);
+    if ret >= 0 && passes(number, first) {
+        return 0;
+    }
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    let Some(process) = process(tgid) else { return 0 };
+    let ended = Ended {
+        nr: number,
+        ret,
+        args: [
+            first,
+            argument(at::REGS_ARG1),
+            argument(at::REGS_ARG2),
+            argument(at::REGS_ARG3),
+            argument(at::REGS_ARG4),
+        ],
+    };
+    if ret < 0 { failed(tgid, process, &ended) } else { succeeded(tgid, process, &ended) }
+    0
+}
+
+/// True if a successful call need not be looked at: a write to a descriptor other than 1 and 2, or a read,
+/// while no process is one whose every write or read matters.
+#[inline(always)]
+fn passes(number_: u64, first: u64) -> bool {
+    let one_of = |index: usize| number_ == u64::from(number(index));
+    if one_of(nr::WRITE) || one_of(nr::WRITEV) {
+        return first != 1 && first != 2 && !any_curious();
+    }
+    (one_of(nr::RECVFROM) || one_of(nr::RECVMSG)) && !any_curious()
+}
+
+#[inline(always)]
+fn succeeded(tgid: u32, process: &mut Process, ended: &Ended) {
+    let is = |index: usize| ended.nr == u64::from(number(index));
+    if is(nr::WRITE) || is(nr::WRITEV) {
+        let init = process.flags & task_flag::RUNTIME_INIT != 0;
+        if ended.args[0] == 1 || ended.args[0] == 2 || init {
+            words::keep(tgid, process, ended, is(nr::WRITEV));
+        } else if is(nr::WRITE) && process.dns_fd != 0 && ended.args[0] + 1 == u64::from(process.dns_fd) {
+            socket::dns(tgid, process, ended, ended.args[1], true);
+        }
+    } else if is(nr::BIND) || is(nr::LISTEN) {
+        socket::bound(process, ended, is(nr::LISTEN));
+    } else if is(nr::CONNECT) {
+        socket::connected(process, ended);
+    } else if is(nr::GETSOCKOPT) {
+        socket::option(tgid, process, ended);
+    } else if is(nr::SENDTO) {
+        socket::sent(tgid, process, ended, ended.args[1], ended.args[4]);
+    } else if is(nr::SENDMSG) || is(nr::SENDMMSG) {
+        socket::message(tgid, process, ended, true);
+    } else if is(nr::RECVFROM) {
+        if process.dns_fd != 0 && ended.args[0] + 1 == u64::from(process.dns_fd) {
+            socket::dns(tgid, process, ended, ended.args[1], false);
+        }
+    } else if is(nr::RECVMSG) && process.dns_fd != 0 && ended.args[0] + 1 == u64::from(process.dns_fd) {
+        socket::message(tgid, process, ended, false);
+    }
+}
+
+#[inline(always)]
+fn failed(tgid: u32, process: &mut Process, ended: &Ended) {
+    let is = |index: usize| ended.nr == u64::from(number(index));
+    let forks = is(nr::CLONE) || is(nr::CLONE3) || is(nr::FORK) || is(nr::VFORK);
+    if ended.ret == -EAGAIN && !forks {
+        return;
+    }
+    let errno = -ended.ret as i32;
+    if is(nr::EXECVE) {
+        // AT_FDCWD
+        exec_failed(process, errno, &[ended.args[0], ended.args[1], 0xffff_ff9c, 0]);
+    } else if is(nr::EXECVEAT) {
+        exec_failed(process, errno, &[ended.args[1], ended.args[2], ended.args[0], ended.args[4]]);
+    } else if is(nr::BIND) || is(nr::LISTEN) {
+        socket::bound(process, ended, is(nr::LISTEN));
+    } else if is(nr::CONNECT) {
+        socket::connected(process, ended);
+    }
+    calls::keep(tgid, process, ended);
+}

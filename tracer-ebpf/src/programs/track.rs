@@ -1,0 +1,137 @@
+//! Which processes are tracked: those born in, or moved into, a tracked cgroup, and their children.
+
+use tracer_ebpf::abi::{
+    header::task_flag,
+    state::{Container, LOST_CONTAINER, LOST_PROCESS, Process},
+};
+
+use super::{
+    kernel::{Ptr, cgroup_id, pointer, read},
+    maps::{ARMED, CALLS, CURIOUS, PROCESSES, ROOTS, TRACKED, WORDS},
+    record::{add, lost, now},
+};
+use tracer_ebpf::offsets as at;
+
+/// Levels between a watched root and a cgroup made under it that are looked at.
+const LEVELS: usize = 8;
+
+/// The tracked process of a tgid.
+#[inline(always)]
+pub fn process(tgid: u32) -> Option<&'static mut Process> {
+    // SAFETY: a map value; fields are written by one hook at a time or counted loosely.
+    PROCESSES.get_ptr_mut(&tgid).map(|process| unsafe { &mut *process })
+}
+
+/// Starts tracking a process.
+#[inline(always)]
+pub fn adopt(tgid: u32, start_ns: u64, cgroup: u64, parent: u32, flags: u32) -> bool {
+    let flags = flags | task_flag::TRACKED;
+    let process = Process {
+        cgroup,
+        start_ns,
+        flags,
+        forks: 0,
+        parent,
+        threads_noted: 0,
+        recorder: u32::from(ARMED.get(0).is_some_and(|armed| *armed != 0)),
+        execs: 0,
+        dns_fd: 0,
+        failed: 0,
+        written: [0; 2],
+        _pad: 0,
+    };
+    if PROCESSES.insert(&tgid, &process, 0).is_err() {
+        lost(cgroup, LOST_PROCESS);
+        return false;
+    }
+    if flags & task_flag::RUNTIME_INIT != 0 {
+        curious(1);
+    }
+    true
+}
+
+/// Stops tracking a process. False if another CPU was first.
+#[inline(always)]
+pub fn release(tgid: u32, flags: u32, dns_fd: u32) -> bool {
+    if PROCESSES.remove(&tgid).is_err() {
+        return false;
+    }
+    if flags & task_flag::RUNTIME_INIT != 0 {
+        curious(-1);
+    }
+    if dns_fd != 0 {
+        curious(-1);
+    }
+    true
+}
+
+/// Drops what was kept of a process's calls and words.
+#[inline(always)]
+pub fn forget(tgid: u32, cgroup: u64) {
+    if CALLS.remove(&tgid).is_ok()
+        && let Some(container) = TRACKED.get_ptr_mut(&cgroup)
+    {
+        // SAFETY: a map value.
+        let container = unsafe { &mut *container };
+        container.recorders = container.recorders.saturating_sub(1);
+    }
+    let _ = WORDS.remove(&tgid);
+}
+
+/// Counts processes whose every write matters.
+#[inline(always)]
+pub fn curious(change: i64) {
+    if let Some(count) = CURIOUS.get_ptr_mut(0) {
+        add(count, change as u64);
+    }
+}
+
+/// True if a write to any descriptor, or a read, may matter.
+#[inline(always)]
+pub fn any_curious() -> bool {
+    CURIOUS.get(0).is_some_and(|count| *count != 0)
+}
+
+/// The watched root above a cgroup, if there is one.
+#[inline(always)]
+pub fn root_above(cgroup: Ptr) -> Option<u64> {
+    let mut at_level = cgroup;
+    for _ in 0..LEVELS {
+        let parent_css = pointer(at_level, at::CGROUP_PARENT_CSS);
+        if parent_css.is_null() {
+            return None;
+        }
+        at_level = pointer(parent_css, at::CSS_CGROUP);
+        let id = cgroup_id(at_level);
+        if ROOTS.get_ptr(&id).is_some() {
+            return Some(id);
+        }
+    }
+    None
+}
+
+/// Starts tracking a cgroup.
+#[inline(always)]
+pub fn track(id: u64, root: u64) {
+    let container = Container {
+        window_ns: 0,
+        deaths: 0,
+        events: 0,
+        recorders: 0,
+        processes: 0,
+        root,
+        since_ns: now(),
+        flags: 0,
+        _pad: 0,
+    };
+    if TRACKED.insert(&id, &container, 0).is_err() {
+        lost(id, LOST_CONTAINER);
+    }
+}
+
+/// True if a cgroup is in the chosen hierarchy.
+#[inline(always)]
+pub fn in_hierarchy(cgroup: Ptr) -> bool {
+    let id: u32 = read(pointer(cgroup, at::CGROUP_ROOT), at::ROOT_HIERARCHY);
+    id == super::maps::setting!(hierarchy_id)
+}

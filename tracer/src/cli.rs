@@ -1,0 +1,92 @@
+//! The command line: its definition, from which completions and man pages are made, and where each command goes.
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::exec::{self, Format, Job};
+
+/// Says why a container died when `kubectl logs` is empty.
+#[derive(Debug, Parser)]
+#[command(name = "tracer", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one command under the recorder; afterwards print its timeline and verdict
+    #[command(after_help = EXEC_HELP)]
+    Exec(Exec),
+}
+
+const EXEC_HELP: &str = "\
+Ends with the command's own status (128+n for signal n), 125 for a failure of its own, 126 for a command that
+could not be run and 127 for one that was not found.
+
+With `-o json` on stdout the command's own stdout goes to stderr; with --output-file all its streams are left alone.
+
+Example: tracer exec -- nginx -g 'daemon off;'";
+
+#[derive(Debug, clap::Args)]
+struct Exec {
+    /// How to print timeline and verdict
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    /// Print timeline and verdict into this file (text otherwise goes to stderr, json to stdout)
+    #[arg(long, value_name = "FILE")]
+    output_file: Option<PathBuf>,
+    /// Do not keep the last bytes that the command writes to stdout and stderr
+    #[arg(long)]
+    no_output_capture: bool,
+    /// Keep raw records and facts in this folder, for the crash corpus
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    record: Option<PathBuf>,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// The definition of the command line.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses the arguments of this process and does what they say; returns the exit code.
+pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next();
+    if std::env::args_os().nth(1).is_some_and(|first| first == exec::ENTER) {
+        return exec::enter(arguments.skip(1));
+    }
+    start_logging();
+    let cli = Cli::parse_from(program.into_iter().chain(arguments));
+    let (done, failed) = match cli.command {
+        Command::Exec(options) => (exec::run(&job(options)), exec::OWN_FAILURE),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("tracer: {error:#}");
+            ExitCode::from(failed)
+        }
+    }
+}
+
+fn job(options: Exec) -> Job {
+    Job {
+        command: options.command,
+        format: options.output,
+        output_file: options.output_file,
+        capture_output: !options.no_output_capture,
+        record: options.record,
+    }
+}
+
+/// Logs go to stderr; `RUST_LOG` says which, warnings by default.
+fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

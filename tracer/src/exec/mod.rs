@@ -1,0 +1,87 @@
+//! `tracer exec`: runs one command under the recorder, and says afterwards why it ended.
+
+mod enter;
+mod recording;
+mod report;
+mod watch;
+
+pub use enter::{ENTER, enter};
+pub use recording::Recording;
+
+use std::{io::Write, path::PathBuf};
+
+use anyhow::Context;
+
+use crate::{
+    cgroup::{Hierarchy, OwnCgroup},
+    kernel::{Layout, Options, Programs, Rings},
+};
+
+/// Exit code of `tracer exec` for its own failures.
+pub const OWN_FAILURE: u8 = 125;
+
+/// How the verdict is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+/// One command to run and watch.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub command: Vec<std::ffi::OsString>,
+    pub format: Format,
+    /// Where the verdict goes; stderr for text, stdout for JSON where this is `None`.
+    pub output_file: Option<PathBuf>,
+    pub capture_output: bool,
+    /// Where to keep the raw records and facts, for the crash corpus.
+    pub record: Option<PathBuf>,
+}
+
+/// Runs the command; returns the exit code that `tracer` must end with.
+///
+/// # Errors
+/// The tracer itself failed: before the command was started, or after it ended.
+pub fn run(job: &Job) -> anyhow::Result<u8> {
+    anyhow::ensure!(
+        rustix::process::geteuid().is_root(),
+        "tracer exec needs root (or CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN): try `sudo tracer exec -- ...`"
+    );
+    let hierarchy = Hierarchy::find()?;
+    let options = Options { capture_output: job.capture_output, ..Options::default() };
+    let layout = Layout::of_running_kernel(&hierarchy, options)?;
+    let mut programs = Programs::attach(&layout, tracing_level())?;
+
+    let id = random_id().context("cannot read random bytes")?;
+    let root = OwnCgroup::create(&hierarchy.own()?, &format!("tracer-exec-{id}"))?;
+    programs.watch_root(root.id())?;
+    let life = OwnCgroup::create(root.path(), "life")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (status, recording) = runtime.block_on(async {
+        let rings = Rings::take(&mut programs)?;
+        watch::command(job, &life, programs, rings).await
+    })?;
+    drop(life);
+    drop(root);
+    if let Some(folder) = &job.record {
+        recording.save(folder)?;
+    }
+    let object = report::crash(&id, &recording)?;
+    report::print(job, &recording, &object)?;
+    std::io::stderr().flush().ok();
+    Ok(status)
+}
+
+/// Level of the programs' own logs: that of this process, for `RUST_LOG=tracer=debug`.
+fn tracing_level() -> Option<tracing::Level> {
+    tracing::enabled!(tracing::Level::DEBUG).then_some(tracing::Level::DEBUG)
+}
+
+/// Twelve hexadecimal digits.
+fn random_id() -> std::io::Result<String> {
+    let mut bytes = [0u8; 6];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+

@@ -1,0 +1,17 @@
+//! The tracer as a library: from kernel records to a verdict. The binary `tracer` is a thin shell over it.
+
+pub mod crash;
+pub mod decode;
+pub mod errno;
+pub mod event;
+pub mod facts;
+pub mod signal;
+pub mod syscall;
+pub mod text;
+pub mod timeline;
+pub mod verdict;
+pub mod btf;
+pub mod cgroup;
+pub mod cli;
+pub mod exec;
+pub mod kernel;

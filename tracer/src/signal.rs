@@ -1,0 +1,96 @@
+//! Signals of Linux, their names and `si_code` values (asm-generic/signal.h, siginfo.h).
+
+use std::fmt;
+
+use tracer_ebpf::abi::signal::{INFO_NONE, INFO_PRIV};
+
+/// A signal number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Signal(pub u32);
+
+macro_rules! signals {
+    ($($name:ident = $number:literal;)*) => {
+        impl Signal {
+            $(pub const $name: Signal = Signal($number);)*
+
+            fn fixed_name(self) -> Option<&'static str> {
+                match self.0 { $($number => Some(stringify!($name)),)* _ => None }
+            }
+        }
+    };
+}
+
+signals! {
+    SIGHUP = 1; SIGINT = 2; SIGQUIT = 3; SIGILL = 4; SIGTRAP = 5; SIGABRT = 6; SIGBUS = 7; SIGFPE = 8;
+    SIGKILL = 9; SIGUSR1 = 10; SIGSEGV = 11; SIGUSR2 = 12; SIGPIPE = 13; SIGALRM = 14; SIGTERM = 15;
+    SIGSTKFLT = 16; SIGCHLD = 17; SIGCONT = 18; SIGSTOP = 19; SIGTSTP = 20; SIGTTIN = 21; SIGTTOU = 22;
+    SIGURG = 23; SIGXCPU = 24; SIGXFSZ = 25; SIGVTALRM = 26; SIGPROF = 27; SIGWINCH = 28; SIGIO = 29;
+    SIGPWR = 30; SIGSYS = 31;
+}
+
+/// First real-time signal as the kernel counts.
+const SIGRTMIN: u32 = 32;
+
+impl Signal {
+    /// `SIGSEGV`; real-time signals as `SIGRTMIN+3`, counted from the kernel's 32.
+    pub fn name(self) -> String {
+        match self.fixed_name() {
+            Some(name) => name.to_owned(),
+            None if self.0 == SIGRTMIN => "SIGRTMIN".to_owned(),
+            None if (SIGRTMIN..=64).contains(&self.0) => format!("SIGRTMIN+{}", self.0 - SIGRTMIN),
+            None => format!("signal {}", self.0),
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Where a signal came from: `si_code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignalCode {
+    /// kill(2): SI_USER.
+    User,
+    /// tgkill(2): SI_TKILL.
+    Thread,
+    /// sigqueue(3): SI_QUEUE.
+    Queue,
+    /// SI_KERNEL and positive codes: the kernel itself, for what the task did.
+    Kernel(i32),
+    /// Without siginfo, from the kernel itself (SEND_SIG_PRIV).
+    KernelSent,
+    /// Without siginfo, from user space (SEND_SIG_NOINFO).
+    NoInfo,
+    Other(i32),
+}
+
+impl SignalCode {
+    pub fn from_raw(code: i32) -> Self {
+        match code {
+            INFO_PRIV => Self::KernelSent,
+            INFO_NONE => Self::NoInfo,
+            0 => Self::User,
+            -6 => Self::Thread,
+            -1 => Self::Queue,
+            1.. => Self::Kernel(code),
+            other => Self::Other(other),
+        }
+    }
+
+    /// True if no process sent it: a fault, or the kernel's own decision.
+    pub fn from_kernel(self) -> bool {
+        match self {
+            Self::Kernel(_) | Self::KernelSent => true,
+            Self::User | Self::Thread | Self::Queue | Self::NoInfo | Self::Other(_) => false,
+        }
+    }
+}
