@@ -5,7 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::tools::Tool;
 use crate::{exec, packages, workspace};
@@ -46,7 +46,7 @@ pub fn find_or_build(llvm_major: u32) -> Result<PathBuf> {
         command.args(["--no-default-features", "--features", &format!("llvm-{llvm_major}")]);
         command.env("LLVM_PREFIX", &prefix);
     });
-    built.with_context(|| by_hand(llvm_major))
+    built.map_err(|error| anyhow!("{error:#}\n{}", by_hand(llvm_major)))
 }
 
 /// The program that takes DWARF out of an object, where this LLVM is installed.

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::{exec, packages, workspace};
 
@@ -170,7 +170,8 @@ fn install_nightly() -> Result<()> {
     eprintln!("xtask: installing a nightly Rust with its source (rustup)");
     let mut command = Command::new("rustup");
     command.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
-    exec::run(command.args(["--component", "rust-src"])).with_context(by_hand)
+    command.args(["--component", "rust-src"]).env_remove("RUST_BACKTRACE");
+    exec::run(&mut command).map_err(|error| anyhow!("{error:#}\n{}", by_hand()))
 }
 
 fn by_hand() -> String {

@@ -15,6 +15,8 @@ mod tools;
 mod tree;
 mod workspace;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// The chores of this repository.
@@ -37,11 +39,17 @@ enum Command {
     Install(install::Options),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Xtask::parse().command {
+fn main() -> ExitCode {
+    let result = match Xtask::parse().command {
         Command::BuildEbpf(options) => build_ebpf::run(options),
         Command::Test(options) => test::run(options),
         Command::Lint(options) => lint::run(options),
         Command::Install(options) => install::run(options),
+    };
+    // An error is for the person who ran the chore: no backtrace, whatever the environment asks.
+    if let Err(error) = result {
+        eprintln!("xtask: {error:#}");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }

@@ -73,9 +73,12 @@ pub fn install_line(names: &[&str]) -> String {
 pub fn install(names: &[&str]) -> Result<()> {
     update()?;
     eprintln!("xtask: installing {} (apt-get)", names.join(", "));
-    exec::run_quietly(apt_get().args(["install", "-y", "--no-remove"]).args(names)).with_context(
-        || format!("cannot install packages; by hand it would be: {}", install_line(names)),
+    exec::run_quietly(
+        apt_get().args(["install", "-y", "--no-remove", "--no-install-recommends"]).args(names),
     )
+    .with_context(|| {
+        format!("cannot install packages; by hand it would be: {}", install_line(names))
+    })
 }
 
 /// The version that apt would install, without its epoch and Debian revision: `1.96.0+dfsg1`.
