@@ -13,6 +13,11 @@ pub struct Arch {
 impl Arch {
     pub const X86_64: Self = Self { syscalls: SyscallTable::X86_64, page_bytes: 4096 };
 
+    /// The machine that uname(2) names: `x86_64` or `aarch64`, with 4 KiB pages.
+    pub fn of_machine(machine: &str) -> Option<Self> {
+        Some(Self { syscalls: SyscallTable::of_machine(machine)?, page_bytes: 4096 })
+    }
+
     /// Bytes of a page count. A count is a signed long in the kernel; sums of per-CPU counters that are
     /// read without a lock can be below zero, which is none.
     pub(super) fn bytes_of_pages(self, pages: u64) -> u64 {

@@ -1,0 +1,185 @@
+//! The crash object against its published contract: docs/crash.schema.json and docs/events.md.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{crash_object, entry};
+use crate::{
+    event::{Event, What},
+    render::{names, samples},
+    text::Text,
+    verdict::Cause,
+};
+
+const SCHEMA: &str = include_str!("../../../../docs/crash.schema.json");
+const EVENTS: &str = include_str!("../../../../docs/events.md");
+
+fn schema() -> Value {
+    serde_json::from_str(SCHEMA).unwrap()
+}
+
+fn violations(instance: &Value) -> Vec<String> {
+    let validator = jsonschema::draft202012::new(&schema()).unwrap();
+    let errors = validator.iter_errors(instance);
+    errors.map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+fn every_kind() -> Value {
+    let (timeline, facts, verdict) = samples::every_kind();
+    serde_json::to_value(crash_object("0123456789ab", &timeline, &facts, &verdict)).unwrap()
+}
+
+fn entries() -> Vec<Value> {
+    every_kind()["timeline"].as_array().unwrap().clone()
+}
+
+#[test]
+fn the_schema_is_a_schema() {
+    jsonschema::meta::validate(&schema()).unwrap();
+}
+
+#[test]
+fn crash_objects_keep_the_schema() {
+    let (timeline, facts, verdict) = samples::missing_file();
+    let mut object = crash_object("0123456789ab", &timeline, &facts, &verdict);
+    assert_eq!(violations(&serde_json::to_value(&object).unwrap()), [] as [String; 0]);
+    object.timeline = None;
+    object.container = json!({ "id": "0123456789ab" });
+    assert_eq!(violations(&serde_json::to_value(&object).unwrap()), [] as [String; 0]);
+}
+
+#[test]
+fn every_entry_keeps_the_schema() {
+    let (timeline, facts, verdict) = samples::every_kind();
+    for event in timeline.entries {
+        let one = samples::timeline(vec![event]);
+        let object = serde_json::to_value(crash_object("x", &one, &facts, &verdict)).unwrap();
+        assert_eq!(violations(&object), [] as [String; 0], "{:#}", object["timeline"][0]);
+    }
+}
+
+#[test]
+fn every_kind_is_sampled() {
+    let (timeline, ..) = samples::every_kind();
+    let sampled: BTreeSet<_> = timeline.entries.iter().map(|e| names::kind(&e.what)).collect();
+    assert_eq!(sampled, BTreeSet::from(names::KINDS));
+}
+
+#[test]
+fn the_schema_refuses_what_it_does_not_describe() {
+    for (index, entry) in entries().iter().enumerate() {
+        let mut object = every_kind();
+        object["timeline"] = json!([entry]);
+        object["timeline"][0]["surprise"] = json!(1);
+        assert_ne!(violations(&object), [] as [String; 0], "entry {index} with a surprise");
+    }
+    let mut object = every_kind();
+    object["timeline"][0]["kind"] = json!("unheard_of");
+    assert_ne!(violations(&object), [] as [String; 0]);
+}
+
+#[test]
+fn the_schema_lists_the_causes_in_their_order() {
+    let listed = schema()["$defs"]["crash"]["properties"]["cause"]["enum"].clone();
+    let causes: Vec<_> = Cause::ALL.iter().map(|cause| cause.name()).collect();
+    assert_eq!(listed, json!(causes));
+}
+
+#[test]
+fn bytes_that_are_not_utf8_keep_the_schema_everywhere() {
+    let (mut timeline, facts, verdict) = samples::every_kind();
+    for event in &mut timeline.entries {
+        make_hostile(event);
+    }
+    let object = serde_json::to_value(crash_object("x", &timeline, &facts, &verdict)).unwrap();
+    assert_eq!(violations(&object), [] as [String; 0]);
+}
+
+fn make_hostile(event: &mut Event) {
+    let hostile = Text(b"\xff\0\n\"".to_vec());
+    event.process.comm = hostile.clone();
+    match &mut event.what {
+        What::Exec(exec) => {
+            exec.path = hostile.clone();
+            exec.args = vec![hostile];
+        }
+        What::ExecFailed(failed) => failed.path = hostile,
+        What::Exit(exit) => exit.cwd = Some(hostile),
+        What::Signal(signal) => {
+            signal.sender.comm = hostile.clone();
+            signal.sender_exe = hostile;
+        }
+        What::Oom(oom) => oom.trigger.comm = hostile,
+        What::Words(words) => words.bytes = hostile,
+        What::Cgroup(change) => change.path = hostile,
+        What::Call(call) => match &mut call.object {
+            crate::event::Object::Path { path, .. } | crate::event::Object::File { path, .. } => {
+                *path = hostile;
+            }
+            crate::event::Object::Address(crate::event::Address::Unix(path)) => *path = hostile,
+            crate::event::Object::Dns(dns) => dns.question = hostile,
+            crate::event::Object::Address(_) | crate::event::Object::None => {}
+        },
+        What::Bind(_)
+        | What::Fork(_)
+        | What::Threads(_)
+        | What::CallsForgotten(_)
+        | What::Lost(_) => {}
+    }
+}
+
+#[test]
+fn offsets_count_from_the_beginning_of_the_life() {
+    let event = samples::event(5, What::CallsForgotten(1));
+    assert_eq!(entry(&event, 2, 0)["offset_ns"], 3);
+    assert_eq!(entry(&event, 9, 0)["offset_ns"], -4);
+    assert_eq!(entry(&event, u64::MAX, 0)["offset_ns"], i64::MIN);
+}
+
+/// The section of docs/events.md under a heading, to the next one.
+fn section(name: &str) -> &'static str {
+    let heading = format!("\n## {name}\n");
+    let start = EVENTS.find(&heading).unwrap_or_else(|| panic!("docs/events.md has no {heading}"));
+    let body = &EVENTS[start + heading.len()..];
+    body.split("\n## ").next().unwrap_or_default()
+}
+
+#[test]
+fn every_kind_has_a_section_that_names_its_fields() {
+    let common = section("Every entry");
+    for entry in entries() {
+        let kind = entry["kind"].as_str().unwrap();
+        let own = section(kind);
+        let mut keys = BTreeSet::new();
+        collect_keys(&entry, &mut keys);
+        for key in keys {
+            let plain = key.strip_suffix("_b64").unwrap_or(&key);
+            let mention = format!("`{plain}`");
+            assert!(
+                own.contains(&mention) || common.contains(&mention),
+                "docs/events.md#{kind} does not mention {mention}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_section_is_about_a_kind_that_does_not_exist() {
+    let headings = EVENTS.lines().filter_map(|line| line.strip_prefix("## "));
+    let headings: Vec<_> = headings.filter(|heading| *heading != "Every entry").collect();
+    assert_eq!(headings, names::KINDS);
+}
+
+fn collect_keys(value: &Value, keys: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                keys.insert(key.clone());
+                collect_keys(value, keys);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect_keys(value, keys)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
