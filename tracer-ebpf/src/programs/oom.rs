@@ -49,7 +49,8 @@ pub fn mark_victim(ctx: RawTracePointContext) -> i32 {
 #[inline(never)]
 pub fn note_victim(task: Ptr, killer: Ptr, cgroup: u64, flags: u32) -> u32 {
     let Some(record) = scratch::<Oom>(&SIGNAL_SCRATCH) else { return 0 };
-    describe(&raw mut record.trigger, killer, 0);
+    let killer_flags = process(super::kernel::tgid_of(killer)).map_or(0, |process| process.flags);
+    describe(&raw mut record.trigger, killer, killer_flags);
     let mm = pointer(task, at::TASK_MM);
     record.total_vm_pages = read(mm, at::MM_TOTAL_VM);
     record.file_pages = rss(mm, FILE);

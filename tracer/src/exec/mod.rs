@@ -8,7 +8,7 @@ mod watch;
 pub use enter::{ENTER, enter};
 pub use recording::Recording;
 
-use std::{io::Write, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 
@@ -58,19 +58,28 @@ pub fn run(job: &Job) -> anyhow::Result<u8> {
     programs.watch_root(root.id())?;
     let life = OwnCgroup::create(root.path(), "life")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (status, recording) = runtime.block_on(async {
+    let (status, recording, living) = runtime.block_on(async {
         let rings = Rings::take(&mut programs)?;
         watch::command(job, &life, programs, rings).await
     })?;
+    tell_of_living(&living);
     drop(life);
     drop(root);
     if let Some(folder) = &job.record {
         recording.save(folder)?;
     }
-    let object = report::crash(&id, &recording)?;
-    report::print(job, &recording, &object)?;
-    std::io::stderr().flush().ok();
+    report::print(job, &id, &recording)?;
     Ok(status)
+}
+
+/// Names the processes that the command left behind; they keep their cgroup.
+fn tell_of_living(living: &[u32]) {
+    for pid in living {
+        // One that ends just now is not worth a word.
+        if let Ok(comm) = std::fs::read_to_string(format!("/proc/{pid}/comm")) {
+            eprintln!("tracer: still running, left alone: {}[{pid}]", comm.trim_end());
+        }
+    }
 }
 
 /// Level of the programs' own logs: that of this process, for `RUST_LOG=tracer=debug`.

@@ -1,9 +1,50 @@
-//! Says why the command ended.
-use super::{Job, Recording};
-use crate::crash::CrashObject;
+//! Prints why the command ended.
 
-pub fn crash(_id: &str, recording: &Recording) -> anyhow::Result<CrashObject> {
-    for entry in &recording.timeline.entries { eprintln!("{} {} {:?} {:?}", entry.time_ns - recording.timeline.began_ns, entry.process.id.pid, entry.process.comm, entry.what); }
-    anyhow::bail!("no")
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Write},
+};
+
+use anyhow::Context;
+
+use super::{Format, Job, Recording};
+use crate::{
+    render::{Style, crash_object, crash_text},
+    verdict::{Policy, verdict},
+};
+
+/// Prints timeline and verdict as the job wants them.
+///
+/// # Errors
+/// The output cannot be written; a reader that has gone is no error.
+pub fn print(job: &Job, id: &str, recording: &Recording) -> anyhow::Result<()> {
+    let (timeline, facts) = (&recording.timeline, &recording.facts);
+    let verdict = verdict(timeline, facts, Policy::Always);
+    let to_terminal = job.output_file.is_none() && io::stderr().is_terminal();
+    let text = match job.format {
+        Format::Text => crash_text(timeline, &verdict, style(to_terminal)),
+        Format::Json => serde_json::to_string(&crash_object(id, timeline, facts, &verdict))? + "\n",
+    };
+    let (written, to) = match (&job.output_file, job.format) {
+        (Some(path), _) => {
+            let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+            (write(file, &text), path.display().to_string())
+        }
+        (None, Format::Text) => (write(io::stderr(), &text), "stderr".to_owned()),
+        (None, Format::Json) => (write(io::stdout(), &text), "stdout".to_owned()),
+    };
+    written.with_context(|| format!("cannot write to {to}"))
 }
-pub fn print(_job: &Job, _recording: &Recording, _object: &CrashObject) -> anyhow::Result<()> { Ok(()) }
+
+/// Colour on a terminal, unless NO_COLOR is set to anything (no-color.org).
+fn style(to_terminal: bool) -> Style {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if to_terminal && !refused { Style::Coloured } else { Style::Plain }
+}
+
+fn write(mut to: impl Write, text: &str) -> io::Result<()> {
+    match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}

@@ -39,13 +39,14 @@ const FROM_TERMINAL: [(SignalKind, rustix::process::Signal); 2] = [
     (SignalKind::quit(), rustix::process::Signal::QUIT),
 ];
 
-/// Runs the command in `life` until it ends; its exit code as a shell would give it, and what was recorded.
+/// Runs the command in `life` until it ends; its exit code as a shell would give it, what was recorded, and the
+/// pids of the processes that it left behind.
 pub async fn command(
     job: &Job,
     life: &OwnCgroup,
     mut programs: Programs,
     mut rings: Rings,
-) -> anyhow::Result<(u8, Recording)> {
+) -> anyhow::Result<(u8, Recording, Vec<u32>)> {
     let mut collector = Collector::new()?;
     let mut logs = tracing::enabled!(tracing::Level::DEBUG).then(|| programs.logger()).transpose()?;
     let mut signals = Signals::listen()?;
@@ -70,7 +71,8 @@ pub async fn command(
         logs.flush();
     }
     let lost = programs.lost().unwrap_or_default();
-    Ok((shell_status(status), collector.finish(&lost)?))
+    let living = programs.living().unwrap_or_default().into_iter().map(|(pid, _)| pid).collect();
+    Ok((shell_status(status), collector.finish(&lost)?, living))
 }
 
 fn start(job: &Job, life: &OwnCgroup) -> anyhow::Result<tokio::process::Child> {
