@@ -8,6 +8,8 @@ use crate::{
     event::{Bind, Event, Protocol, What},
 };
 
+const AF_INET: u32 = 2;
+const AF_INET6: u32 = 10;
 /// Bits of `reuse`.
 const REUSE_ADDRESS: u32 = 1;
 const REUSE_PORT: u32 = 2;
@@ -25,8 +27,12 @@ pub(super) fn bind(record: &Record<'_>) -> Result<Event, DecodeError> {
         errno: (bind.errno != 0).then_some(Errno(bind.errno)),
         fd: bind.fd,
         address: address::address(&bind.address.bytes[..size]),
-        protocol: protocol(bind.protocol)
-            .ok_or_else(|| record.meaningless("protocol", bind.protocol))?,
+        protocol: match bind.family {
+            AF_INET | AF_INET6 => protocol(bind.protocol)
+                .ok_or_else(|| record.meaningless("protocol", bind.protocol))?,
+            // Other families count their protocols otherwise: 6 is XFRM of netlink.
+            _ => Protocol::Other(0),
+        },
         port: u16::try_from(bind.port).map_err(|_| record.meaningless("port", bind.port))?,
         reuse_address: bind.reuse & REUSE_ADDRESS != 0,
         reuse_port: bind.reuse & REUSE_PORT != 0,
@@ -91,6 +97,17 @@ mod tests {
         assert_eq!(protocol(17), Some(Protocol::Udp));
         assert_eq!(protocol(132), Some(Protocol::Other(132)));
         assert_eq!(protocol(300), None);
+    }
+
+    #[test]
+    fn only_internet_sockets_have_an_internet_protocol() {
+        let mut bytes = golden::bind(0, &[]);
+        bytes[120..124].copy_from_slice(&768_u32.to_ne_bytes());
+        bytes[124..128].copy_from_slice(&17_u32.to_ne_bytes());
+        let What::Bind(bind) = decode(&bytes, Arch::X86_64).unwrap().remove(0).what else {
+            panic!("not a bind");
+        };
+        assert_eq!((bind.family, bind.protocol), (17, Protocol::Other(0)));
     }
 
     #[test]

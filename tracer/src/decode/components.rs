@@ -3,8 +3,11 @@
 use crate::text::Text;
 
 /// `app.log\0log\0var\0` is `/var/log/app.log`. The root is no name at all, an empty one, or `/`. A
-/// path that was cut lacks its beginning, and so has no slash in front.
+/// path that was cut lacks its beginning, and so has no slash in front; of a name that was cut nothing
+/// is left, unless it is the only one.
 pub(super) fn path(bytes: &[u8], truncated: bool) -> Text {
+    let whole = bytes.iter().rposition(|byte| *byte == 0).map(|end| &bytes[..end]);
+    let bytes = if truncated { whole.unwrap_or(bytes) } else { bytes };
     let names: Vec<&[u8]> = bytes
         .split(|byte| *byte == 0)
         .filter(|name| !name.is_empty() && *name != b"/")
@@ -29,6 +32,8 @@ mod tests {
         check(b"app.log\0log\0var\0", false, "/var/log/app.log");
         check(b"app.log\0log\0var", false, "/var/log/app.log");
         check(b"app.log\0log\0var\0", true, "var/log/app.log");
+        check(b"app.log\0log\0va", true, "log/app.log");
+        check(b"app.lo", true, "app.lo");
         check(b"x\0/\0mnt\0", false, "/mnt/x");
         check(b"", false, "/");
         check(b"\0", false, "/");

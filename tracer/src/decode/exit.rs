@@ -19,7 +19,7 @@ pub(super) fn exit(record: &Record<'_>, arch: Arch) -> Result<Event, DecodeError
     tail.finish()?;
     Ok(record.event(What::Exit(Exit {
         status: status(exit.status),
-        cwd: (!cwd.is_empty()).then(|| components::path(cwd, false)),
+        cwd: Some(components::path(cwd, false)),
         limits: Limits {
             open_files: limit(exit.rlimit_nofile),
             processes: limit(exit.rlimit_nproc),
@@ -112,12 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn a_working_directory_that_was_not_read_is_none() {
+    fn the_root_is_a_working_directory_without_names() {
         let mut bytes = golden::exit(0);
         bytes.truncate(size_of::<abi::Exit>());
         bytes[4] = 208;
         bytes[108] = 0;
         let events = decode(&bytes, Arch::X86_64).unwrap();
-        assert!(matches!(&events[0].what, What::Exit(exit) if exit.cwd.is_none()));
+        let What::Exit(exit) = &events[0].what else { panic!("not an exit") };
+        assert_eq!(exit.cwd, Some(Text::from("/")));
     }
 }

@@ -33,16 +33,17 @@ fn call(record: &Record<'_>, raw: &abi::Call, arch: Arch) -> Result<Call, Decode
     let size = record.at_most("data_size", raw.data_size.into(), abi::DATA)?;
     let data = &raw.data[..size];
     let truncated = raw.flags & call_flag::TRUNCATED != 0;
+    let object = object(raw.data_kind, data, truncated)
+        .ok_or_else(|| record.meaningless("data_kind", raw.data_kind))?;
     Ok(Call {
         seq: raw.seq,
         number: raw.number,
         name: arch.syscalls.name(raw.number),
         errno: Errno(raw.errno),
         args: raw.args,
-        object: object(raw.data_kind, data, truncated)
-            .ok_or_else(|| record.meaningless("data_kind", raw.data_kind))?,
+        protocol: protocol(raw.socket, &object),
+        object,
         reported: raw.flags & call_flag::REPORTED != 0,
-        protocol: protocol(raw.socket),
     })
 }
 
@@ -64,10 +65,22 @@ fn object(kind: u16, data: &[u8], truncated: bool) -> Option<Object> {
     Some(object)
 }
 
-/// Type in the low byte, protocol in the high one; a call without a socket has neither.
-fn protocol(socket: u16) -> Option<Protocol> {
-    let protocol = socket >> 8;
-    if socket == 0 { None } else { bind::protocol(protocol.into()) }
+/// Type in the low byte, protocol in the high one; a call without a socket has neither. Families other
+/// than the internet's count their protocols otherwise.
+fn protocol(socket: u16, object: &Object) -> Option<Protocol> {
+    if socket == 0 {
+        return None;
+    }
+    match object {
+        Object::Address(Address::Unix(_) | Address::Netlink | Address::Family(_)) => {
+            Some(Protocol::Other(0))
+        }
+        Object::Address(Address::Inet(_) | Address::None)
+        | Object::None
+        | Object::Path { .. }
+        | Object::File { .. }
+        | Object::Dns(_) => bind::protocol((socket >> 8).into()),
+    }
 }
 
 #[cfg(test)]
@@ -163,10 +176,12 @@ mod tests {
     }
 
     #[test]
-    fn a_unix_socket_has_protocol_zero() {
-        assert_eq!(protocol(0x0001), Some(Protocol::Other(0)));
-        assert_eq!(protocol(0x1102), Some(Protocol::Udp));
-        assert_eq!(protocol(0), None);
+    fn only_internet_sockets_have_an_internet_protocol() {
+        assert_eq!(protocol(0, &Object::None), None);
+        assert_eq!(protocol(0x0001, &Object::None), Some(Protocol::Other(0)));
+        assert_eq!(protocol(0x1102, &Object::None), Some(Protocol::Udp));
+        let netlink = Object::Address(Address::Netlink);
+        assert_eq!(protocol(0x0603, &netlink), Some(Protocol::Other(0)));
     }
 
     #[test]

@@ -210,9 +210,9 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
     let (_, facts, verdict) = missing_file();
     let connect = |address| Call {
         protocol: Some(Protocol::Tcp),
-        reported: true,
-        ..call("getsockopt", Errno::ECONNREFUSED, Object::Address(address))
+        ..call("connect", Errno::ECONNREFUSED, Object::Address(address))
     };
+    let other = |address| Call { protocol: Some(Protocol::Other(0)), ..connect(address) };
     let inet = |text: &str| Address::Inet(text.parse().unwrap());
     let dns = |answer| Call {
         protocol: Some(Protocol::Udp),
@@ -276,11 +276,22 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
             Object::File { path: Text::from("log/app.log"), truncated: true },
         )),
         What::Call(call("clone", Errno::EAGAIN, Object::None)),
+        What::Call(Call {
+            protocol: Some(Protocol::Tcp),
+            args: [5, 0, 16, 0, 0],
+            ..call("connect", Errno::EINPROGRESS, Object::Address(inet("10.0.0.7:5432")))
+        }),
+        What::Call(Call {
+            protocol: Some(Protocol::Tcp),
+            reported: true,
+            args: [5, 1, 4, 0, 0],
+            ..call("getsockopt", Errno::ECONNREFUSED, Object::None)
+        }),
         What::Call(connect(inet("10.0.0.7:5432"))),
         What::Call(connect(inet("[::1]:5432"))),
-        What::Call(connect(Address::Unix(Text::from("@bus")))),
-        What::Call(connect(Address::Netlink)),
-        What::Call(connect(Address::Family(17))),
+        What::Call(other(Address::Unix(Text::from("@bus")))),
+        What::Call(other(Address::Netlink)),
+        What::Call(other(Address::Family(17))),
         What::Call(call("bind", Errno::EACCES, Object::Address(inet("0.0.0.0:80")))),
         What::Call(dns(None)),
         What::Call(dns(Some(DnsAnswer { code: 3, records: 0 }))),

@@ -211,12 +211,19 @@ fn call(call: &Call) -> String {
         name => name.to_owned(),
     };
     let about = match &call.object {
+        Object::None if call.reported => {
+            format!("{} on descriptor {}", address(&Address::None, call.protocol), call.args[0])
+        }
         Object::None => address(&Address::None, call.protocol),
         Object::Path { path, truncated: false } | Object::File { path, truncated: false } => {
             format!(" {}", quoted(path))
         }
         Object::Path { path, truncated: true } => format!(" {}…", quoted(path)),
         Object::File { path, truncated: true } => format!(" …{}", quoted(path)),
+        // So that the SO_ERROR that tells its end can be told to belong to it.
+        Object::Address(to) if call.errno == Errno::EINPROGRESS => {
+            format!("{} on descriptor {}", address(to, call.protocol), call.args[0])
+        }
         Object::Address(to) => address(to, call.protocol),
         Object::Dns(dns) => format!(" {}", dns_text(dns)),
     };
