@@ -99,6 +99,7 @@ members! {
     MM_ARG_START true ["mm_struct.arg_start"];
     MM_ARG_END true ["mm_struct.arg_end"];
     MM_EXE true ["mm_struct.exe_file"];
+    MM_HIWATER true ["mm_struct.hiwater_rss"];
     MM_TOTAL_VM true ["mm_struct.total_vm"];
     MM_RSS true ["mm_struct.rss_stat"];
     RSS_COUNT false ["percpu_counter.count"];

@@ -16,7 +16,7 @@ record! {
         rlimit_nproc: u64,
         rlimit_as: u64,
         rlimit_core: u64,
-        /// Highest resident size in pages (`signal->maxrss`).
+        /// Highest resident size in pages.
         max_rss_pages: u64,
         /// Bytes ever written to descriptor 1 and 2, kept or not; `u64::MAX` if the recorder was off.
         written: [u64; 2],
@@ -27,7 +27,8 @@ record! {
         cap_effective: u64,
         /// 1 if the recorder was on from its birth.
         recorder: u32,
-        _pad: u32,
+        /// 1 if names are missing at the root's end of the working directory.
+        cwd_cut: u32,
         user_time_ns: u64,
         system_time_ns: u64,
     }

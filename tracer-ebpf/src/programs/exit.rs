@@ -10,7 +10,7 @@ use tracer_ebpf::{
 use super::{
     kernel::{Ptr, copy_kernel, has, load, member, pointer, read, tgid_of},
     maps::{CALLS, TASK_SCRATCH, WORDS},
-    path,
+    oom, path,
     record::{Ring, begin, scratch, send},
     track::{forget, process, release},
 };
@@ -62,13 +62,12 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     record.rlimit_nproc = rlimit(signal, RLIMIT_NPROC);
     record.rlimit_as = rlimit(signal, RLIMIT_AS);
     record.rlimit_core = rlimit(signal, RLIMIT_CORE);
-    record.max_rss_pages = read(signal, at::SIGNAL_MAXRSS);
+    record.max_rss_pages = max_rss(task, signal);
     record.written = written;
     record.failed_calls = failed;
     record.forks = forks;
     record.cap_effective = read(pointer(task, at::TASK_CRED), at::CRED_CAP);
     record.recorder = recorded;
-    record._pad = 0;
     // Threads that are gone have added their time to the signal struct's.
     record.user_time_ns = time(task, at::TASK_UTIME) + time(signal, at::SIGNAL_UTIME);
     record.system_time_ns = time(task, at::TASK_STIME) + time(signal, at::SIGNAL_STIME);
@@ -77,6 +76,7 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     let cwd_size = buffer.names.size();
     copy_kernel(buffer.cwd.as_mut_ptr(), path::LIMIT as u32, buffer.names.bytes.as_ptr());
     buffer.record.cwd_size = cwd_size;
+    buffer.record.cwd_cut = u32::from(buffer.names.cut());
 
     let ended_well = buffer.record.status == 0;
     let root = flags & task_flag::ROOT != 0;
@@ -89,6 +89,18 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     let ring = if root || !ended_well { Ring::Deaths } else { Ring::Events };
     send(ring, Kind::Exit, cgroup, (&raw const *buffer).cast(), size, root);
     0
+}
+
+/// Highest resident size in pages: of the program that ends, where its memory is still there (6.17 and later),
+/// else `signal->maxrss`, which counts what the process was before exec too.
+#[inline(always)]
+fn max_rss(task: Ptr, signal: Ptr) -> u64 {
+    let mm = pointer(task, at::TASK_MM);
+    if mm.is_null() {
+        return read(signal, at::SIGNAL_MAXRSS);
+    }
+    let highest: u64 = read(mm, at::MM_HIWATER);
+    highest.max(oom::resident(mm))
 }
 
 /// Sends the process's recorder and last words.

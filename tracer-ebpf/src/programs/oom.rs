@@ -69,6 +69,12 @@ pub fn note_victim(task: Ptr, killer: Ptr, cgroup: u64, flags: u32) -> u32 {
     0
 }
 
+/// Pages that are resident now.
+#[inline(always)]
+pub fn resident(mm: Ptr) -> u64 {
+    rss(mm, FILE) + rss(mm, ANON) + rss(mm, SHMEM)
+}
+
 /// One of the process's page counts: a `percpu_counter` whose per-CPU parts are left out (6.2 and later),
 /// or an atomic_long_t.
 #[inline(always)]

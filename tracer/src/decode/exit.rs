@@ -19,7 +19,7 @@ pub(super) fn exit(record: &Record<'_>, arch: Arch) -> Result<Event, DecodeError
     tail.finish()?;
     Ok(record.event(What::Exit(Exit {
         status: status(exit.status),
-        cwd: Some(components::path(cwd, false)),
+        cwd: (exit.cwd_cut == 0).then(|| components::path(cwd, false)),
         limits: Limits {
             open_files: limit(exit.rlimit_nofile),
             processes: limit(exit.rlimit_nproc),
