@@ -1,0 +1,30 @@
+//! Looks up what must be known about a life beyond its events. The only I/O between kernel and render.
+//! It must not know verdicts, Kubernetes or the bytes of records.
+
+mod cgroups;
+mod elf;
+mod elf_dynamic;
+#[cfg(test)]
+mod elf_fixture;
+mod executable;
+mod gather;
+mod pace;
+mod programs;
+mod held;
+mod holders;
+mod ld_cache;
+mod life;
+mod loader_folders;
+mod loader_search;
+mod machine;
+pub mod model;
+mod mounts;
+mod paths;
+mod ports;
+mod process_dir;
+mod regular;
+mod root;
+mod shebang;
+
+pub use gather::Gatherer;
+pub use model::Facts;
