@@ -1,0 +1,27 @@
+#!/bin/busybox sh
+# Sets the machine up as a pure cgroup v2 host, runs each suite and turns the machine off. Lines
+# that begin with "@vm" are for the host (vmtest/outcome.rs).
+export PATH=/usr/bin HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+echo "+memory +pids" > /sys/fs/cgroup/cgroup.subtree_control
+mount -t tracefs tracefs /sys/kernel/tracing
+mount -t bpf bpf /sys/fs/bpf
+ip link set lo up
+# The victims of a whole node are its own: it may run full.
+export TRACER_TEST_THROW_AWAY_MACHINE=1 TRACER_TEST_PRIVILEGED=required
+export TRACER_BIN=/usr/bin/tracer TRACER_VICTIMS=/victims TRACER_CRASH_SCHEMA=/crash.schema.json
+echo "@vm booted $(uname -r)"
+for suite in @SUITES@; do
+    echo "@vm begin $suite"
+    "/tests/$suite" @FILTERS@ < /dev/null 2>&1
+    echo "@vm end $suite $?"
+done
+echo "@vm off"
+poweroff -f
