@@ -24,6 +24,16 @@ pub const TESTS: &[Package] = &[
         proof: "/usr/include/stdlib.h",
         why: "to compile programs that die on purpose",
     },
+    Package {
+        name: "perl-base",
+        proof: "perl",
+        why: "as an interpreter that finds a syntax error",
+    },
+    Package {
+        name: "kubernetes-client",
+        proof: "kubectl",
+        why: "as a Go program whose connection is refused",
+    },
 ];
 
 /// Kernel filesystems that the tracer reads or pins to: type and place.

@@ -32,7 +32,10 @@ pub fn run(options: Options) -> Result<()> {
         eprintln!("xtask: not privileged: tests under the real kernel cannot run");
     }
     let mut tests = workspace::cargo();
-    tests.args(["test", "--workspace"]).args(options.arguments).env("TRACER_BIN", tracer);
+    tests
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(options.arguments)
+        .env("TRACER_BIN", tracer);
     if required {
         tests.env("TRACER_TEST_PRIVILEGED", "required");
     }

@@ -10,7 +10,8 @@ use clap_complete::{Shell, generate};
 
 fn main() -> Result<()> {
     let folder = env::args_os().nth(1).map(PathBuf::from).context("usage: shell-files FOLDER")?;
-    let mut command = tracer::cli::command();
+    // A page for each page of `tracer help` would say nothing new.
+    let mut command = tracer::cli::command().disable_help_subcommand(true);
     let name = command.get_name().to_owned();
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         let mut text = Vec::new();
