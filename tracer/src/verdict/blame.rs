@@ -1,0 +1,179 @@
+//! Where the failure began: a parent passes blame on when it ends as its child did. It must not name causes.
+
+use std::collections::HashSet;
+
+use crate::{
+    crash::Evidence,
+    event::{BootNs, ProcessId, Status},
+};
+
+use super::{
+    Confidence, Verdict,
+    case::{Case, End},
+    programs, select, wording,
+};
+
+/// One process on the way from main to where the failure began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    pub id: ProcessId,
+    /// The one before it ended with its very status.
+    pub exact: bool,
+}
+
+/// Programs that end because a child failed do so at once.
+const AT_ONCE_NS: u64 = 100_000_000;
+/// Runtimes of languages take a while to end.
+const SOON_NS: u64 = 1_000_000_000;
+
+/// From `main` down to the process where the failure began.
+pub(super) fn chain(case: &Case<'_>, main: ProcessId) -> Vec<Link> {
+    let mut chain = vec![Link { id: main, exact: true }];
+    let mut seen = HashSet::from([main]);
+    let mut parent = main;
+    while let Some(link) = passed_on(case, parent).filter(|link| seen.insert(link.id)) {
+        parent = link.id;
+        chain.push(link);
+    }
+    chain
+}
+
+/// Says how blame was passed on, and lowers confidence where that is a conclusion.
+pub(super) fn explain(case: &Case<'_>, verdict: &mut Verdict) {
+    let Some(at) = case.chain.iter().position(|link| link.id == verdict.blamed) else { return };
+    for pair in case.chain[..=at].windows(2) {
+        let [parent, child] = pair else { continue };
+        let (Some(first), Some(last)) = (case.end(child.id), case.end(parent.id)) else { continue };
+        let verb = if child.exact { "passed on the end of" } else { "ended at once after" };
+        let text = format!(
+            "{} {}: it {verb} {}, which {}",
+            case.name(parent.id),
+            wording::ended(last.status),
+            case.name(child.id),
+            wording::ended(first.status)
+        );
+        verdict.evidence.push(Evidence { text, timeline: vec![first.index, last.index] });
+        if !child.exact && verdict.confidence == Confidence::Proven {
+            verdict.confidence = Confidence::Likely;
+        }
+    }
+}
+
+/// One child that ended before its parent.
+struct Child<'a> {
+    id: ProcessId,
+    end: End<'a>,
+}
+
+fn passed_on(case: &Case<'_>, parent: ProcessId) -> Option<Link> {
+    let end = case.end(parent)?;
+    let children = ended_children(case, parent, &end);
+    if case.is_runtime(parent) {
+        // `runc run` ends with its container, but not always with its status.
+        if let Some(init) = children.iter().rev().find(|it| case.is_inner_init(it.id, parent)) {
+            return Some(Link { id: init.id, exact: true });
+        }
+    }
+    exact(case, parent, &end, &children)
+        .or_else(|| after_failed_child(case, parent, &end, &children))
+        .or_else(|| after_done_child(case, parent, &end, &children))
+}
+
+/// Children of the program that the parent last became, by time of their ends.
+fn ended_children<'a>(case: &Case<'a>, parent: ProcessId, end: &End<'a>) -> Vec<Child<'a>> {
+    let since = case.last_exec(parent).map_or(0, |(_, time_ns, _)| time_ns);
+    let children = case.tree.children(parent).iter();
+    let ends = children.filter_map(|id| Some(Child { id: *id, end: case.end(*id)? }));
+    let mut ended: Vec<Child<'a>> =
+        ends.filter(|child| child.end.time_ns >= since && child.end.index < end.index).collect();
+    ended.sort_by_key(|child| child.end.index);
+    ended
+}
+
+/// The parent ended with the child's code, or with 128 and its signal.
+fn exact(
+    case: &Case<'_>,
+    parent: ProcessId,
+    end: &End<'_>,
+    children: &[Child<'_>],
+) -> Option<Link> {
+    let child = children.iter().rev().find(|child| passes(case, parent, end, child.end.status))?;
+    let by_signal = child.end.status.signal.is_some();
+    // Codes above 2 are chosen: two processes rarely end with the same one by chance.
+    let telling = by_signal || end.status.code.is_some_and(|code| code > 2);
+    let timely = follows(end, child, SOON_NS) && !went_on(case, parent, child.end.time_ns);
+    let sure = telling && case.is_wrapper(parent);
+    if !(sure || timely) || (!sure && !by_signal && failed_itself(case, parent, child.end.time_ns))
+    {
+        return None;
+    }
+    Some(Link { id: child.id, exact: true })
+}
+
+fn passes(case: &Case<'_>, parent: ProcessId, end: &End<'_>, child: Status) -> bool {
+    match (end.status.code, end.status.signal) {
+        (Some(0), _) => false,
+        (Some(code), None) => {
+            child.code == Some(code)
+                || child.signal.is_some_and(|signal| u32::from(code) == 128 + signal.0)
+        }
+        // A parent that raises the child's signal against itself.
+        (_, Some(signal)) => {
+            let last = case.signals(parent).rfind(|(_, _, event)| event.signal == signal);
+            child.signal == Some(signal)
+                && last.is_some_and(|(_, _, event)| {
+                    event.sender.id == parent && !event.code.from_kernel()
+                })
+        }
+        (None, None) => false,
+    }
+}
+
+/// A shell that chooses a status of its own when its child fails: `server || exit 1`.
+fn after_failed_child(
+    case: &Case<'_>,
+    parent: ProcessId,
+    end: &End<'_>,
+    children: &[Child<'_>],
+) -> Option<Link> {
+    let last = children.last().filter(|child| child.end.failed())?;
+    let own_search = matches!(end.status.code, Some(126 | 127)) && !case.never_execd(last.id);
+    let at_once = follows(end, last, AT_ONCE_NS) && !went_on(case, parent, last.end.time_ns);
+    let passed = end.failed()
+        && end.status.signal.is_none()
+        && case.is_shell(parent)
+        && at_once
+        && !own_search
+        && !failed_itself(case, parent, last.end.time_ns);
+    passed.then_some(Link { id: last.id, exact: false })
+}
+
+/// A shell that ended well because the program it ran did.
+fn after_done_child(
+    case: &Case<'_>,
+    parent: ProcessId,
+    end: &End<'_>,
+    children: &[Child<'_>],
+) -> Option<Link> {
+    let last = children.last()?;
+    let done = !end.failed() && !last.end.failed() && follows(end, last, AT_ONCE_NS);
+    let ran = !case.never_execd(last.id);
+    (done && ran && case.is_wrapper(parent)).then_some(Link { id: last.id, exact: true })
+}
+
+fn follows(end: &End<'_>, child: &Child<'_>, within_ns: u64) -> bool {
+    end.time_ns.saturating_sub(child.end.time_ns) <= within_ns
+}
+
+/// It started another child after that: the one before was handled.
+fn went_on(case: &Case<'_>, parent: ProcessId, after_ns: BootNs) -> bool {
+    case.tree.children(parent).last().is_some_and(|child| child.start_ns >= after_ns)
+}
+
+/// The parent has a failure of its own after its child's end that explains its status.
+fn failed_itself(case: &Case<'_>, parent: ProcessId, after_ns: BootNs) -> bool {
+    let Some(own) = select::cause(case, parent) else { return false };
+    // A shell looks along PATH and for its own messages: only a file it opened itself counts.
+    let real = !case.is_shell(parent) || programs::opens(own.failure.call);
+    own.failure.time_ns > after_ns && real
+}

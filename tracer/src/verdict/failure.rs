@@ -1,0 +1,221 @@
+//! A failed call as the rules see it, whichever hook told of it. It must not decide which one matters.
+
+use crate::{
+    errno::Errno,
+    event::{Address, BootNs, Call, DnsAnswer, Event, Object, Process, ProcessId, Protocol, What},
+    text::Text,
+};
+
+use super::{Cause, case::Case};
+
+#[derive(Clone, Debug)]
+pub(super) struct Failure<'a> {
+    /// The entry that tells of the error, then those that tell what it was about.
+    pub entries: Vec<usize>,
+    pub time_ns: BootNs,
+    pub process: &'a Process,
+    /// Name of the system call.
+    pub call: &'static str,
+    pub errno: Errno,
+    pub subject: Subject<'a>,
+    pub protocol: Option<Protocol>,
+    pub args: [u64; 5],
+    pub told_by: Told,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    Exec,
+    Bind,
+    Call,
+}
+
+/// What a failed call was about.
+#[derive(Clone, Debug)]
+pub(super) enum Subject<'a> {
+    None,
+    Path(&'a Text),
+    Address {
+        address: &'a Address,
+        port: u16,
+    },
+    /// The name a DNS message asked for, and the answer where it was one.
+    Question {
+        name: &'a Text,
+        answer: Option<DnsAnswer>,
+    },
+}
+
+impl<'a> Failure<'a> {
+    /// All failed calls of a process since it last exec'd, with those of children that it forked
+    /// and that never became another program; in order of time.
+    pub fn all_of(case: &Case<'a>, id: ProcessId) -> Vec<Self> {
+        let since = case.tree.execs(id).last().copied();
+        let recent = |index: usize| since.is_none_or(|since| index > since);
+        let mut indexes: Vec<usize> =
+            case.tree.entries_of(id).iter().copied().filter(|index| recent(*index)).collect();
+        for child in case.tree.children(id).iter().filter(|child| case.never_execd(**child)) {
+            indexes.extend(case.tree.entries_of(*child).iter().filter(|index| recent(**index)));
+        }
+        indexes.sort_unstable();
+        indexes.into_iter().filter_map(|index| Self::at(case, index)).collect()
+    }
+
+    /// The failure that one entry tells of.
+    pub fn at(case: &Case<'a>, index: usize) -> Option<Self> {
+        let event = case.event(index);
+        let new = |call, errno, subject, told_by| Self {
+            entries: vec![index],
+            time_ns: event.time_ns,
+            process: &event.process,
+            call,
+            errno,
+            subject,
+            protocol: None,
+            args: [0; 5],
+            told_by,
+        };
+        match &event.what {
+            What::ExecFailed(failed) => {
+                let call = if failed.dirfd.is_some() { "execveat" } else { "execve" };
+                Some(new(call, failed.errno, Subject::Path(&failed.path), Told::Exec))
+            }
+            What::Bind(bind) => {
+                let call = if bind.listen { "listen" } else { "bind" };
+                let subject = match &bind.address {
+                    Address::Unix(path) if !path.as_bytes().starts_with(b"@") => {
+                        Subject::Path(path)
+                    }
+                    address => Subject::Address { address, port: bind.port },
+                };
+                let failure = new(call, bind.errno?, subject, Told::Bind);
+                Some(Self { protocol: Some(bind.protocol), ..failure })
+            }
+            What::Call(call) => {
+                let failure = new(call.name, call.errno, subject(&call.object), Told::Call);
+                let failure = Self { protocol: call.protocol, args: call.args, ..failure };
+                Some(failure.joined_to_its_connect(case, call))
+            }
+            _ => None,
+        }
+    }
+
+    /// The cause this failure would be, if it were one.
+    pub fn cause(&self) -> Option<Cause> {
+        if self.is_dns() {
+            return self.dns_failed().then_some(Cause::NameResolutionFailed);
+        }
+        if matches!(self.call, "bind" | "listen") {
+            match self.errno {
+                Errno::EADDRINUSE => return Some(Cause::BindAddressInUse),
+                Errno::EACCES | Errno::EPERM => return Some(Cause::BindPermissionDenied),
+                Errno::EADDRNOTAVAIL => return Some(Cause::BindAddressUnavailable),
+                _ => {}
+            }
+        }
+        match self.errno {
+            Errno::ENOENT | Errno::ENOTDIR if self.path().is_some() => Some(Cause::FileNotFound),
+            Errno::EACCES | Errno::EPERM => Some(Cause::PermissionDenied),
+            Errno::EROFS => Some(Cause::ReadOnlyFilesystem),
+            // inotify and epoll have limits of their own under this name (inotify(7), epoll_ctl(2)).
+            Errno::ENOSPC if self.call.starts_with("inotify") || self.call == "epoll_ctl" => None,
+            Errno::ENOSPC | Errno::EDQUOT => Some(Cause::DiskFull),
+            // As above: max_user_instances, not a limit of descriptors.
+            Errno::EMFILE if self.call.starts_with("inotify") => None,
+            Errno::EMFILE | Errno::ENFILE => Some(Cause::FdLimit),
+            Errno::EAGAIN if matches!(self.call, "clone" | "clone3" | "fork" | "vfork") => {
+                Some(Cause::PidLimit)
+            }
+            Errno::ENOMEM => Some(Cause::MemoryAllocationFailed),
+            Errno::ECONNREFUSED => Some(Cause::ConnectionRefused),
+            _ => None,
+        }
+    }
+
+    pub fn path(&self) -> Option<&'a Text> {
+        match &self.subject {
+            Subject::Path(path) => Some(path),
+            Subject::Address { .. } | Subject::Question { .. } | Subject::None => None,
+        }
+    }
+
+    pub fn address(&self) -> Option<(&'a Address, u16)> {
+        match &self.subject {
+            Subject::Address { address, port } => Some((address, *port)),
+            Subject::Path(_) | Subject::Question { .. } | Subject::None => None,
+        }
+    }
+
+    /// A DNS message, or a socket call towards a name server.
+    pub fn is_dns(&self) -> bool {
+        match &self.subject {
+            Subject::Question { .. } => true,
+            Subject::Address { address: Address::Inet(inet), .. } => {
+                inet.port() == 53 && self.told_by == Told::Call
+            }
+            Subject::Address { .. } | Subject::Path(_) | Subject::None => false,
+        }
+    }
+
+    /// A lookup that found nothing: what programs do when they probe for what need not exist.
+    pub fn is_lookup(&self) -> bool {
+        matches!(self.errno, Errno::ENOENT | Errno::ENOTDIR) && self.path().is_some()
+    }
+
+    fn dns_failed(&self) -> bool {
+        match &self.subject {
+            Subject::Question { answer: Some(answer), .. } => answer.code != 0,
+            // A question that went out is no failure yet.
+            Subject::Question { answer: None, .. } => {
+                self.errno.0 != 0 && self.errno != Errno::EINPROGRESS
+            }
+            Subject::Address { .. } => self.errno == Errno::ECONNREFUSED,
+            Subject::Path(_) | Subject::None => false,
+        }
+    }
+
+    /// SO_ERROR tells of a connect that was still pending when it returned.
+    fn joined_to_its_connect(mut self, case: &Case<'a>, told: &Call) -> Self {
+        let knows = matches!(self.subject, Subject::Address { .. } | Subject::Question { .. });
+        if knows || !(told.reported || told.errno == Errno::ECONNREFUSED) {
+            return self;
+        }
+        let at = self.entries[0];
+        let pending = case.events(self.process.id).rev().find(|(index, event)| {
+            *index < at && pending_connect(event).is_some_and(|call| call.args[0] == told.args[0])
+        });
+        if let Some((index, call)) =
+            pending.and_then(|(i, event)| Some((i, pending_connect(event)?)))
+        {
+            self.entries.push(index);
+            self.subject = subject(&call.object);
+            self.protocol = self.protocol.or(call.protocol);
+            self.call = "connect";
+        }
+        self
+    }
+}
+
+fn pending_connect(event: &Event) -> Option<&Call> {
+    match &event.what {
+        What::Call(call) if call.name == "connect" && call.errno == Errno::EINPROGRESS => {
+            Some(call)
+        }
+        _ => None,
+    }
+}
+
+fn subject(object: &Object) -> Subject<'_> {
+    match object {
+        Object::None => Subject::None,
+        Object::Path { path, .. } | Object::File { path, .. } => Subject::Path(path),
+        Object::Address(Address::Unix(path)) if !path.as_bytes().starts_with(b"@") => {
+            Subject::Path(path)
+        }
+        Object::Address(address) => {
+            let port = if let Address::Inet(inet) = address { inet.port() } else { 0 };
+            Subject::Address { address, port }
+        }
+        Object::Dns(dns) => Subject::Question { name: &dns.question, answer: dns.answer },
+    }
+}

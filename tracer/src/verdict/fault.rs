@@ -1,0 +1,245 @@
+//! Signals that a process brought upon itself: faults of the kernel's making, seccomp, abort. It must not
+//! know signals from others.
+
+use crate::{
+    event::{Disposition, Event, ProcessId, SignalEvent},
+    signal::{Signal, SignalCode},
+};
+
+use super::{
+    Cause, Confidence, Verdict,
+    case::{Case, End},
+    draft::Draft,
+    failure::Failure,
+    select, wording,
+};
+
+/// SI_KERNEL: a general protection fault, which tells no address (arch/x86/kernel/traps.c).
+const SI_KERNEL: i32 = 128;
+/// SEGV_MAPERR, SEGV_ACCERR; BUS_ADRERR, BUS_OBJERR; FPE_INTDIV (asm-generic/siginfo.h).
+const SEGV_ACCERR: i32 = 2;
+const BUS_ADRALN: i32 = 1;
+const FPE_INTDIV: i32 = 1;
+/// No program maps the first pages: an address there is a member of a null pointer.
+const NULL_PAGES: u64 = 64 << 10;
+
+/// SEGV, BUS, ILL, FPE or SYS from the kernel, that ended the process or after which it gave up at once.
+pub(super) fn by_kernel(case: &Case<'_>) -> Option<Verdict> {
+    let id = case.blamed();
+    let end = case.end(id)?;
+    match end.status.signal {
+        Some(signal) => {
+            let cause = cause(signal)?;
+            let last = last_of(case, id, signal, &end);
+            match last {
+                Some((index, event, fault)) if fault.code.from_kernel() => Some(tell(
+                    case,
+                    cause,
+                    Confidence::Proven,
+                    &end,
+                    Some((index, event, fault)),
+                    signal,
+                )),
+                // Someone sent it: killed_by_signal.
+                Some(_) => None,
+                None => Some(tell(case, cause, Confidence::Likely, &end, None, signal)),
+            }
+        }
+        None => gave_up(case, id, &end),
+    }
+}
+
+/// A SIGABRT that the process sent to itself.
+pub(super) fn abort(case: &Case<'_>) -> Option<Verdict> {
+    let id = case.blamed();
+    let end = case.end(id).filter(|end| end.status.signal == Some(Signal::SIGABRT))?;
+    let last = last_of(case, id, Signal::SIGABRT, &end);
+    if last.is_some_and(|(_, _, signal)| signal.sender.id != id) {
+        return None;
+    }
+    let name = case.name(id);
+    let words = case.last_words().quote();
+    let said =
+        words.as_ref().map_or(String::new(), |(text, _)| format!("; its last words: \"{text}\""));
+    let confidence = if last.is_some() { Confidence::Proven } else { Confidence::Likely };
+    let mut draft = Draft::new(Cause::Abort, confidence, id).status(end.status);
+    if let Some((index, _, _)) = last {
+        draft = draft.evidence(format!("{name} sent SIGABRT to itself"), [index]);
+    }
+    draft = draft.evidence(format!("{name} {}", wording::ended(end.status)), [end.index]);
+    if let Some((text, index)) = &words {
+        draft = draft
+            .evidence(format!("last words: {text}"), [*index])
+            .detail("last_words", text.as_str());
+    }
+    let mut before = String::new();
+    if let Some(failure) = last_failure(case, id, &end) {
+        before = format!(" after {} had failed with {}", failure.call, failure.errno);
+        draft = draft.errno(failure.errno).detail("syscall", failure.call).evidence(
+            format!("just before, {} failed with {}", failure.call, failure.errno),
+            failure.entries,
+        );
+    }
+    Some(
+        draft
+            .summary(format!("{name} gave up by itself with abort (SIGABRT){before}{said}."))
+            .next_step(
+                "Look at the assertion, uncaught exception or allocation failure that its last words or a \
+                 core dump name.",
+            )
+            .finish(),
+    )
+}
+
+fn cause(signal: Signal) -> Option<Cause> {
+    match signal {
+        Signal::SIGSEGV => Some(Cause::Segfault),
+        Signal::SIGBUS => Some(Cause::BusError),
+        Signal::SIGILL => Some(Cause::IllegalInstruction),
+        Signal::SIGFPE => Some(Cause::ArithmeticFault),
+        Signal::SIGSYS => Some(Cause::SeccompViolation),
+        _ => None,
+    }
+}
+
+/// The last signal of that number before the end: a program with a handler sees the first one itself.
+fn last_of<'a>(
+    case: &Case<'a>,
+    id: ProcessId,
+    signal: Signal,
+    end: &End<'_>,
+) -> Option<(usize, &'a Event, &'a SignalEvent)> {
+    case.signals(id).rfind(|(index, _, it)| it.signal == signal && *index < end.index)
+}
+
+/// Runtimes with a handler (Go) turn a fault into a message and a status. Others catch faults as part of
+/// their work, so that only a null pointer or a division counts, and only if the end follows at once.
+fn gave_up(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> Option<Verdict> {
+    if !end.failed() {
+        return None;
+    }
+    let (index, event, fault) = case.signals(id).rfind(|(index, event, it)| {
+        let soon = end.time_ns.saturating_sub(event.time_ns) <= select::SOON_NS;
+        let telling = match it.signal {
+            Signal::SIGSEGV => it.address.is_some_and(|address| address < NULL_PAGES),
+            Signal::SIGFPE | Signal::SIGBUS => true,
+            _ => false,
+        };
+        let caught = it.disposition == Disposition::Handled && it.code.from_kernel();
+        soon && telling && caught && *index < end.index
+    })?;
+    let cause = cause(fault.signal)?;
+    Some(tell(case, cause, Confidence::Likely, end, Some((index, event, fault)), fault.signal))
+}
+
+fn tell(
+    case: &Case<'_>,
+    cause: Cause,
+    confidence: Confidence,
+    end: &End<'_>,
+    fault: Option<(usize, &Event, &SignalEvent)>,
+    signal: Signal,
+) -> Verdict {
+    let id = case.blamed();
+    let name = case.name(id);
+    let mut draft = Draft::new(cause, confidence, id)
+        .status(end.status)
+        .detail("signal", signal.name())
+        .detail("core", end.status.core);
+    let mut thread = String::new();
+    if let Some((index, event, it)) = fault {
+        if event.process.tid != id.pid {
+            thread = " in a thread that is not its first".to_owned();
+            draft = draft.detail("thread_id", event.process.tid);
+        }
+        draft = draft
+            .known("fault_address", address(it).map(|it| format!("{it:#x}")))
+            .known("syscall", it.syscall.map(|(_, name)| name))
+            .known("syscall_number", it.syscall.map(|(number, _)| number))
+            .evidence(
+                format!("the kernel raised {signal} in {name}: {}", meaning(cause, Some(it))),
+                [index],
+            );
+    }
+    let core = match (end.status.signal, end.status.core) {
+        (None, _) => format!("; it handled the signal and {}", wording::ended(end.status)),
+        (Some(_), true) => "; a core was dumped".to_owned(),
+        (Some(_), false) => String::new(),
+    };
+    draft
+        .evidence(format!("{name} {}", wording::ended(end.status)), [end.index])
+        .summary(format!(
+            "{name} was ended by {signal}{thread}: {}{core}.",
+            meaning(cause, fault.map(|(_, _, it)| it))
+        ))
+        .next_step(next_step(cause, fault.and_then(|(_, _, it)| it.syscall)))
+        .finish()
+}
+
+fn address(fault: &SignalEvent) -> Option<u64> {
+    fault.address.filter(|_| fault.code != SignalCode::Kernel(SI_KERNEL))
+}
+
+fn meaning(cause: Cause, fault: Option<&SignalEvent>) -> String {
+    let code = match fault.map(|it| it.code) {
+        Some(SignalCode::Kernel(code)) => code,
+        _ => 0,
+    };
+    let at = fault.and_then(address);
+    let place = at.map(|it| format!(" at address {it:#x}")).unwrap_or_default();
+    match cause {
+        Cause::Segfault => match at {
+            Some(it) if it < NULL_PAGES => format!("it used a null pointer (address {it:#x})"),
+            Some(_) if code == SEGV_ACCERR => {
+                format!("it used memory against its protection{place}")
+            }
+            Some(_) => format!("it used memory that is not mapped{place}"),
+            None if code == SI_KERNEL => {
+                "it used an address that the processor refuses (which one is not told)".to_owned()
+            }
+            None => "it used memory that is not its own".to_owned(),
+        },
+        Cause::BusError if code == BUS_ADRALN => format!("it used misaligned memory{place}"),
+        Cause::BusError => format!(
+            "it used mapped memory that has nothing behind it{place}, as past the end of a file that was cut short"
+        ),
+        Cause::IllegalInstruction => {
+            format!("it ran an instruction that this processor does not have{place}")
+        }
+        Cause::ArithmeticFault if code == FPE_INTDIV => {
+            format!("it divided an integer by zero{place}")
+        }
+        Cause::ArithmeticFault => format!("an arithmetic operation failed{place}"),
+        Cause::SeccompViolation => match fault.and_then(|it| it.syscall) {
+            Some((number, name)) => {
+                format!("a seccomp filter kills for the system call {name} (number {number})")
+            }
+            None => "a seccomp filter kills for a system call that it made".to_owned(),
+        },
+        _ => String::new(),
+    }
+}
+
+fn next_step(cause: Cause, syscall: Option<(u32, &'static str)>) -> String {
+    match cause {
+        Cause::BusError => {
+            "See which file the program maps, and who truncates it; a full /dev/shm or tmpfs does the same.".to_owned()
+        }
+        Cause::IllegalInstruction => {
+            "Build for an older processor (no -march=native), or run on a node that has these instructions.".to_owned()
+        }
+        Cause::ArithmeticFault => "Find the division in a core dump or debugger; its divisor was zero.".to_owned(),
+        Cause::SeccompViolation => format!(
+            "Allow {} in the container's seccomp profile if it is legitimate.",
+            syscall.map_or("that system call", |(_, name)| name)
+        ),
+        _ => "Find the place with a core dump (ulimit -c, kernel.core_pattern) or under a debugger.".to_owned(),
+    }
+}
+
+/// A failed call that stands right before the abort.
+fn last_failure<'a>(case: &Case<'a>, id: ProcessId, end: &End<'_>) -> Option<Failure<'a>> {
+    let chosen = select::cause(case, id)?;
+    let near = end.time_ns.saturating_sub(chosen.failure.time_ns) <= select::SOON_NS;
+    (near && !chosen.failure.is_lookup()).then_some(chosen.failure)
+}

@@ -1,0 +1,123 @@
+//! Ends by a signal that somebody sent, other than the runtime. It must not know faults.
+
+use crate::{
+    event::{Disposition, Event, SignalEvent},
+    signal::Signal,
+};
+
+use super::{
+    Cause, Confidence, Verdict,
+    case::{Case, End},
+    draft::Draft,
+    stopped, wording,
+};
+
+/// A handler that stops a program has done so by then.
+const HANDLED_NS: u64 = 10_000_000_000;
+
+/// Ended by a signal, or after having handled a stop signal from somebody else.
+pub(super) fn by_signal(case: &Case<'_>) -> Option<Verdict> {
+    let id = case.blamed();
+    let end = case.end(id)?;
+    if let Some(signal) = end.status.signal {
+        let last =
+            case.signals(id).rfind(|(index, _, it)| it.signal == signal && *index < end.index);
+        return Some(tell(case, &end, signal, last, Confidence::Proven));
+    }
+    let stop = case.signals(id).rfind(|(index, event, it)| {
+        let stops = matches!(
+            it.signal,
+            Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT | Signal::SIGHUP
+        );
+        let soon = end.time_ns.saturating_sub(event.time_ns) <= HANDLED_NS;
+        let handled = it.disposition == Disposition::Handled && !it.code.from_kernel();
+        *index < end.index
+            && stops
+            && soon
+            && handled
+            && it.sender.id != id
+            && !stopped::from_runtime(&event.process, it)
+    })?;
+    let signal = stop.2.signal;
+    let says_so = end.status.code.is_some_and(|code| u32::from(code) == 128 + signal.0);
+    let asked = says_so || !end.failed();
+    let confidence = if says_so { Confidence::Proven } else { Confidence::Likely };
+    asked.then(|| tell(case, &end, signal, Some(stop), confidence))
+}
+
+fn tell(
+    case: &Case<'_>,
+    end: &End<'_>,
+    signal: Signal,
+    sent: Option<(usize, &Event, &SignalEvent)>,
+    confidence: Confidence,
+) -> Verdict {
+    let id = case.blamed();
+    let name = case.name(id);
+    let mut draft = Draft::new(Cause::KilledBySignal, confidence, id)
+        .status(end.status)
+        .detail("signal", signal.name())
+        .detail("core", end.status.core);
+    let sender = sent.map(|(_, _, it)| it).filter(|it| !it.code.from_kernel());
+    let by = match sender {
+        Some(it) if it.sender.id == id => "by itself".to_owned(),
+        Some(it) => format!("by {}{}", case.name_of(&it.sender), place(it)),
+        None if sent.is_some() => "by the kernel itself".to_owned(),
+        None => "by a sender that was not recorded".to_owned(),
+    };
+    if let Some((index, _, it)) = sent {
+        draft = draft.evidence(format!("{signal} was sent to {name} {by}"), [index]);
+        if sender.is_some() {
+            draft = draft
+                .detail("sender_pid", it.sender.agent_pid.unwrap_or(it.sender.id.pid))
+                .detail("sender_comm", it.sender.comm.to_json_string())
+                .detail("sender_uid", it.sender.uid)
+                .text("sender_exe", &it.sender_exe);
+            let fact = case.facts.senders.iter().find(|fact| fact.pid == it.sender.id.pid);
+            if let Some(fact) = fact.filter(|fact| !fact.command.is_empty()) {
+                draft = draft.text("sender_command", &fact.command);
+            }
+        }
+    }
+    let how = match end.status.signal {
+        Some(_) if end.status.core => {
+            format!("was killed by {signal}, sent {by}; a core was dumped")
+        }
+        Some(_) => format!("was killed by {signal}, sent {by}"),
+        None => format!("handled {signal}, sent {by}, and {}", wording::ended(end.status)),
+    };
+    draft
+        .evidence(format!("{name} {}", wording::ended(end.status)), [end.index])
+        .summary(format!("{name} {how}{}.", meaning(signal)))
+        .next_step(next_step(case, signal, sender))
+        .finish()
+}
+
+fn place(signal: &SignalEvent) -> &'static str {
+    if signal.sender.tracked { "" } else { ", from outside the container" }
+}
+
+/// Signals of the kernel that tell of a limit or a closed reader (signal(7)).
+fn meaning(signal: Signal) -> &'static str {
+    match signal {
+        Signal::SIGPIPE => ": it wrote to a pipe or socket that nobody reads any more",
+        Signal::SIGXCPU => ": it used up its CPU time (RLIMIT_CPU)",
+        Signal::SIGXFSZ => ": it wrote a file beyond its size limit (RLIMIT_FSIZE)",
+        _ => "",
+    }
+}
+
+fn next_step(case: &Case<'_>, signal: Signal, sender: Option<&SignalEvent>) -> String {
+    match (signal, sender) {
+        (Signal::SIGPIPE, _) => {
+            "See who read its output and why that one went away, or ignore SIGPIPE and handle EPIPE.".to_owned()
+        }
+        (Signal::SIGXCPU, _) => "Raise RLIMIT_CPU (ulimit -t), or find what used the time.".to_owned(),
+        (Signal::SIGXFSZ, _) => "Raise RLIMIT_FSIZE (ulimit -f), or find which file grew.".to_owned(),
+        (_, Some(it)) if it.sender.id != case.blamed() => {
+            format!("Ask why {} sends {signal}.", case.name_of(&it.sender))
+        }
+        (_, Some(_)) => format!("Look in the program for where it raises {signal}."),
+        (_, None) => format!("Find out who sends {signal}: the sender was the kernel or is not recorded."),
+    }
+}

@@ -1,0 +1,298 @@
+//! Deaths in the dynamic loader: a library or a version of it is missing. It must not know other files.
+
+use crate::{
+    errno::Errno,
+    event::{BootNs, ProcessId},
+    facts::model::{LoaderReport, MissingLibrary},
+    text::Text,
+};
+
+use super::{
+    Cause, Confidence, Verdict,
+    case::{Case, End},
+    draft::Draft,
+    failure::Failure,
+    programs::{file_name, folder},
+    select, wording,
+    words::LastWords,
+};
+
+/// glibc's loader ends with 127, after a failed version check with 1 (elf/rtld.c); musl's with 127.
+const LOADER_CODES: [u8; 2] = [127, 1];
+/// The loader runs before the program: it does not take longer.
+const LOADING_NS: u64 = 2_000_000_000;
+
+/// A library that is nowhere, or one that lacks a version or a symbol.
+pub(super) fn library(case: &Case<'_>) -> Option<Verdict> {
+    let id = case.blamed();
+    let end = case.end(id)?;
+    if end.status.signal.is_some() || !end.failed() || case.never_execd(id) {
+        return None;
+    }
+    let words = case.last_words();
+    let report = report(case, id).filter(|_| in_loader(case, id, &end));
+    missing_by_facts(case, id, &end, report, &words)
+        .or_else(|| mismatch(case, id, &end, report, &words))
+        .or_else(|| missing_by_calls(case, id, &end, &words))
+}
+
+/// The report, if it is about the program that the process became.
+fn report<'a>(case: &Case<'a>, id: ProcessId) -> Option<&'a LoaderReport> {
+    let (_, _, exec) = case.last_exec(id)?;
+    let same = |path: &Text| file_name(path.as_bytes()) == file_name(exec.path.as_bytes());
+    case.facts.loader.as_ref().filter(|report| same(&report.executable))
+}
+
+/// It ended as a loader does, and as early.
+fn in_loader(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> bool {
+    let began_ns = case.last_exec(id).map_or(end.time_ns, |(_, time_ns, _)| time_ns);
+    let early = end.time_ns.saturating_sub(began_ns) <= LOADING_NS;
+    early && end.status.code.is_some_and(|code| LOADER_CODES.contains(&code))
+}
+
+/// Failed lookups of one library, where none of its folders had it.
+struct Search<'a> {
+    name: Text,
+    folders: Vec<String>,
+    entries: Vec<usize>,
+    last_ns: BootNs,
+    last: &'a Text,
+}
+
+fn searches<'a>(case: &Case<'a>, id: ProcessId) -> Vec<Search<'a>> {
+    let mut found: Vec<Search<'a>> = Vec::new();
+    for failure in Failure::all_of(case, id) {
+        let Some(path) = failure.path().filter(|path| is_library(path)) else { continue };
+        if !matches!(failure.errno, Errno::ENOENT | Errno::ENOTDIR) || !opens_or_looks(failure.call)
+        {
+            continue;
+        }
+        let name = wording::file_name(path);
+        let at = match found.iter().position(|it| it.name == name) {
+            Some(at) => at,
+            None => {
+                let (folders, entries) = (Vec::new(), Vec::new());
+                found.push(Search { name, folders, entries, last_ns: 0, last: path });
+                found.len() - 1
+            }
+        };
+        let search = &mut found[at];
+        search.folders.push(Text(folder(path.as_bytes()).to_vec()).to_json_string());
+        search.entries.push(failure.entries[0]);
+        (search.last_ns, search.last) = (failure.time_ns, path);
+    }
+    found.sort_by_key(|it| it.last_ns);
+    found
+}
+
+fn missing_by_facts(
+    case: &Case<'_>,
+    id: ProcessId,
+    end: &End<'_>,
+    report: Option<&LoaderReport>,
+    words: &LastWords<'_>,
+) -> Option<Verdict> {
+    let report = report?;
+    let searches = searches(case, id);
+    let searched = |library: &MissingLibrary| searches.iter().find(|it| it.name == library.name);
+    let library =
+        report.missing.iter().find(|it| searched(it).is_some()).or(report.missing.first())?;
+    let search = searched(library);
+    let said = words.mention_word(&library.name);
+    let sure = search.is_some() || said.is_some();
+    let confidence = if sure { Confidence::Proven } else { Confidence::Likely };
+    let folders: Vec<String> = library.searched.iter().map(Text::to_json_string).collect();
+    let mut entries: Vec<usize> = search.map(|it| it.entries.clone()).unwrap_or_default();
+    entries.extend(said);
+    entries.push(end.index);
+    let missing =
+        Missing { name: &library.name, needed_by: Some(&library.needed_by), folders, entries };
+    Some(missing.tell(case, id, end, confidence))
+}
+
+/// Without a report: the loader's own status after a search that found nothing, or a plugin's library that was
+/// looked for last.
+fn missing_by_calls(
+    case: &Case<'_>,
+    id: ProcessId,
+    end: &End<'_>,
+    words: &LastWords<'_>,
+) -> Option<Verdict> {
+    let searches = searches(case, id);
+    let named = searches.iter().rev().find(|it| words.mention_word(&it.name).is_some());
+    let last = searches.last();
+    let by_status = || last.filter(|_| end.status.code == Some(127) && in_loader(case, id, end));
+    // dlopen(3): the program goes on to end with a status of its own.
+    let by_time = || {
+        last.filter(|it| {
+            let chosen = case.failure().and_then(Failure::path);
+            let soon = end.time_ns.saturating_sub(it.last_ns) <= select::SOON_NS;
+            let unnamed = words.is_empty() || !words.tell_of_a_program_error();
+            soon && unnamed
+                && chosen.is_none_or(|path| path == it.last || is_library(path))
+                && case.chosen.as_ref().is_none_or(|it| it.confidence != Confidence::Proven)
+                && case.failure().is_none_or(Failure::is_lookup)
+        })
+    };
+    let search = named.or_else(by_status).or_else(by_time)?;
+    let said = words.mention_word(&search.name);
+    let confidence = if said.is_some() { Confidence::Proven } else { Confidence::Likely };
+    let entries = search.entries.iter().copied().chain(said).chain([end.index]).collect();
+    let missing =
+        Missing { name: &search.name, needed_by: None, folders: search.folders.clone(), entries };
+    Some(missing.tell(case, id, end, confidence))
+}
+
+struct Missing<'a> {
+    name: &'a Text,
+    needed_by: Option<&'a Text>,
+    folders: Vec<String>,
+    entries: Vec<usize>,
+}
+
+impl Missing<'_> {
+    fn tell(
+        self,
+        case: &Case<'_>,
+        id: ProcessId,
+        end: &End<'_>,
+        confidence: Confidence,
+    ) -> Verdict {
+        let Self { name, needed_by, mut folders, entries } = self;
+        let mut seen = std::collections::HashSet::new();
+        folders.retain(|folder| seen.insert(folder.clone()));
+        let needs = needed_by.map(|it| format!(", which {it} needs,")).unwrap_or_default();
+        let shown = folders.iter().take(4).cloned().collect::<Vec<_>>();
+        let place = match (folders.len(), shown.is_empty()) {
+            (_, true) => "in no folder that its loader searches".to_owned(),
+            (count, false) if count > shown.len() => {
+                format!("in none of {} folders ({}, ...)", count, shown.join(", "))
+            }
+            (_, false) => format!("not in {}", wording::list(&shown)),
+        };
+        let foreign = is_foreign_loader(name);
+        let next_step = if foreign {
+            format!(
+                "{name} belongs to another C library than the image's: use a build for this image's C library, \
+                 or an image with the one it was built for."
+            )
+        } else {
+            format!(
+                "Install the package that has {name} in the image, or set its folder in the rpath or LD_LIBRARY_PATH."
+            )
+        };
+        let mut draft = Draft::new(Cause::SharedLibraryMissing, confidence, id)
+            .status(end.status)
+            .text("library", name)
+            .detail("searched", folders)
+            .evidence(format!("{name} was looked for and found nowhere"), entries)
+            .summary(format!(
+                "{} {} because the shared library {name}{needs} was found nowhere: {place}.",
+                case.name(id),
+                wording::ended(end.status)
+            ))
+            .next_step(next_step);
+        if let Some(needed_by) = needed_by {
+            draft = draft.text("needed_by", needed_by);
+        }
+        draft.finish()
+    }
+}
+
+fn mismatch(
+    case: &Case<'_>,
+    id: ProcessId,
+    end: &End<'_>,
+    report: Option<&LoaderReport>,
+    words: &LastWords<'_>,
+) -> Option<Verdict> {
+    let report = report?;
+    let draft = |said: Option<usize>| {
+        let confidence = if said.is_some() { Confidence::Proven } else { Confidence::Likely };
+        let exec = case.last_exec(id).map(|(index, _, _)| index);
+        let entries: Vec<usize> = exec.into_iter().chain(said).chain([end.index]).collect();
+        (Draft::new(Cause::LibraryVersionMismatch, confidence, id).status(end.status), entries)
+    };
+    let subject = format!("{} {}", case.name(id), wording::ended(end.status));
+    if let Some(it) = report.versions.first() {
+        let said = words.mention_word(&it.version).or_else(|| words.mention(&["version `"]));
+        let (draft, entries) = draft(said);
+        let has = it
+            .highest
+            .as_ref()
+            .map(|highest| format!(", which ends at {highest}"))
+            .unwrap_or_default();
+        let mut draft = draft
+            .text("version", &it.version)
+            .text("library", &it.library)
+            .text("library_path", &it.library_path)
+            .text("needed_by", &it.needed_by)
+            .evidence(format!("{} needs {} of {}", it.needed_by, it.version, it.library), entries);
+        if let Some(highest) = &it.highest {
+            draft = draft.text("highest", highest);
+        }
+        return Some(
+            draft
+                .summary(format!(
+                    "{subject} because {} needs {} of {}, and {} does not define it{has}.",
+                    it.needed_by, it.version, it.library, it.library_path
+                ))
+                .next_step(format!(
+                    "Build {} against the {} of the image, or use an image with a newer one.",
+                    it.needed_by, it.library
+                ))
+                .finish(),
+        );
+    }
+    let it = report.symbols.first()?;
+    let (draft, entries) = draft(words.mention_word(&it.symbol));
+    Some(
+        draft
+            .text("symbol", &it.symbol)
+            .text("needed_by", &it.needed_by)
+            .evidence(format!("{} needs the symbol {}", it.needed_by, it.symbol), entries)
+            .summary(format!(
+                "{subject} because {} needs the symbol {}, which none of its libraries defines.",
+                it.needed_by, it.symbol
+            ))
+            .next_step(format!(
+                "Build {} for the C library and the versions of the image (a glibc build does not run on musl).",
+                it.needed_by
+            ))
+            .finish(),
+    )
+}
+
+fn opens_or_looks(call: &str) -> bool {
+    matches!(
+        call,
+        "open"
+            | "openat"
+            | "openat2"
+            | "stat"
+            | "newfstatat"
+            | "statx"
+            | "access"
+            | "faccessat"
+            | "faccessat2"
+    )
+}
+
+/// `libx.so`, `libx.so.1.2`; not the extension modules that interpreters probe for.
+fn is_library(path: &Text) -> bool {
+    let name = file_name(path.as_bytes());
+    let Some(at) = name.windows(3).rposition(|part| part == b".so") else { return false };
+    let version = &name[at + 3..];
+    let versioned = version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    let probed = [&b".cpython-"[..], b".abi3", b"libnss_"]
+        .iter()
+        .any(|part| name.windows(part.len()).any(|window| window == *part));
+    versioned && at > 0 && !probed
+}
+
+/// The loader or C library of the other family.
+fn is_foreign_loader(name: &Text) -> bool {
+    [&b"ld-linux"[..], b"ld-musl", b"libc.musl"]
+        .iter()
+        .any(|begin| name.as_bytes().starts_with(begin))
+}

@@ -1,0 +1,131 @@
+//! Names the cause of a death: rules over a timeline and facts. It must not do I/O, know the clock,
+//! the environment, bytes of the kernel or Kubernetes.
+
+mod bind;
+mod blame;
+mod case;
+pub mod cause;
+mod draft;
+mod exec;
+mod failure;
+mod fault;
+mod killed;
+mod limits;
+mod loader;
+mod network;
+mod oom;
+mod path;
+mod permission;
+mod plain;
+mod privilege;
+mod probes;
+mod programs;
+mod readiness;
+mod runtime_init;
+mod select;
+mod shell;
+mod stopped;
+mod wording;
+mod words;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+pub(crate) mod scene;
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Map, Value};
+
+use case::Case;
+pub use cause::{Cause, Confidence};
+
+use crate::{
+    crash::Evidence,
+    event::{ProcessId, What},
+    facts::Facts,
+    timeline::Timeline,
+};
+
+/// Cause, evidence, confidence and next step of one death.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    pub cause: Cause,
+    pub confidence: Confidence,
+    /// One sentence.
+    pub summary: String,
+    /// Each points at timeline entries by index.
+    pub evidence: Vec<Evidence>,
+    pub next_step: String,
+    /// The process where the failure began.
+    pub blamed: ProcessId,
+    /// Machine-readable particulars: path, address, limit_bytes, sender, ...
+    pub details: Map<String, Value>,
+}
+
+/// Whether an end with status 0 is a crash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// It should run for ever: every end is one.
+    #[default]
+    Always,
+    /// Only a signal or a non-zero status is one.
+    OnFailure,
+    /// As `OnFailure`: a life that is not started again may end with 0.
+    Never,
+}
+
+type Rule = fn(&Case<'_>) -> Option<Verdict>;
+
+/// In the order of [`Cause::ALL`]: the first that fits.
+const RULES: &[Rule] = &[
+    plain::completed,
+    exec::never_executed,
+    runtime_init::never_executed,
+    shell::command_not_run,
+    oom::killed,
+    stopped::by_runtime,
+    fault::by_kernel,
+    fault::abort,
+    killed::by_signal,
+    loader::library,
+    bind::refused,
+    path::file_not_found,
+    permission::denied,
+    path::read_only_filesystem,
+    path::disk_full,
+    limits::open_files,
+    limits::processes,
+    limits::memory,
+    network::connection_refused,
+    network::name_resolution,
+    plain::exited_by_itself,
+    plain::exited_with_error,
+];
+
+/// Why the life ended.
+pub fn verdict(timeline: &Timeline, facts: &Facts, policy: Policy) -> Verdict {
+    let case = Case::of_life(timeline, facts, policy);
+    let found = RULES.iter().find_map(|rule| rule(&case));
+    let verdict = found.unwrap_or_else(|| plain::unknown(&case));
+    case.with_context(verdict)
+}
+
+/// Processes that the OOM killer or a fault ended while the container lived on, one verdict each,
+/// oldest first. The processes that the life's own verdict blames are not among them.
+pub fn incidents(timeline: &Timeline, facts: &Facts) -> Vec<Verdict> {
+    const RULES: &[Rule] = &[oom::killed, fault::by_kernel, fault::abort];
+    let life = Case::of_life(timeline, facts, Policy::Always);
+    let end_ns = life.end(life.main).map_or(u64::MAX, |end| end.time_ns);
+    let told = verdict(timeline, facts, Policy::Always).blamed;
+    let ends = timeline.entries.iter().filter(|event| matches!(event.what, What::Exit(_)));
+    ends.filter(|event| event.time_ns < end_ns)
+        .map(|event| event.process.id)
+        .filter(|id| *id != told && !life.in_chain(*id))
+        .filter_map(|id| {
+            let case = Case::of_process(timeline, facts, id);
+            let found = RULES.iter().find_map(|rule| rule(&case))?;
+            (found.blamed == id).then(|| case.with_context(found))
+        })
+        .collect()
+}

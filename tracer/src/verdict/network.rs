@@ -1,0 +1,163 @@
+//! Peers that could not be reached: refused connections, names that did not resolve. It must not know
+//! sockets of the process's own.
+
+use crate::event::{Address, What};
+
+use super::{
+    Cause, Verdict,
+    case::Case,
+    failure::{Failure, Subject},
+    plain, wording,
+};
+
+pub(super) fn connection_refused(case: &Case<'_>) -> Option<Verdict> {
+    let chosen = case.chosen.as_ref().filter(|it| it.cause() == Some(Cause::ConnectionRefused))?;
+    let failure = &chosen.failure;
+    let peer = peer(failure);
+    let mut draft = plain::begin_failed_call(case, chosen, Cause::ConnectionRefused, &peer);
+    if let Some((address, port)) = failure.address() {
+        draft = draft.address(address, failure.protocol, port);
+    }
+    if let Some(path) = failure.path() {
+        draft = draft.text("path", path);
+    }
+    let attempts = attempts(case, failure);
+    let times = match attempts.len() {
+        0 | 1 => String::new(),
+        count => format!(" (the last of {count} recorded attempts)"),
+    };
+    let local =
+        matches!(failure.address(), Some((Address::Inet(inet), _)) if inet.ip().is_loopback());
+    let next_step = if local {
+        format!(
+            "Start what should listen on {peer} in the same pod first, or give the address of the real service."
+        )
+    } else {
+        format!(
+            "See whether the service behind {peer} runs and listens on that port; let the program wait for it."
+        )
+    };
+    Some(
+        draft
+            .detail("attempts", attempts.len())
+            .summary(format!(
+                "{} could not connect to {peer}: nobody listens there (ECONNREFUSED){times}; it {}.",
+                case.name(case.blamed()),
+                case.ending()
+            ))
+            .next_step(next_step)
+            .finish(),
+    )
+}
+
+pub(super) fn name_resolution(case: &Case<'_>) -> Option<Verdict> {
+    let chosen =
+        case.chosen.as_ref().filter(|it| it.cause() == Some(Cause::NameResolutionFailed))?;
+    let failure = &chosen.failure;
+    let question = question(case, failure);
+    let server =
+        failure.address().map(|(address, port)| wording::address(address, failure.protocol, port));
+    let server = server.or_else(|| name_server(case, failure));
+    let name = question.clone().unwrap_or_else(|| "a host name".to_owned());
+    let at = server.as_ref().map(|it| format!(" at {it}")).unwrap_or_default();
+    let (why, answer, next_step) = match &failure.subject {
+        Subject::Question { answer: Some(answer), .. } => {
+            let code = answer_name(answer.code);
+            (
+                format!("the name server{at} answered {code}"),
+                Some(code),
+                match answer.code {
+                    3 => format!("Correct the name {name}: no such name exists; in Kubernetes check service and namespace."),
+                    _ => format!("Check the name server{at} (CoreDNS, /etc/resolv.conf, its upstream)."),
+                },
+            )
+        }
+        Subject::Question { answer: None, .. } if failure.errno.0 == 0 || failure.entries.len() > 1 => (
+            format!("the name server{at} never answered"),
+            None,
+            "Check that the name server in /etc/resolv.conf can be reached over UDP 53 (network policy, CoreDNS).".to_owned(),
+        ),
+        _ => (
+            format!("no name server answers{at} ({} of {})", failure.errno, failure.call),
+            None,
+            "Check the name server in /etc/resolv.conf (CoreDNS running, network policy for UDP and TCP 53).".to_owned(),
+        ),
+    };
+    let mut draft = plain::begin_failed_call(case, chosen, Cause::NameResolutionFailed, &name)
+        .known("question", question)
+        .known("answer", answer)
+        .known("name_server", server);
+    if let Some((address, port)) = failure.address() {
+        draft = draft.address(address, failure.protocol, port);
+    }
+    Some(
+        draft
+            .summary(format!(
+                "{} could not resolve {name}: {why}; it {}.",
+                case.name(case.blamed()),
+                case.ending()
+            ))
+            .next_step(next_step)
+            .finish(),
+    )
+}
+
+fn peer(failure: &Failure<'_>) -> String {
+    match &failure.subject {
+        Subject::Path(path) => format!("the unix socket {path}"),
+        Subject::Address { address, port } => wording::address(address, failure.protocol, *port),
+        Subject::Question { .. } | Subject::None => {
+            "a peer whose address is not recorded".to_owned()
+        }
+    }
+}
+
+/// Refusals of the same peer.
+fn attempts(case: &Case<'_>, failure: &Failure<'_>) -> Vec<usize> {
+    let same = |other: &Failure<'_>| {
+        other.errno == failure.errno
+            && other.address().is_some()
+            && other.address() == failure.address()
+    };
+    let all = Failure::all_of(case, failure.process.id);
+    all.iter().filter(|other| same(other)).map(|other| other.entries[0]).collect()
+}
+
+/// The name that was asked for: the failure's own, else the last one asked before.
+fn question(case: &Case<'_>, failure: &Failure<'_>) -> Option<String> {
+    if let Subject::Question { name, .. } = &failure.subject {
+        return Some(name.to_string()).filter(|name| !name.is_empty());
+    }
+    let asked = Failure::all_of(case, failure.process.id).into_iter().rev().find_map(|it| match it
+        .subject
+    {
+        Subject::Question { name, .. } if it.time_ns <= failure.time_ns => Some(name.to_string()),
+        _ => None,
+    });
+    asked.filter(|name| !name.is_empty())
+}
+
+/// The name server that a call of this process names.
+fn name_server(case: &Case<'_>, failure: &Failure<'_>) -> Option<String> {
+    case.events(failure.process.id).rev().find_map(|(_, event)| match &event.what {
+        What::Call(call) => match &call.object {
+            crate::event::Object::Address(Address::Inet(inet)) if inet.port() == 53 => {
+                Some(wording::address(&Address::Inet(*inet), call.protocol, 53))
+            }
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// RFC 1035, 4.1.1.
+fn answer_name(code: u8) -> String {
+    match code {
+        1 => "FORMERR".to_owned(),
+        2 => "SERVFAIL".to_owned(),
+        3 => "NXDOMAIN".to_owned(),
+        4 => "NOTIMP".to_owned(),
+        5 => "REFUSED".to_owned(),
+        other => format!("code {other}"),
+    }
+}

@@ -1,0 +1,250 @@
+//! Failed calls about files: absent, on a read-only or full filesystem. It must not know permissions.
+
+use crate::{
+    event::ProcessId,
+    facts::model::{FileState, Mount, PathFact},
+    text::Text,
+};
+
+use super::{
+    Cause, Verdict,
+    case::Case,
+    draft::Draft,
+    failure::Failure,
+    plain,
+    programs::{file_name, folder},
+    select::Chosen,
+    wording,
+};
+
+/// O_CREAT of open(2), the same on x86_64 and aarch64.
+const O_CREAT: u64 = 0o100;
+
+pub(super) fn file_not_found(case: &Case<'_>) -> Option<Verdict> {
+    let chosen = case.chosen.as_ref().filter(|it| it.cause() == Some(Cause::FileNotFound))?;
+    let failure = &chosen.failure;
+    let path = failure.path()?;
+    let mut draft = begin(case, chosen, Cause::FileNotFound, path);
+    let fact = fact(case, path);
+    let prefix = match fact.map(|it| &it.file) {
+        Some(FileState::Missing { existing_prefix }) => Some(existing_prefix),
+        _ => None,
+    };
+    let parent = Text(folder(path.as_bytes()).to_vec());
+    let gone = prefix.filter(|prefix| {
+        prefix.as_bytes().len() < parent.as_bytes().len()
+            && parent.as_bytes().starts_with(prefix.as_bytes())
+    });
+    if let Some(prefix) = prefix {
+        draft = draft.text("existing_prefix", prefix);
+    }
+    let where_gone = gone.map(|prefix| format!(" (already its folder is missing below {prefix})"));
+    let maker = maker(case, failure);
+    let made = match &maker {
+        Some(maker) => {
+            let name = case.name(maker.id);
+            draft = draft
+                .detail(
+                    "creator_pid",
+                    case.process(maker.id)
+                        .map_or(maker.id.pid, |it| it.agent_pid.unwrap_or(it.id.pid)),
+                )
+                .detail("creator", name.clone())
+                .evidence(
+                    format!(
+                        "{name} had failed to create it: {} and it {}",
+                        maker.text, maker.ended
+                    ),
+                    maker.entries.clone(),
+                );
+            format!(
+                "; {name}, which should have created it, had failed: {} and it {}",
+                maker.text, maker.ended
+            )
+        }
+        None => String::new(),
+    };
+    let next_step = match &maker {
+        Some(maker) => format!(
+            "Look at why {} failed to create {path}; its own messages may be discarded.",
+            case.name(maker.id)
+        ),
+        None => format!(
+            "Provide {path} (image, ConfigMap, Secret or volume mount), or correct the path it is looked for at."
+        ),
+    };
+    Some(
+        draft
+            .summary(format!(
+                "{} did not find {path}{} ({}: {}) and {}{made}.",
+                case.name(case.blamed()),
+                where_gone.unwrap_or_default(),
+                failure.call,
+                failure.errno,
+                case.ending()
+            ))
+            .next_step(next_step)
+            .finish(),
+    )
+}
+
+pub(super) fn read_only_filesystem(case: &Case<'_>) -> Option<Verdict> {
+    let chosen = case.chosen.as_ref().filter(|it| it.cause() == Some(Cause::ReadOnlyFilesystem))?;
+    let path = chosen.failure.path();
+    let name = path.map_or_else(|| "a file".to_owned(), Text::to_string);
+    let mount = path.and_then(|path| mount(case, path));
+    let place = mount
+        .map(|it| format!(" on {}, which is mounted read-only", it.mount_point))
+        .unwrap_or_default();
+    let draft = match path {
+        Some(path) => begin(case, chosen, Cause::ReadOnlyFilesystem, path),
+        None => plain::begin_failed_call(case, chosen, Cause::ReadOnlyFilesystem, &name),
+    };
+    Some(
+        with_mount(draft, mount)
+            .summary(format!(
+                "{} could not write {name}{place} ({}: EROFS) and {}.",
+                case.name(case.blamed()),
+                chosen.failure.call,
+                case.ending()
+            ))
+            .next_step(format!(
+                "Mount a writable volume (emptyDir) for {name}, or drop readOnlyRootFilesystem / readOnly of that mount."
+            ))
+            .finish(),
+    )
+}
+
+pub(super) fn disk_full(case: &Case<'_>) -> Option<Verdict> {
+    let chosen = case.chosen.as_ref().filter(|it| it.cause() == Some(Cause::DiskFull))?;
+    let failure = &chosen.failure;
+    let path = failure.path();
+    let name = path.map_or_else(|| "a file".to_owned(), Text::to_string);
+    let mount = path.and_then(|path| mount(case, path));
+    let no_inodes = mount.is_some_and(|it| it.free_inodes == Some(0) && it.free_bytes != Some(0));
+    let what = match failure.errno {
+        crate::errno::Errno::EDQUOT => "the disk quota is used up",
+        _ if no_inodes => "no inodes are left",
+        _ => "no space is left",
+    };
+    let place = mount
+        .map(|it| {
+            let size =
+                it.size_bytes.map(|size| format!(", {}", wording::mib(size))).unwrap_or_default();
+            format!(" on {} ({}{size})", it.mount_point, it.fs_type)
+        })
+        .unwrap_or_default();
+    let draft = match path {
+        Some(path) => begin(case, chosen, Cause::DiskFull, path),
+        None => plain::begin_failed_call(case, chosen, Cause::DiskFull, &name),
+    };
+    Some(
+        with_mount(draft, mount)
+            .detail("inodes", no_inodes)
+            .summary(format!(
+                "{} could not write {name}: {what}{place} ({}: {}), and it {}.",
+                case.name(case.blamed()),
+                failure.call,
+                failure.errno,
+                case.ending()
+            ))
+            .next_step(match mount {
+                Some(mount) => format!("Make {} larger or find what fills it.", mount.mount_point),
+                None => format!("Make the filesystem of {name} larger or find what fills it."),
+            })
+            .finish(),
+    )
+}
+
+/// What was looked up about a path.
+pub(super) fn fact<'a>(case: &Case<'a>, path: &Text) -> Option<&'a PathFact> {
+    case.facts.paths.iter().find(|fact| fact.path == *path || fact.resolved == *path)
+}
+
+/// The mount a path is on: as looked up, else the longest mount point above it.
+fn mount<'a>(case: &Case<'a>, path: &Text) -> Option<&'a Mount> {
+    let known = fact(case, path).and_then(|fact| fact.mount.as_ref());
+    let path = case.absolute(path);
+    let above = |mount: &&Mount| {
+        let rest = path.as_bytes().strip_prefix(mount.mount_point.as_bytes());
+        let root = mount.mount_point.as_bytes() == b"/";
+        rest.is_some_and(|rest| root || rest.is_empty() || rest[0] == b'/')
+    };
+    let by_length = |mount: &&Mount| mount.mount_point.as_bytes().len();
+    known.or_else(|| case.facts.mounts.iter().filter(above).max_by_key(by_length))
+}
+
+fn begin(case: &Case<'_>, chosen: &Chosen<'_>, cause: Cause, path: &Text) -> Draft {
+    let draft = plain::begin_failed_call(case, chosen, cause, &path.to_string()).text("path", path);
+    let absolute = case.absolute(path);
+    if absolute == *path { draft } else { draft.text("absolute_path", &absolute) }
+}
+
+fn with_mount(draft: Draft, mount: Option<&Mount>) -> Draft {
+    let Some(mount) = mount else { return draft };
+    draft
+        .text("mount_point", &mount.mount_point)
+        .detail("fs_type", mount.fs_type.as_str())
+        .detail("read_only", mount.read_only)
+        .known("size_bytes", mount.size_bytes)
+        .known("free_bytes", mount.free_bytes)
+        .known("free_inodes", mount.free_inodes)
+}
+
+/// Another process of the life that should have created the missing file, and failed.
+struct Maker {
+    id: ProcessId,
+    text: String,
+    ended: String,
+    entries: Vec<usize>,
+}
+
+fn maker(case: &Case<'_>, missing: &Failure<'_>) -> Option<Maker> {
+    let path = missing.path()?;
+    let before = 0..missing.entries[0];
+    before.rev().find_map(|index| {
+        let id = case.event(index).process.id;
+        let own = id == missing.process.id || case.in_chain(id);
+        let end =
+            case.end(id).filter(|end| !own && end.failed() && end.time_ns <= missing.time_ns)?;
+        let failure = Failure::at(case, index)?;
+        let tried = failure.path()?;
+        let related = creates(&failure) && concerns(tried, path);
+        let named = || creates(&failure) && told_to_make(case, id, path);
+        (related || named()).then(|| Maker {
+            id,
+            text: format!("{} of {tried} gave {}", failure.call, failure.errno),
+            ended: wording::ended(end.status),
+            entries: vec![index, end.index],
+        })
+    })
+}
+
+fn creates(failure: &Failure<'_>) -> bool {
+    match failure.call {
+        "open" => failure.args[1] & O_CREAT != 0,
+        "openat" => failure.args[2] & O_CREAT != 0,
+        "openat2" => true,
+        call => ["creat", "mkdir", "rename", "symlink", "link", "mknod"]
+            .iter()
+            .any(|it| call.starts_with(it)),
+    }
+}
+
+/// The same file, or one beside it; quote characters that slipped into a name do not count.
+fn concerns(tried: &Text, missing: &Text) -> bool {
+    let plain =
+        |bytes: &[u8]| bytes.iter().copied().filter(|it| !b"'\"".contains(it)).collect::<Vec<u8>>();
+    let (tried, missing) = (plain(tried.as_bytes()), plain(missing.as_bytes()));
+    let beside = folder(&tried) == folder(&missing) && folder(&tried).len() > 1;
+    file_name(&tried) == file_name(&missing) || beside || tried == folder(&missing)
+}
+
+/// Its arguments name the missing file.
+fn told_to_make(case: &Case<'_>, id: ProcessId, missing: &Text) -> bool {
+    let name = file_name(missing.as_bytes());
+    name.len() > 2
+        && case
+            .last_exec(id)
+            .is_some_and(|(_, _, exec)| exec.args.iter().any(|it| it.contains(name)))
+}

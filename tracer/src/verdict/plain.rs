@@ -1,0 +1,160 @@
+//! Ends that nothing recorded explains further, and what all verdicts on a failed call share. It must not
+//! guess.
+
+use super::{
+    Cause, Confidence, Policy, Verdict,
+    case::Case,
+    draft::Draft,
+    select::{Chosen, Why},
+    wording,
+};
+
+/// Status 0 of a life that may end: no crash.
+pub(super) fn completed(case: &Case<'_>) -> Option<Verdict> {
+    let end = case.end(case.main)?;
+    let may_end = match case.policy {
+        Policy::Always => false,
+        Policy::OnFailure | Policy::Never => true,
+    };
+    (may_end && !end.failed()).then(|| {
+        let name = case.name(case.main);
+        Draft::new(Cause::None, Confidence::None, case.main)
+            .status(end.status)
+            .summary(format!("{name} completed with status 0, as it may under its restart policy."))
+            .evidence(format!("{name} exited with status 0"), [end.index])
+            .next_step("Nothing is wrong.")
+            .finish()
+    })
+}
+
+/// Status 0 of a life that should run on.
+pub(super) fn exited_by_itself(case: &Case<'_>) -> Option<Verdict> {
+    let id = case.blamed();
+    let end = case.end(id).filter(|end| !end.failed())?;
+    let name = case.name(id);
+    let mut draft = Draft::new(Cause::ExitedByItself, Confidence::Proven, id)
+        .status(end.status)
+        .evidence(format!("{name} exited with status 0, no stop signal came before"), [end.index]);
+    let mut child = String::new();
+    if let Some((failed, at)) = last_failed_child(case) {
+        child = format!(", after its child {failed}");
+        draft = draft.evidence(format!("its child {failed}"), [at]);
+    }
+    let silent = case.wrote_nothing() == Some(true);
+    let wrote = if silent { " and without having written anything" } else { "" };
+    Some(
+        draft
+            .detail("wrote_nothing", silent)
+            .summary(format!(
+                "{name} exited by itself with status 0{child}{wrote}: nobody asked it to stop, it had nothing more to do."
+            ))
+            .next_step(
+                "Make the main process stay in the foreground (no daemon mode), or run it as a Job if it is meant to end.",
+            )
+            .finish(),
+    )
+}
+
+/// A child that failed although its parent ended well, the last of them.
+fn last_failed_child(case: &Case<'_>) -> Option<(String, usize)> {
+    let children = case.tree.children(case.blamed()).iter();
+    let ends = children.filter_map(|id| Some((*id, case.end(*id)?)));
+    let (id, end) = ends.max_by_key(|(_, end)| end.index).filter(|(_, end)| end.failed())?;
+    Some((format!("{} {}", case.name(id), wording::ended(end.status)), end.index))
+}
+
+/// A status other than 0 that nothing explains further: the last words are quoted.
+pub(super) fn exited_with_error(case: &Case<'_>) -> Option<Verdict> {
+    let id = case.blamed();
+    let end = case.end(id).filter(|end| end.failed() && end.status.signal.is_none())?;
+    let name = case.name(id);
+    let words = case.last_words().quote();
+    let nothing = case.wrote_nothing();
+    let said = match (&words, nothing) {
+        (Some((text, _)), _) => format!("its last words: \"{text}\""),
+        (None, Some(true)) => "it wrote nothing to stdout or stderr".to_owned(),
+        (None, _) => "its last words are not recorded".to_owned(),
+    };
+    let mut draft = Draft::new(Cause::ExitedWithError, Confidence::Proven, id)
+        .status(end.status)
+        .known("wrote_nothing", nothing)
+        .evidence(format!("{name} {}", wording::ended(end.status)), [end.index]);
+    if let Some((text, index)) = &words {
+        draft = draft
+            .evidence(format!("last words: {text}"), [*index])
+            .detail("last_words", text.as_str());
+    }
+    if let Some(message) = &case.facts.runtime_message {
+        draft = draft.detail("runtime_message", message.as_str());
+    }
+    let next_step = match words {
+        Some(_) => {
+            "Start from its last words; nothing that the kernel saw explains the status further."
+        }
+        None => {
+            "Run it with more verbose logging: nothing that the kernel saw explains the status."
+        }
+    };
+    Some(
+        draft
+            .summary(format!("{name} {}; {said}.", wording::ended(end.status)))
+            .next_step(next_step)
+            .finish(),
+    )
+}
+
+/// The end itself is not recorded.
+pub(super) fn unknown(case: &Case<'_>) -> Verdict {
+    let id = case.main;
+    let name = case.name(id);
+    let seen = case.tree.entries_of(id).last().copied();
+    Draft::new(Cause::None, Confidence::None, id)
+        .summary(format!("The end of {name} is not recorded, so that its cause is not known."))
+        .evidence(format!("the last that was seen of {name}"), seen.into_iter().collect::<Vec<_>>())
+        .next_step("See whether records were lost (`tracer doctor`), and wait for its next end.")
+        .finish()
+}
+
+/// Evidence and details that every verdict on a failed call has.
+pub(super) fn begin_failed_call(
+    case: &Case<'_>,
+    chosen: &Chosen<'_>,
+    cause: Cause,
+    object: &str,
+) -> Draft {
+    let failure = &chosen.failure;
+    let id = case.blamed();
+    let name = case.name(id);
+    let mut draft =
+        Draft::new(cause, chosen.confidence, id).detail("syscall", failure.call).evidence(
+            match object {
+                "it" => format!("{} failed with {}", failure.call, failure.errno),
+                object => format!("{} of {object} failed with {}", failure.call, failure.errno),
+            },
+            failure.entries.clone(),
+        );
+    if failure.errno.0 != 0 {
+        draft = draft.errno(failure.errno);
+    }
+    let end = case.end(id);
+    if let Some(end) = end {
+        draft = draft.status(end.status);
+    }
+    let at: Vec<usize> = end.iter().map(|end| end.index).collect();
+    match chosen.why {
+        Why::Words(index) => draft
+            .evidence("the last words name it", [index])
+            .evidence(format!("{name} {}", case.ending()), at),
+        Why::NeverSucceeded => {
+            draft.evidence(format!("it did not succeed later, and {name} {}", case.ending()), at)
+        }
+        Why::EndFollowed(ns) => draft.evidence(
+            format!(
+                "{} later, without another failure, {name} {}",
+                wording::span(ns),
+                case.ending()
+            ),
+            at,
+        ),
+    }
+}

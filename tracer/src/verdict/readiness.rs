@@ -1,0 +1,106 @@
+//! What a life had bound and was listening on at a moment. It must not know why that matters.
+
+use crate::event::{Address, Bind, BootNs, LostKind, ProcessId, Protocol, What};
+
+use super::{case::Case, wording};
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Readiness {
+    /// Ports with a TCP listener, and ports that were bound on UDP by number.
+    pub tcp: Vec<u16>,
+    pub udp: Vec<u16>,
+    /// Paths of unix sockets that were listened on.
+    pub unix: Vec<String>,
+    pub entries: Vec<usize>,
+    /// Binds or listens that were not recorded.
+    pub lost: u64,
+}
+
+/// Until `time_ns`. A socket that was closed again still counts: closing is not recorded.
+pub(super) fn of(case: &Case<'_>, time_ns: BootNs) -> Readiness {
+    let mut ready =
+        Readiness { lost: case.timeline.lost_of(LostKind::Bind), ..Readiness::default() };
+    let before = case.timeline.entries.iter().enumerate().filter(|(_, it)| it.time_ns <= time_ns);
+    for (index, event) in before {
+        let What::Bind(bind) = &event.what else { continue };
+        if bind.errno.is_some() {
+            continue;
+        }
+        let noted = match (bind.protocol, bind.listen) {
+            (Protocol::Tcp, true) => add(&mut ready.tcp, bind.port),
+            // Port 0 asked for any: a client's socket, not a service.
+            (Protocol::Udp, false) if chosen_port(bind) => add(&mut ready.udp, bind.port),
+            (_, true) => match unix_path(case, event.process.id, bind, index) {
+                Some(path) => {
+                    ready.unix.push(path);
+                    true
+                }
+                None => false,
+            },
+            _ => false,
+        };
+        if noted {
+            ready.entries.push(index);
+        }
+    }
+    ready
+}
+
+impl Readiness {
+    pub fn nothing_bound(&self) -> bool {
+        self.tcp.is_empty() && self.udp.is_empty() && self.unix.is_empty() && self.lost == 0
+    }
+
+    /// `the container never listened on TCP, and port 9443 is bound on UDP only`
+    pub fn text(&self) -> String {
+        let numbers =
+            |ports: &[u16]| wording::list(&ports.iter().map(u16::to_string).collect::<Vec<_>>());
+        let only_udp: Vec<u16> =
+            self.udp.iter().copied().filter(|port| !self.tcp.contains(port)).collect();
+        let noun = if only_udp.len() == 1 { "port" } else { "ports" };
+        let verb = if only_udp.len() == 1 { "is" } else { "are" };
+        let udp = format!("{noun} {} {verb} bound on UDP only", numbers(&only_udp));
+        let caveat = match self.lost {
+            0 => String::new(),
+            lost => format!(" (as far as recorded: {lost} binds were lost)"),
+        };
+        let text = match (self.tcp.is_empty(), only_udp.is_empty()) {
+            (true, true) if self.unix.is_empty() => {
+                "the container never listened on TCP and bound no UDP port".to_owned()
+            }
+            (true, true) => format!(
+                "the container never listened on TCP and bound no UDP port, only {}",
+                wording::list(&self.unix)
+            ),
+            (true, false) => format!("the container never listened on TCP, and {udp}"),
+            (false, true) => format!("it was listening on TCP {}", numbers(&self.tcp)),
+            (false, false) => format!("it was listening on TCP {}, and {udp}", numbers(&self.tcp)),
+        };
+        text + &caveat
+    }
+}
+
+fn add(ports: &mut Vec<u16>, port: u16) -> bool {
+    if !ports.contains(&port) {
+        ports.push(port);
+    }
+    true
+}
+
+fn chosen_port(bind: &Bind) -> bool {
+    match &bind.address {
+        Address::Inet(inet) => inet.port() != 0,
+        Address::None | Address::Unix(_) | Address::Netlink | Address::Family(_) => false,
+    }
+}
+
+/// listen does not tell the address: that of the last bind of the same descriptor.
+fn unix_path(case: &Case<'_>, id: ProcessId, listen: &Bind, index: usize) -> Option<String> {
+    case.events(id).rev().filter(|(at, _)| *at < index).find_map(|(_, event)| match &event.what {
+        What::Bind(bind) if bind.fd == listen.fd && !bind.listen => match &bind.address {
+            Address::Unix(path) => Some(format!("the unix socket {path}")),
+            Address::None | Address::Inet(_) | Address::Netlink | Address::Family(_) => None,
+        },
+        _ => None,
+    })
+}

@@ -1,0 +1,183 @@
+//! A runtime's init that ended before it became the entrypoint: runc and crun often only look the path up and
+//! never call execve. It must not know shells.
+
+use crate::{
+    errno::Errno,
+    event::{Object, ProcessId, What},
+    facts::model::{Executable, ExecutableKind, FileState},
+    text::Text,
+};
+
+use super::{
+    Confidence, Verdict,
+    case::Case,
+    exec::{self, Wanted},
+    failure::Failure,
+    probes,
+    programs::{file_name, folder},
+};
+
+/// What is known of the entrypoint that was refused.
+struct Refused {
+    path: Text,
+    errno: Errno,
+    entries: Vec<usize>,
+    along_path: bool,
+}
+
+/// The entrypoint was looked up and refused.
+pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
+    let id = case.blamed();
+    let end = case.end(id)?;
+    let init = case.process(id).is_some_and(|process| process.runtime_init)
+        || case.tree.parent(id).is_some_and(|parent| case.is_runtime(parent));
+    if !init || !case.never_execd(id) || !end.failed() || case.is_shell(id) {
+        return None;
+    }
+    let looked_up = by_lookup(case, id);
+    let said = by_words(case);
+    let checked = by_facts(case, id);
+    // Two of the three agreeing is proof; facts know the path best, then the runtime's own message.
+    let confirmed = [looked_up.is_some(), said.is_some(), checked.is_some()];
+    let sure = confirmed.iter().filter(|it| **it).count() > 1;
+    let mut refused = match (checked, said, looked_up) {
+        (Some(checked), said, looked_up) => {
+            let along_path = said.as_ref().or(looked_up.as_ref()).is_some_and(|it| it.along_path);
+            let told = said.into_iter().chain(looked_up).flat_map(|it| it.entries);
+            Refused { entries: told.collect(), along_path, ..checked }
+        }
+        (None, Some(said), looked_up) => {
+            let more = looked_up.into_iter().flat_map(|it| it.entries);
+            let entries = said.entries.iter().copied().chain(more).collect();
+            Refused { entries, ..said }
+        }
+        (None, None, looked_up) => looked_up?,
+    };
+    if refused.entries.is_empty() {
+        refused.entries.push(end.index);
+    }
+    let command = Text(file_name(refused.path.as_bytes()).to_vec());
+    let wanted = Wanted {
+        id,
+        path: &refused.path,
+        command: Some(&command).filter(|_| refused.along_path),
+        errno: refused.errno,
+        entries: refused.entries,
+        confidence: if sure { Confidence::Proven } else { Confidence::Likely },
+    };
+    exec::refused(case, &wanted)
+}
+
+/// The last name it looked for without finding it, in one folder or along PATH.
+fn by_lookup(case: &Case<'_>, id: ProcessId) -> Option<Refused> {
+    let lookups: Vec<(usize, Errno, &Text)> = case
+        .events(id)
+        .filter_map(|(index, event)| match &event.what {
+            What::Call(call) if looks_up(call.name) && refuses(call.errno) => match &call.object {
+                Object::Path { path, .. } => Some((index, call.errno, path)),
+                _ => None,
+            },
+            _ => None,
+        })
+        .filter(|(index, _, path)| {
+            let absolute = path.as_bytes().starts_with(b"/");
+            absolute && Failure::at(case, *index).is_some_and(|it| !probes::is_idle(&it))
+        })
+        .collect();
+    let (_, errno, path) = *lookups.last()?;
+    let same: Vec<&(usize, Errno, &Text)> = lookups
+        .iter()
+        .rev()
+        .take_while(|(_, _, other)| file_name(other.as_bytes()) == file_name(path.as_bytes()))
+        .collect();
+    let folders = same.iter().filter(|(_, _, other)| other != &path).count();
+    let errno = if same.iter().any(|it| it.1 == Errno::EACCES) { Errno::EACCES } else { errno };
+    let entries = same.iter().rev().map(|it| it.0).collect();
+    Some(Refused { path: path.clone(), errno, entries, along_path: folders > 0 })
+}
+
+/// The message that the init wrote to its runtime: `exec: "x": executable file not found in $PATH`.
+fn by_words(case: &Case<'_>) -> Option<Refused> {
+    let words = case.last_words();
+    let (bytes, index) = words.of_init()?;
+    let text = bytes.to_json_string();
+    let lower = text.to_ascii_lowercase();
+    let about_exec = ["exec", "stat ", "executable file"].iter().any(|it| lower.contains(it));
+    let along_path = lower.contains("not found in $path");
+    let errno = if along_path || lower.contains("no such file or directory") {
+        Errno::ENOENT
+    } else if lower.contains("permission denied") {
+        Errno::EACCES
+    } else if lower.contains("exec format error") {
+        Errno::ENOEXEC
+    } else {
+        return None;
+    };
+    let path = quoted_command(&text).filter(|_| about_exec)?;
+    Some(Refused { path: Text(path.into_bytes()), errno, entries: vec![index], along_path })
+}
+
+/// The command in `exec: "x":`, `executable file `x` not found`, `exec /x:`; quotes may be escaped as in JSON.
+fn quoted_command(text: &str) -> Option<String> {
+    let text = text.replace("\\\"", "\"");
+    let between = |begin: &str, end: char| {
+        let at = text.rfind(begin)? + begin.len();
+        let rest = &text[at..];
+        let name = &rest[..rest.find(end)?];
+        (!name.is_empty() && name.len() < 4096).then(|| name.to_owned())
+    };
+    between("exec: \"", '"')
+        .or_else(|| between("executable file `", '`'))
+        .or_else(|| between("open executable: ", ':'))
+        .or_else(|| between("exec `", '`'))
+        .or_else(|| between("exec ", ':').filter(|name| name.starts_with('/')))
+}
+
+/// The file as it was found at the runtime's bundle: missing, or not to be executed.
+fn by_facts(case: &Case<'_>, id: ProcessId) -> Option<Refused> {
+    let own = |it: &&Executable| it.pid == id.pid;
+    let files = &case.facts.executables;
+    let file = files.iter().find(own).or_else(|| files.iter().find(|it| it.pid == 0))?;
+    let errno = match (&file.file, &file.kind) {
+        (FileState::Missing { .. }, _) => Errno::ENOENT,
+        (FileState::Present { file_type, .. }, _) if file_type == "directory" => Errno::EACCES,
+        (FileState::Present { mode, .. }, _) if mode & 0o111 == 0 => Errno::EACCES,
+        (FileState::Present { .. }, ExecutableKind::Elf { native: false, .. }) => Errno::ENOEXEC,
+        (FileState::Present { .. }, ExecutableKind::Elf { interpreter_file: Some(it), .. })
+        | (FileState::Present { .. }, ExecutableKind::Script { interpreter_file: it, .. }) => {
+            match it {
+                FileState::Missing { .. } => Errno::ENOENT,
+                FileState::Present { .. } | FileState::Unknown | FileState::Unreadable { .. } => {
+                    return None;
+                }
+            }
+        }
+        (FileState::Present { .. }, ExecutableKind::Empty | ExecutableKind::Other { .. }) => {
+            Errno::ENOEXEC
+        }
+        (FileState::Present { .. }, ExecutableKind::Elf { .. } | ExecutableKind::Unknown)
+        | (FileState::Unknown | FileState::Unreadable { .. }, _) => return None,
+    };
+    let bare = folder(file.path.as_bytes()).is_empty();
+    Some(Refused { path: file.path.clone(), errno, entries: Vec::new(), along_path: bare })
+}
+
+fn looks_up(call: &str) -> bool {
+    matches!(
+        call,
+        "stat"
+            | "lstat"
+            | "newfstatat"
+            | "fstatat"
+            | "statx"
+            | "access"
+            | "faccessat"
+            | "faccessat2"
+            | "execve"
+            | "execveat"
+    )
+}
+
+fn refuses(errno: Errno) -> bool {
+    matches!(errno, Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP)
+}

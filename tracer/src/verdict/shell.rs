@@ -1,0 +1,100 @@
+//! A shell that could not run a command: status 127 or 126 after lookups along PATH, often without any
+//! execve. It must not know runtimes.
+
+use crate::{
+    errno::Errno,
+    event::{Object, ProcessId, What},
+    text::Text,
+};
+
+use super::{
+    Confidence, Verdict,
+    case::Case,
+    exec::{self, Wanted},
+    failure::Failure,
+    probes,
+    programs::{file_name, folder},
+};
+
+struct Lookup<'a> {
+    index: usize,
+    errno: Errno,
+    path: &'a Text,
+}
+
+/// A shell's 127 is a command that is not there, its 126 one that may not be run; no more than likely,
+/// since a script can choose these codes itself.
+pub(super) fn command_not_run(case: &Case<'_>) -> Option<Verdict> {
+    let id = case.blamed();
+    let end = case.end(id)?;
+    let code = end.status.code.filter(|code| matches!(code, 126 | 127))?;
+    if !case.is_shell(id) {
+        return None;
+    }
+    let lookups = lookups(case, id);
+    let name = command(case, &lookups)?;
+    let tries: Vec<&Lookup<'_>> =
+        lookups.iter().filter(|it| file_name(it.path.as_bytes()) == name.as_bytes()).collect();
+    let denied = tries.iter().find(|it| it.errno == Errno::EACCES);
+    let last = tries.last()?;
+    // 126 with a file that was only ever missing is not about this command.
+    let errno = match (code, denied) {
+        (_, Some(_)) => Errno::EACCES,
+        (126, None) => return None,
+        (_, None) => last.errno,
+    };
+    let path = denied.map_or(last.path, |it| it.path);
+    let wanted = Wanted {
+        id,
+        path,
+        command: Some(&name).filter(|_| tries.len() > 1 || denied.is_none()),
+        errno,
+        entries: tries.iter().map(|it| it.index).collect(),
+        confidence: Confidence::Likely,
+    };
+    exec::refused(case, &wanted)
+}
+
+/// Failed lookups of the shell and, where it is a forked copy, of the shell that looked before it forked.
+fn lookups<'a>(case: &Case<'a>, id: ProcessId) -> Vec<Lookup<'a>> {
+    let mut ids = vec![id];
+    if case.never_execd(id) {
+        ids.extend(case.tree.parent(id));
+    }
+    let mut found: Vec<Lookup<'a>> = ids
+        .into_iter()
+        .flat_map(|id| {
+            let since = case.tree.execs(id).last().copied();
+            case.events(id).filter(move |(index, _)| since.is_none_or(|since| *index > since))
+        })
+        .filter_map(|(index, event)| match &event.what {
+            What::Call(call) => match &call.object {
+                Object::Path { path, .. } => Some(Lookup { index, errno: call.errno, path }),
+                _ => None,
+            },
+            What::ExecFailed(failed) => {
+                Some(Lookup { index, errno: failed.errno, path: &failed.path })
+            }
+            _ => None,
+        })
+        .filter(|it| matches!(it.errno, Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES))
+        .filter(|it| Failure::at(case, it.index).is_some_and(|it| !probes::is_idle(&it)))
+        .collect();
+    found.sort_by_key(|it| it.index);
+    found
+}
+
+/// The command that was looked for: the one that the last words name, else the last name looked for in a
+/// folder of programs or in several folders.
+fn command(case: &Case<'_>, lookups: &[Lookup<'_>]) -> Option<Text> {
+    let words = case.last_words();
+    let names = lookups.iter().rev().map(|it| Text(file_name(it.path.as_bytes()).to_vec()));
+    let said = names.clone().find(|name| words.mention_word(name).is_some());
+    said.or_else(|| {
+        names.into_iter().find(|name| {
+            let own =
+                || lookups.iter().filter(|it| file_name(it.path.as_bytes()) == name.as_bytes());
+            own().count() > 1 || own().any(|it| folder(it.path.as_bytes()).ends_with(b"bin"))
+        })
+    })
+}

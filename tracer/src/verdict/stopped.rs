@@ -1,0 +1,275 @@
+//! Ends after a stop signal that the container runtime sent. Which probe or deletion asked for it is not
+//! known here.
+
+use serde_json::Value;
+
+use crate::{
+    event::{BootNs, Delivery, Disposition, Event, Process, SignalEvent, ThreadState, What},
+    signal::Signal,
+};
+
+use super::{
+    Cause, Confidence, Verdict,
+    case::{Case, End},
+    draft::Draft,
+    programs,
+    readiness::{self, Readiness},
+    wording,
+};
+
+/// A runtime that forwards a signal does so within this time.
+const FORWARD_NS: u64 = 1_000_000_000;
+
+struct Stop<'a> {
+    index: usize,
+    event: &'a Event,
+    signal: &'a SignalEvent,
+}
+
+/// Any end after TERM or KILL (or another stop signal) from the runtime, whatever the status.
+pub(super) fn by_runtime(case: &Case<'_>) -> Option<Verdict> {
+    let (first, end) = case.chain.iter().rev().find_map(|link| {
+        let end = case.end(link.id)?;
+        let stops =
+            case.signals(link.id).map(|(index, event, signal)| Stop { index, event, signal });
+        let mut stops = stops.filter(|stop| stop.index < end.index && is_stop(stop.signal.signal));
+        Some((stops.find(|stop| from_runtime(&stop.event.process, stop.signal))?, end))
+    })?;
+    Some(tell(case, &first, &end))
+}
+
+fn is_stop(signal: Signal) -> bool {
+    const SYSTEMD_HALT: Signal = Signal(32 + 3);
+    matches!(
+        signal,
+        Signal::SIGTERM | Signal::SIGKILL | Signal::SIGINT | Signal::SIGQUIT | SYSTEMD_HALT
+    )
+}
+
+/// The sender is a runtime and stands outside the container: untracked, or in another pid namespace.
+pub(super) fn from_runtime(target: &Process, signal: &SignalEvent) -> bool {
+    let sender = &signal.sender;
+    let outside = !sender.tracked || sender.pid_ns != target.pid_ns;
+    let runtime = programs::is_runtime(&signal.sender_exe) || programs::is_runtime(&sender.comm);
+    outside && runtime && sender.id != target.id && !signal.code.from_kernel()
+}
+
+/// Whom a forwarding runtime had the signal from: `runc run` passes on what it is sent.
+fn origin<'a>(case: &Case<'a>, stop: &Stop<'a>) -> Option<(usize, &'a SignalEvent)> {
+    let forwarder = stop.signal.sender.id;
+    let received = case.signals(forwarder).rfind(|(index, event, signal)| {
+        let just_before = stop.event.time_ns.saturating_sub(event.time_ns) <= FORWARD_NS;
+        *index < stop.index && just_before && signal.signal == stop.signal.signal
+    });
+    received.map(|(index, _, signal)| (index, signal))
+}
+
+/// What the process did about it.
+struct Reaction {
+    name: &'static str,
+    text: String,
+    /// From the first signal to the SIGKILL that ended it.
+    grace_ns: Option<BootNs>,
+    kill: Option<usize>,
+}
+
+fn reaction(case: &Case<'_>, stop: &Stop<'_>, end: &End<'_>) -> Reaction {
+    let id = stop.event.process.id;
+    let signal = stop.signal.signal;
+    let after = wording::span(end.time_ns.saturating_sub(stop.event.time_ns));
+    if signal == Signal::SIGKILL {
+        let text = "which cannot be handled".to_owned();
+        return Reaction { name: "killed", text, grace_ns: None, kill: Some(stop.index) };
+    }
+    let kill = case
+        .signals(id)
+        .find(|(index, _, later)| *index > stop.index && later.signal == Signal::SIGKILL)
+        .filter(|_| end.status.signal == Some(Signal::SIGKILL));
+    let attitude = match (stop.signal.result, stop.signal.disposition) {
+        (Delivery::Ignored, Disposition::Default) => Some((
+            "ignored",
+            format!(
+                "has no handler for {signal}, so that the kernel drops it for the main process of a container"
+            ),
+        )),
+        (Delivery::Ignored, _) | (_, Disposition::Ignored) => {
+            Some(("ignored", format!("ignores {signal}")))
+        }
+        (_, Disposition::Default) if stop.event.process.container_pid == 1 => Some((
+            "ignored",
+            format!(
+                "has no handler for {signal}, so that the kernel drops it for the main process of a container"
+            ),
+        )),
+        _ => None,
+    };
+    let ended = wording::ended(end.status);
+    match (kill, attitude) {
+        (Some((index, event, _)), attitude) => {
+            let grace_ns = event.time_ns.saturating_sub(stop.event.time_ns);
+            let grace = wording::span(grace_ns);
+            let handled = stop.signal.disposition == Disposition::Handled;
+            let (name, text) = match attitude {
+                Some((_, text)) => {
+                    ("ignored", format!("which {text}; SIGKILL followed after {grace} of grace"))
+                }
+                None if handled => (
+                    "outlasted",
+                    format!(
+                        "which has a handler for it but was still running when SIGKILL followed after {grace} of grace"
+                    ),
+                ),
+                None => (
+                    "outlasted",
+                    format!("which had not ended when SIGKILL followed after {grace} of grace"),
+                ),
+            };
+            Reaction { name, text, grace_ns: Some(grace_ns), kill: Some(index) }
+        }
+        (None, Some((name, text))) => Reaction {
+            name,
+            text: format!("which {text}; it {ended} {after} later"),
+            grace_ns: None,
+            kill: None,
+        },
+        (None, None) if stop.signal.disposition == Disposition::Handled => {
+            let text = format!("which handled it and {ended} {after} later");
+            Reaction { name: "handled", text, grace_ns: None, kill: None }
+        }
+        (None, None) => {
+            Reaction { name: "default", text: format!("which {ended}"), grace_ns: None, kill: None }
+        }
+    }
+}
+
+fn tell(case: &Case<'_>, stop: &Stop<'_>, end: &End<'_>) -> Verdict {
+    let target = &stop.event.process;
+    let reaction = reaction(case, stop, end);
+    let readiness = readiness::of(case, stop.event.time_ns);
+    let origin = origin(case, stop);
+    let sender = origin.map_or(stop.signal, |(_, signal)| signal);
+    let from = case.name_of(&sender.sender);
+    let threads = threads(case, stop);
+    let waiting = threads.as_ref().filter(|it| it.all_wait && readiness.nothing_bound());
+    let (name, signal) = (case.name(target.id), stop.signal.signal);
+    let state = match waiting {
+        Some(threads) => format!("it never became ready: no bind, {}", threads.text),
+        None => readiness.text(),
+    };
+    let mut draft = Draft::new(Cause::StoppedByRuntime, Confidence::Proven, target.id)
+        .status(end.status)
+        .detail("stop_signal", signal.name())
+        .detail("sender_pid", sender.sender.agent_pid.unwrap_or(sender.sender.id.pid))
+        .detail("sender_comm", sender.sender.comm.to_json_string())
+        .text("sender_exe", &sender.sender_exe)
+        .detail("reaction", reaction.name)
+        .detail("reason", "unknown")
+        .detail("tcp_listening", ports(&readiness.tcp))
+        .detail("udp_bound", ports(&readiness.udp))
+        .detail("never_ready", waiting.is_some())
+        .known(
+            "grace_seconds",
+            reaction.grace_ns.map(|ns| ns / 10_000_000).map(|it| it as f64 / 100.0),
+        )
+        .evidence(
+            format!("{from} sent {signal} to {name} from outside the container"),
+            [stop.index],
+        )
+        .evidence(format!("{name} {}", wording::ended(end.status)), [end.index])
+        .evidence(state.clone(), readiness.entries.clone());
+    let command = case.facts.senders.iter().find(|it| it.pid == sender.sender.id.pid);
+    if let Some(fact) = command.filter(|fact| !fact.command.is_empty()) {
+        draft = draft.text("sender_command", &fact.command);
+    }
+    if let Some((index, _)) = origin {
+        draft = draft.evidence(
+            format!("{} passed on what it was sent", case.name_of(&stop.signal.sender)),
+            [index, stop.index],
+        );
+    }
+    if let Some(kill) = reaction.kill.filter(|kill| *kill != stop.index) {
+        draft = draft.evidence("SIGKILL followed", [kill]);
+    }
+    if let Some(threads) = &threads {
+        draft = draft
+            .detail("threads", threads.total)
+            .evidence(format!("at that moment: {}", threads.text), [threads.index]);
+    }
+    draft
+        .summary(format!(
+            "The container runtime ({from}) sent {signal} to {name}, {}; {state}.",
+            reaction.text
+        ))
+        .next_step(next_step(case, &reaction, &readiness, waiting.is_some()))
+        .finish()
+}
+
+fn next_step(case: &Case<'_>, reaction: &Reaction, readiness: &Readiness, stuck: bool) -> String {
+    if stuck {
+        return "Find out what its threads wait for at start (a lock, a peer, a name); a liveness probe that \
+                finds no listener asked for this stop if nobody else did."
+            .to_owned();
+    }
+    if readiness.tcp.is_empty() && !readiness.udp.is_empty() {
+        return format!(
+            "If a probe asked for this: a tcpSocket or httpGet probe cannot succeed on a UDP port, use an exec \
+             probe or open a TCP health port beside UDP {}.",
+            wording::list(&readiness.udp.iter().map(u16::to_string).collect::<Vec<_>>())
+        );
+    }
+    if readiness.tcp.is_empty() {
+        return "Find out why it opened no port (its configuration, its start-up log); a liveness probe that \
+                finds no listener asked for this stop if nobody else did."
+            .to_owned();
+    }
+    let main_of_namespace = case.process(case.blamed()).is_some_and(|it| it.container_pid == 1);
+    if reaction.name == "ignored" && main_of_namespace {
+        return "Handle SIGTERM in the program or run it under an init (tini, `docker run --init`); see the \
+                pod's events for who asked for the stop."
+            .to_owned();
+    }
+    "See the pod's events for who asked for the stop: a failed liveness or startup probe, a deletion, an \
+     eviction or a node shutting down."
+        .to_owned()
+}
+
+/// What the threads did at the first TERM or KILL.
+struct Doing {
+    index: usize,
+    total: u32,
+    all_wait: bool,
+    text: String,
+}
+
+fn threads(case: &Case<'_>, stop: &Stop<'_>) -> Option<Doing> {
+    let (index, noted) =
+        case.events(stop.event.process.id).find_map(|(index, event)| match &event.what {
+            What::Threads(threads)
+                if event.time_ns >= stop.event.time_ns.saturating_sub(FORWARD_NS) =>
+            {
+                Some((index, threads))
+            }
+            _ => None,
+        })?;
+    let waits = noted.threads.iter().filter(|it| it.state == ThreadState::Waiting);
+    let all_wait = !noted.threads.is_empty() && waits.clone().count() == noted.threads.len();
+    let mut calls: Vec<String> = Vec::new();
+    for (_, name) in waits.clone().filter_map(|it| it.syscall) {
+        if !calls.iter().any(|call| call == name) {
+            calls.push(name.to_owned());
+        }
+    }
+    calls.truncate(4);
+    let inside = if calls.is_empty() { String::new() } else { format!(" ({})", calls.join(", ")) };
+    let count = noted.threads.len();
+    let text = match (all_wait, count) {
+        (true, 1) => format!("its only thread waiting{inside}"),
+        (true, _) => format!("all {count} threads waiting{inside}"),
+        (false, _) => format!("{} of {count} threads waiting{inside}", waits.count()),
+    };
+    Some(Doing { index, total: noted.total, all_wait, text })
+}
+
+fn ports(ports: &[u16]) -> Value {
+    Value::from(ports.to_vec())
+}

@@ -1,0 +1,68 @@
+//! Verdicts on scenes: each cause as it is and with output capture off, and the noise that must not fool a rule.
+
+mod calls;
+mod exec;
+mod network;
+mod noise;
+mod oom;
+mod passed_on;
+mod signals;
+mod stopped;
+
+use super::{Cause, Confidence::Proven, Policy, scene::Scene};
+
+#[test]
+fn status_0_of_a_server_is_an_exit_by_itself() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.after_ms(50).exits(main, 0);
+    let verdict = scene.expect(Cause::ExitedByItself, Proven);
+    assert!(verdict.summary.contains("without having written anything"), "{}", verdict.summary);
+}
+
+#[test]
+fn status_0_of_a_job_is_no_crash() {
+    for policy in [Policy::OnFailure, Policy::Never] {
+        let (mut scene, main) = Scene::running("/app/migrate");
+        scene.policy = policy;
+        scene.exits(main, 0);
+        assert_eq!(scene.verdict().cause, Cause::None);
+    }
+}
+
+#[test]
+fn a_silent_status_3_is_an_exit_with_an_error() {
+    let (mut scene, main) = Scene::running("/bin/sh -c true");
+    scene.exits(main, 3);
+    let verdict = scene.expect(Cause::ExitedWithError, Proven);
+    assert!(
+        verdict.summary.contains("exited with status 3; it wrote nothing"),
+        "{}",
+        verdict.summary
+    );
+}
+
+#[test]
+fn last_words_are_quoted_where_nothing_proves_more() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.says(main, "starting\nlicense expired\n").exits(main, 1);
+    let verdict = scene.expect(Cause::ExitedWithError, Proven);
+    assert!(verdict.summary.contains("license expired"), "{}", verdict.summary);
+    assert_eq!(verdict.details["exit_code"], 1);
+}
+
+#[test]
+fn an_end_that_was_not_recorded_has_no_cause() {
+    let (scene, _) = Scene::running("/app/server");
+    let verdict = scene.verdict();
+    assert_eq!(verdict.cause, Cause::None);
+    assert!(verdict.summary.contains("not recorded"));
+}
+
+#[test]
+fn every_cause_has_its_heading_in_the_documentation() {
+    let page = include_str!("../../../../docs/verdicts.md");
+    let headings: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    for cause in Cause::ALL {
+        assert!(headings.contains(&cause.name()), "docs/verdicts.md has no heading for {cause}");
+    }
+}

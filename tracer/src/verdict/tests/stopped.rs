@@ -1,0 +1,95 @@
+//! Stops by the container runtime.
+
+use crate::{
+    event::Disposition::{Default, Handled},
+    signal::Signal,
+    verdict::{
+        Cause,
+        Confidence::Proven,
+        scene::{OUTSIDE, Scene},
+    },
+};
+
+#[test]
+fn a_handled_stop_with_status_0_names_sender_and_missing_listener() {
+    let (mut scene, main) = Scene::running("/app/beam");
+    let runc = scene.outsider("runc");
+    scene.after_ms(9000).sends(&runc, main, Signal::SIGTERM, Handled).exits(main, 0);
+    let verdict = scene.expect(Cause::StoppedByRuntime, Proven);
+    assert!(verdict.summary.contains("never listened on TCP"), "{}", verdict.summary);
+    assert!(verdict.summary.contains("handled it and exited with status 0"), "{}", verdict.summary);
+    assert_eq!(verdict.details["reason"], "unknown");
+    assert_eq!(verdict.details["sender_exe"], "runc");
+}
+
+#[test]
+fn a_port_bound_on_udp_only_is_named() {
+    let (mut scene, main) = Scene::running("/app/gateway");
+    let runc = scene.outsider("runc");
+    scene.binds(main, "udp 0.0.0.0:9443", None).binds(main, "udp 0.0.0.0:0", None);
+    scene.after_ms(9000).sends(&runc, main, Signal::SIGTERM, Handled).exits(main, 143);
+    let verdict = scene.expect(Cause::StoppedByRuntime, Proven);
+    assert!(verdict.summary.contains("port 9443 is bound on UDP only"), "{}", verdict.summary);
+    assert!(verdict.next_step.contains("tcpSocket"), "{}", verdict.next_step);
+}
+
+#[test]
+fn a_life_that_waits_without_a_bind_never_became_ready() {
+    let (mut scene, main) = Scene::running("/app/beam");
+    let runc = scene.outsider("runc");
+    scene.after_ms(9000).sends(&runc, main, Signal::SIGTERM, Default).threads(main, 12, "futex");
+    scene.after_ms(10_000).sends(&runc, main, Signal::SIGKILL, Default).dies(main, Signal::SIGKILL);
+    let verdict = scene.expect(Cause::StoppedByRuntime, Proven);
+    for part in [
+        "has no handler for SIGTERM",
+        "10.0 s of grace",
+        "never became ready: no bind, all 12 threads waiting (futex)",
+    ] {
+        assert!(verdict.summary.contains(part), "{part}: {}", verdict.summary);
+    }
+    assert_eq!(verdict.details["reaction"], "ignored");
+}
+
+#[test]
+fn a_handler_that_takes_too_long_is_outlasted() {
+    let (mut scene, main) = Scene::running("/app/server");
+    let shim = scene.outsider("containerd-shim");
+    scene.listens(main, "tcp 0.0.0.0:8080").sends(&shim, main, Signal::SIGTERM, Handled);
+    scene.after_ms(30_000).sends(&shim, main, Signal::SIGKILL, Handled).dies(main, Signal::SIGKILL);
+    let verdict = scene.expect(Cause::StoppedByRuntime, Proven);
+    assert_eq!(verdict.details["reaction"], "outlasted");
+    assert!(verdict.summary.contains("was listening on TCP 8080"), "{}", verdict.summary);
+}
+
+#[test]
+fn a_stop_from_outside_reaches_a_container_inside_the_tracked_tree() {
+    let (mut scene, runc) = Scene::running("/usr/sbin/runc run box");
+    scene.of(runc).pid_ns = OUTSIDE;
+    let init = scene.forks_container(runc, runc);
+    scene.execs(init, "/app/server");
+    let killer = scene.outsider("runc");
+    scene.sends(&killer, init, Signal::SIGTERM, Handled).exits(init, 0).exits(runc, 0);
+    let verdict = scene.expect(Cause::StoppedByRuntime, Proven);
+    assert_eq!(verdict.blamed, scene.id(init));
+}
+
+#[test]
+fn term_from_a_person_is_no_stop_by_the_runtime() {
+    let (mut scene, main) = Scene::running("/app/server");
+    let person = scene.outsider("bash");
+    scene.of(main).container_pid = 9;
+    scene.sends(&person, main, Signal::SIGTERM, Default).dies(main, Signal::SIGTERM);
+    let verdict = scene.expect(Cause::KilledBySignal, Proven);
+    assert!(verdict.summary.contains("sent by bash (pid"), "{}", verdict.summary);
+    assert!(verdict.summary.contains("from outside the container"), "{}", verdict.summary);
+}
+
+#[test]
+fn an_entrypoint_script_named_like_a_runtime_is_no_runtime() {
+    let (mut scene, main) = Scene::running("/app/server");
+    let script = scene.runs(main, "/docker-entrypoint.sh");
+    let sender = scene.of(script).clone();
+    scene.of(main).container_pid = 9;
+    scene.sends(&sender, main, Signal::SIGTERM, Default).dies(main, Signal::SIGTERM);
+    scene.expect(Cause::KilledBySignal, Proven);
+}

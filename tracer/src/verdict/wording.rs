@@ -1,0 +1,97 @@
+//! How amounts, addresses and ends are put into words. It must not decide.
+
+use crate::{
+    event::{Address, Protocol, Status},
+    text::Text,
+};
+
+use super::programs;
+
+/// `64 MiB`, `63.2 MiB`.
+pub(super) fn mib(bytes: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    if bytes.is_multiple_of(MIB) {
+        return format!("{} MiB", bytes / MIB);
+    }
+    let tenths = (u128::from(bytes) * 10 + u128::from(MIB / 2)) / u128::from(MIB);
+    if tenths == 0 {
+        return format!("{bytes} bytes");
+    }
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
+/// `12 ms`, `10.0 s`.
+pub(super) fn span(ns: u64) -> String {
+    match ns {
+        0..1_000_000 => format!("{} us", ns / 1_000),
+        1_000_000..1_000_000_000 => format!("{} ms", ns / 1_000_000),
+        _ => format!("{}.{} s", ns / 1_000_000_000, ns / 100_000_000 % 10),
+    }
+}
+
+/// `exited with status 1`, `was killed by SIGSEGV`.
+pub(super) fn ended(status: Status) -> String {
+    match (status.signal, status.code) {
+        (Some(signal), _) if status.core => format!("was killed by {signal} (core dumped)"),
+        (Some(signal), _) => format!("was killed by {signal}"),
+        (None, Some(code)) => format!("exited with status {code}"),
+        (None, None) => "ended with an unknown status".to_owned(),
+    }
+}
+
+/// `TCP 127.0.0.1:9443`, `the unix socket /run/x.sock`.
+pub(super) fn address(address: &Address, protocol: Option<Protocol>, port: u16) -> String {
+    match address {
+        Address::Inet(inet) => {
+            let mut inet = *inet;
+            if inet.port() == 0 {
+                inet.set_port(port);
+            }
+            format!("{}{inet}", protocol_prefix(protocol))
+        }
+        Address::Unix(path) => format!("the unix socket {path}"),
+        Address::Netlink => "a netlink socket".to_owned(),
+        Address::None if port != 0 => format!("{}port {port}", protocol_prefix(protocol)),
+        Address::None => "an unknown address".to_owned(),
+        Address::Family(family) => format!("an address of family {family}"),
+    }
+}
+
+/// `tcp`, `udp`, for details.
+pub(super) fn protocol_key(protocol: Protocol) -> Option<&'static str> {
+    match protocol {
+        Protocol::Tcp => Some("tcp"),
+        Protocol::Udp => Some("udp"),
+        Protocol::Other(_) => None,
+    }
+}
+
+pub(super) fn protocol(protocol: Protocol) -> Option<&'static str> {
+    match protocol {
+        Protocol::Tcp => Some("TCP"),
+        Protocol::Udp => Some("UDP"),
+        Protocol::Other(_) => None,
+    }
+}
+
+/// `a, b and c`
+pub(super) fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+pub(super) fn file_name(path: &Text) -> Text {
+    Text(programs::file_name(path.as_bytes()).to_vec())
+}
+
+/// `0600`
+pub(super) fn mode(mode: u32) -> String {
+    format!("{:04o}", mode & 0o7777)
+}
+
+fn protocol_prefix(given: Option<Protocol>) -> String {
+    given.and_then(protocol).map_or(String::new(), |name| format!("{name} "))
+}
