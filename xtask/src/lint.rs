@@ -38,16 +38,8 @@ pub fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
-const CLIPPY: [&str; 8] = [
-    "clippy",
-    "--workspace",
-    "--all-targets",
-    "--features",
-    "xtask/shell-files",
-    "--",
-    "-D",
-    "warnings",
-];
+const CLIPPY: [&str; 7] =
+    ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
 
 /// Licences, sources and bans by deny.toml. The advisory database is no part of it: it is a
 /// download at every run, and this must work without network.
