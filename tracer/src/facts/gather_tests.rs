@@ -121,6 +121,7 @@ fn facts_of_a_dead_process_come_from_what_was_held() {
 fn a_pid_used_again_is_never_held() {
     let (_child, mut main) = sleeper();
     main.id.start_ns += 1_000_000_000;
+    main.parent_pid = 1;
     let mut gatherer = Gatherer::new();
     let entries = vec![exec(&main, "/bin/sh"), failed_open(&main, "/nothing")];
     gatherer.observe(&entries[0]);
@@ -148,6 +149,21 @@ fn a_failing_exec_is_described_while_its_process_lives_and_after() {
     };
     assert_eq!(*interpreter_file, FileState::Missing { existing_prefix: Text::from("/") });
     assert_eq!(facts.executables[1].file, FileState::Missing { existing_prefix: Text::from("/") });
+}
+
+#[test]
+fn a_child_that_ended_too_soon_saw_what_this_program_sees() {
+    let (mut child, main) = sleeper();
+    child.end();
+    let mut gatherer = Gatherer::new();
+    let entries = vec![exec(&main, "/bin/sh"), failed_open(&main, "/no/such/file")];
+    gatherer.observe(&entries[0]);
+    let facts = gatherer.finish(&timeline(&main, entries.clone()));
+    assert_eq!(facts.paths[0].file, FileState::Missing { existing_prefix: Text::from("/") });
+    let stranger = Process { parent_pid: 1, ..main };
+    let mut gatherer = Gatherer::new();
+    gatherer.observe(&exec(&stranger, "/bin/sh"));
+    assert_eq!(gatherer.finish(&timeline(&stranger, entries)).missing, [GONE]);
 }
 
 #[test]

@@ -43,6 +43,12 @@ impl Held {
         })
     }
 
+    /// What this program itself sees: so does a child that it started, and that ended too soon to be
+    /// held.
+    pub fn own() -> Option<Self> {
+        Self::of(&ProcessDir::open_pid(std::process::id()).ok()?)
+    }
+
     /// A folder that holds what the container's root would have been.
     pub fn of_folder(root: Root) -> Self {
         Self {

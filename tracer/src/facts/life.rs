@@ -207,7 +207,12 @@ impl Life {
     }
 
     fn look_at(&mut self, process: &Process, hierarchies: &[Hierarchy]) {
-        let Ok(alive) = ProcessDir::open(process) else { return };
+        let Ok(alive) = ProcessDir::open(process) else {
+            if self.held.is_empty() && is_own_child(process) {
+                self.held.extend(Held::own());
+            }
+            return;
+        };
         if self.membership.is_none() {
             self.membership = membership(&alive, hierarchies);
             self.pids_before = self.membership.iter().flat_map(Membership::pids).collect();
@@ -223,6 +228,13 @@ impl Life {
         let mount_ns = process.namespace("ns/mnt");
         self.held.iter().any(|held| Some(held.mount_ns) == mount_ns && held.root.identity() == root)
     }
+}
+
+/// True for the command of `tracer exec`. The parent's pid is that of the initial pid namespace: it can
+/// be compared where the agent's is the same.
+fn is_own_child(process: &Process) -> bool {
+    let in_initial_namespace = process.agent_pid == Some(process.id.pid);
+    in_initial_namespace && process.root && process.parent_pid == std::process::id()
 }
 
 fn membership_of(process: &Process, hierarchies: &[Hierarchy]) -> Option<Membership> {

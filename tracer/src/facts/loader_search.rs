@@ -32,7 +32,7 @@ const LIBRARIES_SHOWN: usize = 64;
 /// The kernel follows this many interpreters that are scripts themselves (fs/exec.c).
 const SCRIPTS_MAX: usize = 5;
 
-/// Examines `executable`, or the interpreter of a script. `Ok(None)` for what is not a dynamic ELF file
+/// Examines `executable`, or the interpreter if it is a script; the report names it as it was given. `Ok(None)` for what is not a dynamic ELF file
 /// whose interpreter exists; an error says why nothing can be told.
 pub fn examine(start: Start<'_>, executable: &Text) -> Result<Option<LoaderReport>, String> {
     let Some(main) = open_program(start, executable) else { return Ok(None) };
@@ -41,7 +41,7 @@ pub fn examine(start: Start<'_>, executable: &Text) -> Result<Option<LoaderRepor
     let Some(loader) = open_object(start, &interpreter, None) else { return Ok(None) };
     let folders = Folders::new(start, &interpreter, &main.header);
     let mut search = Search { start, flavour, folders, objects: vec![main], unknown: false };
-    let report = search.run(interpreter, loader);
+    let report = LoaderReport { executable: executable.clone(), ..search.run(interpreter, loader) };
     if start.budget.is_used_up() {
         return Err(format!("libraries of {executable}: too much to read"));
     }
@@ -77,8 +77,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn run(&mut self, interpreter: Text, mut loader: Object) -> LoaderReport {
-        let executable = self.objects[0].path.clone();
-        let mut report = LoaderReport { executable, interpreter, ..LoaderReport::default() };
+        let mut report = LoaderReport { interpreter, ..LoaderReport::default() };
         loader.names.extend(loader.dynamic.soname.clone());
         self.objects.push(loader);
         let mut queue = VecDeque::from([0]);

@@ -145,8 +145,9 @@ fn the_interpreter_of_a_script_is_examined() {
         .with("/bin/interp", &Fixture::executable(GLIBC).needing("libgone.so"))
         .with_bytes("/app/run", b"#!/bin/interp -x\n")
         .examine("/app/run", None);
-    assert_eq!(report.executable, Text::from("/bin/interp"));
+    assert_eq!(report.executable, Text::from("/app/run"));
     assert_eq!(names(&report), ["libgone.so"]);
+    assert_eq!(report.missing[0].needed_by, Text::from("/bin/interp"));
 }
 
 #[test]

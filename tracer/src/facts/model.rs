@@ -77,7 +77,9 @@ pub enum ExecutableKind {
         interpreter_file: FileState,
     },
     /// Neither ELF nor shebang: its first bytes.
-    Other { first_bytes: Text },
+    Other {
+        first_bytes: Text,
+    },
     Empty,
 }
 

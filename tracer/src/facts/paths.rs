@@ -83,6 +83,13 @@ fn path_of(what: &What) -> Option<(&Text, Errno)> {
             }
             _ => None,
         },
+        // A refused program may be on a file system mounted noexec, or below a closed folder.
+        What::ExecFailed(failed) => {
+            let is_known = failed.path.as_bytes().starts_with(b"/") || failed.dirfd.is_none();
+            let is_refusal = matches!(failed.errno, Errno::EACCES | Errno::EPERM);
+            let is_whole = !failed.path_truncated && !failed.path.is_empty();
+            (is_known && is_refusal && is_whole).then_some((&failed.path, failed.errno))
+        }
         _ => None,
     }
 }

@@ -6,16 +6,17 @@ use crate::{
     timeline::Timeline,
 };
 
-/// glibc's and musl's loaders end the process with this status.
-const LOADER_FAILED: u8 = 127;
+/// Loaders end the process with 127, glibc's after a failed version check with 1 (elf/rtld.c).
+const LOADER_FAILED: [u8; 2] = [127, 1];
 /// Programs examined for one life.
 const PROGRAMS_MAX: usize = 4;
 
 /// The last successful exec of each process that may have failed to load, the main one first.
 pub fn maybe_unloadable(timeline: &Timeline) -> Vec<(ProcessId, &Exec)> {
-    let failed = timeline.entries.iter().filter(
-        |event| matches!(&event.what, What::Exit(exit) if exit.status.code == Some(LOADER_FAILED)),
-    );
+    let failed = timeline.entries.iter().filter(|event| match &event.what {
+        What::Exit(exit) => exit.status.code.is_some_and(|code| LOADER_FAILED.contains(&code)),
+        _ => false,
+    });
     let mut processes: Vec<ProcessId> = Vec::new();
     if main_ended_badly(timeline) {
         processes.push(timeline.main);
