@@ -76,7 +76,9 @@ pub async fn command(
 }
 
 fn start(job: &Job, life: &OwnCgroup) -> anyhow::Result<tokio::process::Child> {
-    let mut command = Command::new("/proc/self/exe");
+    // By its own name, for the timeline; by the link where the file has been replaced since.
+    let own = std::env::current_exe().ok().filter(|path| path.exists());
+    let mut command = Command::new(own.unwrap_or_else(|| "/proc/self/exe".into()));
     command.arg(ENTER).arg(life.path()).args(&job.command);
     if job.format == Format::Json && job.output_file.is_none() {
         // stdout is the JSON document's alone.

@@ -40,8 +40,9 @@ pub struct Ended {
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     let regs: Ptr = ctx.arg(0);
     let ret: i64 = ctx.arg(1);
+    // The low half is the number on both machines: x86_64 keeps a long, aarch64 an int.
     // SAFETY: `regs` is a BTF pointer and the offset a known constant: the verifier checks the access.
-    let number = unsafe { *regs.add(offset(at::REGS_NR)).cast::<u64>() };
+    let number = u64::from(unsafe { *regs.add(offset(at::REGS_NR)).cast::<u32>() });
     if ret >= 0 {
         if shape(number) & kind::SUCCESS == 0 {
             return 0;
