@@ -102,19 +102,16 @@ impl Folders {
             .collect()
     }
 
-    /// The same for people: folders, and the cache by its path.
+    /// The folders of these, each once. What the cache names lies in folders that are not searched.
     pub fn searched(&self, objects: &[Object], needed_by: usize, name: &Text) -> Vec<Text> {
         if name.as_bytes().contains(&b'/') {
             return Vec::new();
         }
         let mut searched: Vec<Text> = Vec::new();
         for step in self.steps(objects, needed_by) {
-            let place = match step {
-                Step::Folder(folder) => folder,
-                Step::Cache(_) => Text::from(CACHE_PATH),
-            };
-            if !searched.contains(&place) {
-                searched.push(place);
+            match step {
+                Step::Folder(folder) if !searched.contains(&folder) => searched.push(folder),
+                Step::Folder(_) | Step::Cache(_) => {}
             }
         }
         searched
