@@ -19,8 +19,10 @@ use super::{
 pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id)?;
+    let refused_by_code = matches!(end.status.code, Some(126 | 127));
     let asked_to = case.never_execd(id)
-        || (case.is_wrapper(id) && matches!(end.status.code, Some(126 | 127 | 254 | 255)))
+        || refused_by_code
+        || (case.is_shell(id) && matches!(end.status.code, Some(254 | 255)))
         || case.program(id).is_some_and(super::programs::is_launcher);
     if !asked_to || !end.failed() {
         return None;
@@ -38,11 +40,8 @@ pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
         command: Some(&command).filter(|_| along_path),
         errno: told.errno,
         entries: tries.iter().map(|(index, _)| *index).collect(),
-        confidence: if along_path && case.is_shell(id) {
-            Confidence::Likely
-        } else {
-            Confidence::Proven
-        },
+        // A shell chooses 126 and 127 itself, and a script can do so too.
+        confidence: if case.is_shell(id) { Confidence::Likely } else { Confidence::Proven },
     };
     refused(case, &wanted)
 }

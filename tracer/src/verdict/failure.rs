@@ -47,18 +47,24 @@ pub(super) enum Subject<'a> {
 }
 
 impl<'a> Failure<'a> {
-    /// All failed calls of a process since it last exec'd, with those of children that it forked
-    /// and that never became another program; in order of time.
+    /// All failed calls of a process since it last exec'd, in order of time. With them those of children that it
+    /// forked and that never became another program: of one that has ended only its failed execs, since its other
+    /// failures were told by its status.
     pub fn all_of(case: &Case<'a>, id: ProcessId) -> Vec<Self> {
         let since = case.tree.execs(id).last().copied();
         let recent = |index: usize| since.is_none_or(|since| index > since);
-        let mut indexes: Vec<usize> =
-            case.tree.entries_of(id).iter().copied().filter(|index| recent(*index)).collect();
+        let end_ns = case.end(id).map_or(BootNs::MAX, |end| end.time_ns);
+        let own = case.tree.entries_of(id).iter().filter_map(|index| Self::at(case, *index));
+        let mut all: Vec<Self> = own.collect();
         for child in case.tree.children(id).iter().filter(|child| case.never_execd(**child)) {
-            indexes.extend(case.tree.entries_of(*child).iter().filter(|index| recent(**index)));
+            let gone = case.end(*child).is_some_and(|end| end.time_ns < end_ns);
+            let told =
+                case.tree.entries_of(*child).iter().filter_map(|index| Self::at(case, *index));
+            all.extend(told.filter(|failure| !gone || failure.told_by == Told::Exec));
         }
-        indexes.sort_unstable();
-        indexes.into_iter().filter_map(|index| Self::at(case, index)).collect()
+        all.retain(|failure| recent(failure.entries[0]));
+        all.sort_by_key(|failure| failure.entries[0]);
+        all
     }
 
     /// The failure that one entry tells of.
@@ -94,7 +100,7 @@ impl<'a> Failure<'a> {
             What::Call(call) => {
                 let failure = new(call.name, call.errno, subject(&call.object), Told::Call);
                 let failure = Self { protocol: call.protocol, args: call.args, ..failure };
-                Some(failure.joined_to_its_connect(case, call))
+                Some(failure.joined_to_its_socket(case, call))
             }
             _ => None,
         }
@@ -174,35 +180,33 @@ impl<'a> Failure<'a> {
         }
     }
 
-    /// SO_ERROR tells of a connect that was still pending when it returned.
-    fn joined_to_its_connect(mut self, case: &Case<'a>, told: &Call) -> Self {
+    /// SO_ERROR, or a later call on the socket, tells of a connect that was still pending when it returned, or of a
+    /// DNS question that nobody was there to take.
+    fn joined_to_its_socket(mut self, case: &Case<'a>, told: &Call) -> Self {
         let knows = matches!(self.subject, Subject::Address { .. } | Subject::Question { .. });
         if knows || !(told.reported || told.errno == Errno::ECONNREFUSED) {
             return self;
         }
         let at = self.entries[0];
-        let pending = case.events(self.process.id).rev().find(|(index, event)| {
-            *index < at && pending_connect(event).is_some_and(|call| call.args[0] == told.args[0])
-        });
-        if let Some((index, call)) =
-            pending.and_then(|(i, event)| Some((i, pending_connect(event)?)))
-        {
+        let earlier = case.events(self.process.id).rev().filter(|(index, _)| *index < at);
+        let begun =
+            earlier.filter_map(|(index, event)| Some((index, begun_on(event, told.args[0])?)));
+        if let Some((index, call)) = begun.take(1).next() {
             self.entries.push(index);
             self.subject = subject(&call.object);
             self.protocol = self.protocol.or(call.protocol);
-            self.call = "connect";
+            self.call = if self.is_dns() { self.call } else { "connect" };
         }
         self
     }
 }
 
-fn pending_connect(event: &Event) -> Option<&Call> {
-    match &event.what {
-        What::Call(call) if call.name == "connect" && call.errno == Errno::EINPROGRESS => {
-            Some(call)
-        }
-        _ => None,
-    }
+/// What was begun on a descriptor and had no result yet: a pending connect, a DNS question.
+fn begun_on(event: &Event, fd: u64) -> Option<&Call> {
+    let What::Call(call) = &event.what else { return None };
+    let connect = call.name == "connect" && call.errno == Errno::EINPROGRESS;
+    let question = matches!(&call.object, Object::Dns(dns) if dns.answer.is_none());
+    ((connect || question) && call.args[0] == fd).then_some(call)
 }
 
 fn subject(object: &Object) -> Subject<'_> {

@@ -9,6 +9,7 @@ use super::{
     Cause, Confidence, Verdict,
     case::{Case, End},
     draft::Draft,
+    reaction::{self, Reaction},
     stopped, wording,
 };
 
@@ -79,6 +80,16 @@ fn tell(
             }
         }
     }
+    let before = outlived(case, sent, end);
+    let mut after = String::new();
+    if let Some((index, reaction, earlier)) = &before {
+        after = format!(", after {earlier}, {}", reaction.text);
+        draft = draft
+            .detail("stop_signal", earlier.name())
+            .detail("reaction", reaction.name)
+            .known("grace_seconds", reaction.grace_seconds())
+            .evidence(format!("{earlier} had been sent before, {}", reaction.text), [*index]);
+    }
     let how = match end.status.signal {
         Some(_) if end.status.core => {
             format!("was killed by {signal}, sent {by}; a core was dumped")
@@ -88,9 +99,24 @@ fn tell(
     };
     draft
         .evidence(format!("{name} {}", wording::ended(end.status)), [end.index])
-        .summary(format!("{name} {how}{}.", meaning(signal)))
+        .summary(format!("{name} {how}{after}{}.", meaning(signal)))
         .next_step(next_step(case, signal, sender))
         .finish()
+}
+
+/// The stop signal that a killed process did not obey, and what it did about it.
+fn outlived(
+    case: &Case<'_>,
+    killed: Option<(usize, &Event, &SignalEvent)>,
+    end: &End<'_>,
+) -> Option<(usize, Reaction, Signal)> {
+    let (kill, _, _) = killed.filter(|(_, _, it)| it.signal == Signal::SIGKILL)?;
+    let mut earlier = case.signals(case.blamed());
+    let (index, event, sent) = earlier.find(|(index, event, it)| {
+        let stops = matches!(it.signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT);
+        *index < kill && stops && it.sender.id != event.process.id
+    })?;
+    Some((index, reaction::to(case, (index, event, sent), end), sent.signal))
 }
 
 fn place(signal: &SignalEvent) -> &'static str {

@@ -22,6 +22,9 @@ const LOADER_CODES: [u8; 2] = [127, 1];
 /// The loader runs before the program: it does not take longer.
 const LOADING_NS: u64 = 2_000_000_000;
 
+/// So many different libraries looked for in vain are a habit of the program.
+const PLUGINS_MAX: usize = 5;
+
 /// A library that is nowhere, or one that lacks a version or a symbol.
 pub(super) fn library(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
@@ -124,7 +127,7 @@ fn missing_by_calls(
     let by_status = || last.filter(|_| end.status.code == Some(127) && in_loader(case, id, end));
     // dlopen(3): the program goes on to end with a status of its own.
     let by_time = || {
-        last.filter(|it| {
+        last.filter(|_| searches.len() <= PLUGINS_MAX).filter(|it| {
             let chosen = case.failure().and_then(Failure::path);
             let soon = end.time_ns.saturating_sub(it.last_ns) <= select::SOON_NS;
             let unnamed = words.is_empty() || !words.tell_of_a_program_error();

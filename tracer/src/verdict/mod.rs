@@ -20,6 +20,7 @@ mod plain;
 mod privilege;
 mod probes;
 mod programs;
+mod reaction;
 mod readiness;
 mod runtime_init;
 mod select;

@@ -2,7 +2,7 @@
 
 use crate::event::{Event, Memcg, Oom, ProcessId, What};
 
-use super::{Cause, Confidence, Verdict, case::Case, draft::Draft, wording};
+use super::{Cause, Confidence, Verdict, case::Case, draft::Draft, select, wording};
 
 /// The kernel gives up below the limit by what other CPUs hold in stock (memcontrol.c: MEMCG_CHARGE_BATCH
 /// of 64 pages each) and by the size of the charge that failed.
@@ -58,6 +58,13 @@ fn gave_up_after<'a, 'b>(case: &Case<'_>, victims: &'b [Victim<'a>]) -> Option<&
         descends(case, victim.event.process.id, case.main)
             && after.is_some_and(|after| after <= GAVE_UP_NS)
     })
+}
+
+/// Main is its parent, and failed as soon as it had gone.
+fn at_once(case: &Case<'_>, victim: ProcessId) -> bool {
+    let (Some(gone), Some(end)) = (case.end(victim), case.end(case.main)) else { return false };
+    let after_ns = end.time_ns.saturating_sub(gone.time_ns);
+    case.tree.parent(victim) == Some(case.main) && after_ns <= select::SOON_NS
 }
 
 fn descends(case: &Case<'_>, id: ProcessId, from: ProcessId) -> bool {
@@ -119,7 +126,9 @@ fn tell(case: &Case<'_>, victim: &Victim<'_>, all: &[Victim<'_>], killed: Cause)
     let id = event.process.id;
     let full = full(case, victim);
     let (cause, confidence) = match full {
-        Full::Level { .. } if killed == Cause::OomKilled => (killed, Confidence::Proven),
+        Full::Level { .. } if killed == Cause::OomKilled || at_once(case, id) => {
+            (killed, Confidence::Proven)
+        }
         Full::Level { .. } => (killed, Confidence::Likely),
         Full::Node => (Cause::OomKilledNode, Confidence::Proven),
         Full::Unknown => (killed, Confidence::Likely),

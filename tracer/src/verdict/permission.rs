@@ -2,6 +2,7 @@
 //! not know bind or exec.
 
 use crate::{
+    errno::Errno,
     facts::model::{FileState, PathFact},
     text::Text,
 };
@@ -13,9 +14,12 @@ const DAC_OVERRIDE: u64 = 1 << 1;
 
 pub(super) fn denied(case: &Case<'_>) -> Option<Verdict> {
     let chosen = case.chosen.as_ref().filter(|it| it.cause() == Some(Cause::PermissionDenied))?;
-    Some(match chosen.failure.path() {
-        Some(path) => of_file(case, chosen, path),
-        None => of_call(case, chosen),
+    let failure = &chosen.failure;
+    // mount, chroot, chown: EPERM is about the privilege, not about the file they name.
+    let privileged = failure.errno == Errno::EPERM && privilege::needed_by(failure.call).is_some();
+    Some(match failure.path() {
+        Some(path) if !privileged => of_file(case, chosen, path),
+        _ => of_call(case, chosen),
     })
 }
 
@@ -103,12 +107,13 @@ fn closed_folder(fact: &PathFact, uid: u32, gid: u32) -> Option<(&Text, u32, u32
 fn of_call(case: &Case<'_>, chosen: &Chosen<'_>) -> Verdict {
     let failure = &chosen.failure;
     let refusal = privilege::refusal(case, failure, privilege::needed_by(failure.call));
-    let object = failure
-        .address()
-        .map(|(address, port)| {
+    let object = match (failure.path(), failure.address()) {
+        (Some(path), _) => format!(" for {path}"),
+        (None, Some((address, port))) => {
             format!(" for {}", wording::address(address, failure.protocol, port))
-        })
-        .unwrap_or_default();
+        }
+        (None, None) => String::new(),
+    };
     let mut draft = plain::begin_failed_call(case, chosen, Cause::PermissionDenied, "it")
         .detail("uid", failure.process.uid)
         .detail("refused_by", refusal.by)
@@ -116,6 +121,9 @@ fn of_call(case: &Case<'_>, chosen: &Chosen<'_>) -> Verdict {
         .known("capability", refusal.capability);
     if let Some((address, port)) = failure.address() {
         draft = draft.address(address, failure.protocol, port);
+    }
+    if let Some(path) = failure.path() {
+        draft = draft.text("path", path);
     }
     let next_step = match refusal.capability {
         Some(capability) => format!(

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::{
-    event::{BootNs, Delivery, Disposition, Event, Process, SignalEvent, ThreadState, What},
+    event::{Event, Process, SignalEvent, ThreadState, What},
     signal::Signal,
 };
 
@@ -13,6 +13,7 @@ use super::{
     case::{Case, End},
     draft::Draft,
     programs,
+    reaction::{self, Reaction},
     readiness::{self, Readiness},
     wording,
 };
@@ -64,87 +65,9 @@ fn origin<'a>(case: &Case<'a>, stop: &Stop<'a>) -> Option<(usize, &'a SignalEven
     received.map(|(index, _, signal)| (index, signal))
 }
 
-/// What the process did about it.
-struct Reaction {
-    name: &'static str,
-    text: String,
-    /// From the first signal to the SIGKILL that ended it.
-    grace_ns: Option<BootNs>,
-    kill: Option<usize>,
-}
-
-fn reaction(case: &Case<'_>, stop: &Stop<'_>, end: &End<'_>) -> Reaction {
-    let id = stop.event.process.id;
-    let signal = stop.signal.signal;
-    let after = wording::span(end.time_ns.saturating_sub(stop.event.time_ns));
-    if signal == Signal::SIGKILL {
-        let text = "which cannot be handled".to_owned();
-        return Reaction { name: "killed", text, grace_ns: None, kill: Some(stop.index) };
-    }
-    let kill = case
-        .signals(id)
-        .find(|(index, _, later)| *index > stop.index && later.signal == Signal::SIGKILL)
-        .filter(|_| end.status.signal == Some(Signal::SIGKILL));
-    let attitude = match (stop.signal.result, stop.signal.disposition) {
-        (Delivery::Ignored, Disposition::Default) => Some((
-            "ignored",
-            format!(
-                "has no handler for {signal}, so that the kernel drops it for the main process of a container"
-            ),
-        )),
-        (Delivery::Ignored, _) | (_, Disposition::Ignored) => {
-            Some(("ignored", format!("ignores {signal}")))
-        }
-        (_, Disposition::Default) if stop.event.process.container_pid == 1 => Some((
-            "ignored",
-            format!(
-                "has no handler for {signal}, so that the kernel drops it for the main process of a container"
-            ),
-        )),
-        _ => None,
-    };
-    let ended = wording::ended(end.status);
-    match (kill, attitude) {
-        (Some((index, event, _)), attitude) => {
-            let grace_ns = event.time_ns.saturating_sub(stop.event.time_ns);
-            let grace = wording::span(grace_ns);
-            let handled = stop.signal.disposition == Disposition::Handled;
-            let (name, text) = match attitude {
-                Some((_, text)) => {
-                    ("ignored", format!("which {text}; SIGKILL followed after {grace} of grace"))
-                }
-                None if handled => (
-                    "outlasted",
-                    format!(
-                        "which has a handler for it but was still running when SIGKILL followed after {grace} of grace"
-                    ),
-                ),
-                None => (
-                    "outlasted",
-                    format!("which had not ended when SIGKILL followed after {grace} of grace"),
-                ),
-            };
-            Reaction { name, text, grace_ns: Some(grace_ns), kill: Some(index) }
-        }
-        (None, Some((name, text))) => Reaction {
-            name,
-            text: format!("which {text}; it {ended} {after} later"),
-            grace_ns: None,
-            kill: None,
-        },
-        (None, None) if stop.signal.disposition == Disposition::Handled => {
-            let text = format!("which handled it and {ended} {after} later");
-            Reaction { name: "handled", text, grace_ns: None, kill: None }
-        }
-        (None, None) => {
-            Reaction { name: "default", text: format!("which {ended}"), grace_ns: None, kill: None }
-        }
-    }
-}
-
 fn tell(case: &Case<'_>, stop: &Stop<'_>, end: &End<'_>) -> Verdict {
     let target = &stop.event.process;
-    let reaction = reaction(case, stop, end);
+    let reaction = reaction::to(case, (stop.index, stop.event, stop.signal), end);
     let readiness = readiness::of(case, stop.event.time_ns);
     let origin = origin(case, stop);
     let sender = origin.map_or(stop.signal, |(_, signal)| signal);
@@ -167,10 +90,7 @@ fn tell(case: &Case<'_>, stop: &Stop<'_>, end: &End<'_>) -> Verdict {
         .detail("tcp_listening", ports(&readiness.tcp))
         .detail("udp_bound", ports(&readiness.udp))
         .detail("never_ready", waiting.is_some())
-        .known(
-            "grace_seconds",
-            reaction.grace_ns.map(|ns| ns / 10_000_000).map(|it| it as f64 / 100.0),
-        )
+        .known("grace_seconds", reaction.grace_seconds())
         .evidence(
             format!("{from} sent {signal} to {name} from outside the container"),
             [stop.index],

@@ -220,3 +220,11 @@ fn a_refused_mapping_names_size_and_limit() {
     assert!(verdict.summary.contains("mmap of 1024 MiB"), "{}", verdict.summary);
     assert!(verdict.summary.contains("200 MiB (RLIMIT_AS)"), "{}", verdict.summary);
 }
+
+#[test]
+fn a_refused_mount_is_about_the_privilege_not_its_path() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.fails_at(main, "mount", "/mnt", Errno::EPERM).exits(main, 1);
+    let verdict = scene.expect(Cause::PermissionDenied, Likely);
+    assert_eq!(verdict.details["capability"], "CAP_SYS_ADMIN");
+}

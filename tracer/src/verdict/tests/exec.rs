@@ -180,7 +180,7 @@ fn a_forked_shell_that_cannot_exec_is_blamed_with_its_path() {
     let child = scene.forks(shell);
     scene.exec_fails(child, "/app/run", Errno::EACCES).exits(child, 126).exits(shell, 126);
     scene.facts.executables.push(file("/app/run", 0o640, ExecutableKind::Unknown));
-    let verdict = scene.expect(Cause::ExecPermissionDenied, Proven);
+    let verdict = scene.expect(Cause::ExecPermissionDenied, Likely);
     assert_eq!(verdict.blamed, scene.id(child));
 }
 
@@ -194,6 +194,13 @@ fn a_launcher_that_finds_no_program_is_a_failed_entrypoint() {
     scene.says(child, "[FATAL tini (7)] exec gatway failed: No such file or directory\n");
     scene.exits(child, 127).exits(tini, 127);
     scene.expect(Cause::ExecNotFound, Proven);
+}
+
+#[test]
+fn a_wrapper_of_unknown_name_that_ends_with_127_ran_nothing() {
+    let (mut scene, wrapper) = Scene::running("/app/start --");
+    scene.exec_fails(wrapper, "/app/gatway", Errno::ENOENT).exits(wrapper, 127);
+    scene.expect(Cause::ExecNotFound, Likely);
 }
 
 fn library(name: &str) -> LoaderReport {

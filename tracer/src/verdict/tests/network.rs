@@ -78,3 +78,20 @@ fn a_question_asked_twice_without_an_answer_was_not_resolved() {
     let verdict = scene.expect(Cause::NameResolutionFailed, Likely);
     assert!(verdict.summary.contains("never answered"), "{}", verdict.summary);
 }
+
+#[test]
+fn a_refused_question_is_known_by_its_descriptor() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.dns(main, "db.example", None).call(
+        main,
+        "recvfrom",
+        Errno::ECONNREFUSED,
+        Object::None,
+        [0; 5],
+    );
+    scene
+        .says(main, "cannot resolve db.example: Temporary failure in name resolution\n")
+        .exits(main, 1);
+    let verdict = scene.expect(Cause::NameResolutionFailed, Proven);
+    assert_eq!(verdict.details["question"], "db.example");
+}

@@ -105,3 +105,22 @@ fn calls_that_programs_only_try_are_no_cause() {
     scene.exits(main, 1);
     scene.expect(Cause::ExitedWithError, Proven);
 }
+
+#[test]
+fn a_forked_child_that_failed_at_once_and_was_handled_is_no_cause() {
+    let (mut scene, main) = Scene::running("/app/server");
+    let child = scene.forks(main);
+    scene.fails_at(child, "openat", "/app/licence", Errno::ENOENT).exits(child, 1);
+    scene.says(main, "no licence, running without it\nlicence period is over\n").exits(main, 3);
+    scene.expect(Cause::ExitedWithError, Proven);
+}
+
+#[test]
+fn forty_absent_modules_are_no_missing_library() {
+    let (mut scene, main) = Scene::running("/app/interpreter");
+    for number in 0..12 {
+        scene.fails_at(main, "openat", &format!("/lib/m/module_{number}.so"), Errno::ENOENT);
+    }
+    scene.exits(main, 1);
+    scene.expect(Cause::ExitedWithError, Proven);
+}

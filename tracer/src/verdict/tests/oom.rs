@@ -83,8 +83,17 @@ fn main_that_gives_up_after_its_worker_was_killed_is_oom_killed_child() {
     let worker = scene.forks(main);
     scene.oom(worker, &[FULL]).dies(worker, Signal::SIGKILL);
     scene.after_ms(20).exits(main, 1);
-    let verdict = scene.expect(Cause::OomKilledChild, Likely);
+    let verdict = scene.expect(Cause::OomKilledChild, Proven);
     assert_eq!(verdict.blamed, scene.id(worker));
+}
+
+#[test]
+fn main_that_gives_up_a_while_later_likely_did_so_for_its_worker() {
+    let (mut scene, main) = Scene::running("/app/master");
+    let worker = scene.forks(main);
+    scene.oom(worker, &[FULL]).dies(worker, Signal::SIGKILL);
+    scene.after_ms(500).exits(main, 1);
+    scene.expect(Cause::OomKilledChild, Likely);
 }
 
 #[test]

@@ -126,3 +126,15 @@ fn a_crashed_helper_is_an_incident_while_main_lives_on() {
     assert_eq!(incidents.len(), 1);
     assert_eq!(incidents[0].cause, Cause::Segfault);
 }
+
+#[test]
+fn a_kill_after_an_ignored_term_tells_both() {
+    let (mut scene, main) = Scene::running("/app/server");
+    let person = scene.outsider("kill");
+    scene.sends(&person, main, Signal::SIGTERM, Disposition::Ignored);
+    scene.after_ms(5000).sends(&person, main, Signal::SIGKILL, Disposition::Default);
+    scene.dies(main, Signal::SIGKILL);
+    let verdict = scene.expect(Cause::KilledBySignal, Proven);
+    assert!(verdict.summary.contains("ignores SIGTERM"), "{}", verdict.summary);
+    assert_eq!(verdict.details["reaction"], "ignored");
+}
