@@ -4,7 +4,10 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::exec::{self, Format, Job};
+use crate::{
+    doctor,
+    exec::{self, Format, Job},
+};
 
 /// Says why a container died when `kubectl logs` is empty.
 #[derive(Debug, Parser)]
@@ -19,6 +22,9 @@ enum Command {
     /// Run one command under the recorder; afterwards print its timeline and verdict
     #[command(after_help = EXEC_HELP)]
     Exec(Exec),
+    /// Say what this kernel and these permissions allow, and how to mend what is missing
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(Doctor),
 }
 
 const EXEC_HELP: &str = "\
@@ -28,6 +34,16 @@ could not be run and 127 for one that was not found.
 With `-o json` on stdout the command's own stdout goes to stderr; with --output-file all its streams are left alone.
 
 Example: tracer exec -- nginx -g 'daemon off;'";
+
+const DOCTOR_HELP: &str = "\
+Ends with 0 if all that is required works, 1 if something required is missing, 2 for a failure of its own.";
+
+#[derive(Debug, clap::Args)]
+struct Doctor {
+    /// How to print the checks
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
 
 #[derive(Debug, clap::Args)]
 struct Exec {
@@ -64,6 +80,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse_from(program.into_iter().chain(arguments));
     let (done, failed) = match cli.command {
         Command::Exec(options) => (exec::run(&job(options)), exec::OWN_FAILURE),
+        Command::Doctor(options) => (doctor::run(options.output), doctor::OWN_FAILURE),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -88,5 +105,6 @@ fn job(options: Exec) -> Job {
 fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
 }

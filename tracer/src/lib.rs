@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod cli;
 pub mod crash;
 pub mod decode;
+pub mod doctor;
 pub mod errno;
 pub mod event;
 pub mod exec;

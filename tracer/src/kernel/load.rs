@@ -61,6 +61,9 @@ pub const OOM_HOOK: &str = "mark_victim";
 /// The syscall-level recorder, attached last.
 pub const RECORDER: &str = "sys_exit";
 
+/// A hook, and whether the kernel takes it.
+pub type Tried = (&'static str, Result<(), LoadError>);
+
 /// The loaded programs; they are detached when this is dropped.
 #[derive(Debug)]
 pub struct Programs {
@@ -110,6 +113,21 @@ impl Programs {
             .load(object)
             .map_err(LoadError::Object)?;
         Ok(Self { ebpf })
+    }
+
+    /// Tries each hook alone: attaches it to programs loaded for it, and detaches it again.
+    ///
+    /// # Errors
+    /// None can be tried: the binary is a stub, the maps cannot be created, or the kernel's BTF cannot be read.
+    pub fn try_hooks(layout: &Layout) -> Result<Vec<Tried>, LoadError> {
+        let btf = Btf::from_sys_fs()?;
+        let mut tried = Vec::new();
+        for hook in HOOKS.into_iter().chain([OOM_HOOK, RECORDER]) {
+            let mut programs = Self::load(layout, None)?;
+            let result = if hook == OOM_HOOK { programs.attach_oom() } else { programs.attach_btf(hook, &btf) };
+            tried.push((hook, result));
+        }
+        Ok(tried)
     }
 
     /// Loads and attaches one program on the BTF tracepoint of the same name.
