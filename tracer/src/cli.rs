@@ -36,7 +36,8 @@ With `-o json` on stdout the command's own stdout goes to stderr; with --output-
 Example: tracer exec -- nginx -g 'daemon off;'";
 
 const DOCTOR_HELP: &str = "\
-Ends with 0 if all that is required works, 1 if something required is missing, 2 for a failure of its own.";
+Ends with 0 if all that is required works, 1 if something required is missing, 2 for a failure of
+its own.";
 
 #[derive(Debug, clap::Args)]
 struct Doctor {
