@@ -25,6 +25,8 @@ pub struct Facts {
     pub senders: Vec<SenderFact>,
     /// What the container runtime itself said of the end, where it was asked.
     pub runtime_message: Option<String>,
+    /// Addresses of the `nameserver` lines in the life's /etc/resolv.conf, looked up where it sent DNS messages.
+    pub name_servers: Vec<String>,
     /// What could not be looked up, and why.
     pub missing: Vec<String>,
 }
@@ -184,6 +186,8 @@ pub struct LoaderReport {
     pub missing: Vec<MissingLibrary>,
     /// Symbol versions that the library found does not define.
     pub versions: Vec<MissingVersion>,
+    /// Names of the libraries that were found, the executable's own and those that they need.
+    pub found: Vec<Text>,
     /// Undefined symbols that no library defines (musl has no versions).
     pub symbols: Vec<MissingSymbol>,
 }

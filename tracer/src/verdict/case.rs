@@ -12,7 +12,6 @@ use crate::{
 use super::{
     Policy, Verdict,
     blame::{self, Link},
-    failure::Failure,
     programs,
     select::{self, Chosen},
     wording,
@@ -167,7 +166,9 @@ impl<'a> Case<'a> {
     }
 
     pub fn is_runtime(&self, id: ProcessId) -> bool {
-        self.program(id).is_some_and(|exec| programs::is_runtime(&exec.path))
+        self.program(id).is_some_and(|exec| {
+            programs::is_runtime(&exec.path) || exec.args.first().is_some_and(programs::is_runtime)
+        })
     }
 
     /// The first process of a container inside the tracked tree, seen from `outer`.
@@ -181,7 +182,7 @@ impl<'a> Case<'a> {
     /// `gateway (pid 4211)`
     pub fn name(&self, id: ProcessId) -> String {
         let Some(process) = self.process(id) else { return format!("process {}", id.pid) };
-        let program = self.last_exec(id).map(|(_, _, exec)| wording::file_name(&exec.path));
+        let program = self.last_exec(id).map(|(_, _, exec)| programs::name(exec));
         let name = program.filter(|name| !name.is_empty()).unwrap_or_else(|| process.comm.clone());
         format!("{name} (pid {})", process.agent_pid.unwrap_or(id.pid))
     }
@@ -222,12 +223,7 @@ impl<'a> Case<'a> {
         known.then_some(true)
     }
 
-    /// The failed call that may be the cause.
-    pub fn failure(&self) -> Option<&Failure<'a>> {
-        self.chosen.as_ref().map(|chosen| &chosen.failure)
-    }
-
-    /// `and exited with status 1`, of the blamed process.
+    /// `exited with status 1`, of the blamed process.
     pub fn ending(&self) -> String {
         match self.end(self.blamed()) {
             Some(end) => wording::ended(end.status),

@@ -39,6 +39,7 @@ pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
         path: &told.path,
         command: Some(&command).filter(|_| along_path),
         errno: told.errno,
+        tried: "run",
         entries: tries.iter().map(|(index, _)| *index).collect(),
         // A shell chooses 126 and 127 itself, and a script can do so too.
         confidence: if case.is_shell(id) { Confidence::Likely } else { Confidence::Proven },
@@ -53,6 +54,8 @@ pub(super) struct Wanted<'a> {
     /// Its name where it was looked for along PATH.
     pub command: Option<&'a Text>,
     pub errno: Errno,
+    /// How it was tried.
+    pub tried: &'static str,
     pub entries: Vec<usize>,
     pub confidence: Confidence,
 }
@@ -87,10 +90,11 @@ fn last_command<'a, 'b>(failed: &'b [(usize, &'a ExecFailed)]) -> &'b [(usize, &
 
 fn begin(case: &Case<'_>, wanted: &Wanted<'_>, cause: Cause, file: Option<&Executable>) -> Draft {
     let text = match wanted.command {
-        Some(command) => {
-            format!("looking for {command} failed: last {} of {}", wanted.errno, wanted.path)
-        }
-        None => format!("running {} failed with {}", wanted.path, wanted.errno),
+        Some(command) => format!(
+            "{command} was {} along PATH, the last answer was {} for {}",
+            wanted.tried, wanted.errno, wanted.path
+        ),
+        None => format!("{} was {}: {}", wanted.path, wanted.tried, wanted.errno),
     };
     let mut draft = Draft::new(cause, wanted.confidence, wanted.id)
         .text("path", wanted.path)

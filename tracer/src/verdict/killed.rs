@@ -62,7 +62,7 @@ fn tell(
     let sender = sent.map(|(_, _, it)| it).filter(|it| !it.code.from_kernel());
     let by = match sender {
         Some(it) if it.sender.id == id => "by itself".to_owned(),
-        Some(it) => format!("by {}{}", case.name_of(&it.sender), place(it)),
+        Some(it) => format!("{}by {}", place(it), case.name_of(&it.sender)),
         None if sent.is_some() => "by the kernel itself".to_owned(),
         None => "by a sender that was not recorded".to_owned(),
     };
@@ -83,12 +83,12 @@ fn tell(
     let before = outlived(case, sent, end);
     let mut after = String::new();
     if let Some((index, reaction, earlier)) = &before {
-        after = format!(", after {earlier}, {}", reaction.text);
+        after = format!("; sent {earlier} before, it {}", reaction.text);
         draft = draft
             .detail("stop_signal", earlier.name())
             .detail("reaction", reaction.name)
             .known("grace_seconds", reaction.grace_seconds())
-            .evidence(format!("{earlier} had been sent before, {}", reaction.text), [*index]);
+            .evidence(format!("sent {earlier} before, it {}", reaction.text), [*index]);
     }
     let how = match end.status.signal {
         Some(_) if end.status.core => {
@@ -99,7 +99,7 @@ fn tell(
     };
     draft
         .evidence(format!("{name} {}", wording::ended(end.status)), [end.index])
-        .summary(format!("{name} {how}{after}{}.", meaning(signal)))
+        .summary(format!("{name} {how}{}{after}.", meaning(signal)))
         .next_step(next_step(case, signal, sender))
         .finish()
 }
@@ -120,7 +120,7 @@ fn outlived(
 }
 
 fn place(signal: &SignalEvent) -> &'static str {
-    if signal.sender.tracked { "" } else { ", from outside the container" }
+    if signal.sender.tracked { "" } else { "from outside the container " }
 }
 
 /// Signals of the kernel that tell of a limit or a closed reader (signal(7)).

@@ -12,6 +12,7 @@ use super::{
     case::{Case, End},
     draft::Draft,
     failure::Failure,
+    probes,
     programs::{file_name, folder},
     select, wording,
     words::LastWords,
@@ -54,16 +55,15 @@ fn in_loader(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> bool {
 }
 
 /// Failed lookups of one library, where none of its folders had it.
-struct Search<'a> {
+struct Search {
     name: Text,
     folders: Vec<String>,
     entries: Vec<usize>,
     last_ns: BootNs,
-    last: &'a Text,
 }
 
-fn searches<'a>(case: &Case<'a>, id: ProcessId) -> Vec<Search<'a>> {
-    let mut found: Vec<Search<'a>> = Vec::new();
+fn searches(case: &Case<'_>, id: ProcessId) -> Vec<Search> {
+    let mut found: Vec<Search> = Vec::new();
     for failure in Failure::all_of(case, id) {
         let Some(path) = failure.path().filter(|path| is_library(path)) else { continue };
         if !matches!(failure.errno, Errno::ENOENT | Errno::ENOTDIR) || !opens_or_looks(failure.call)
@@ -74,15 +74,14 @@ fn searches<'a>(case: &Case<'a>, id: ProcessId) -> Vec<Search<'a>> {
         let at = match found.iter().position(|it| it.name == name) {
             Some(at) => at,
             None => {
-                let (folders, entries) = (Vec::new(), Vec::new());
-                found.push(Search { name, folders, entries, last_ns: 0, last: path });
+                found.push(Search { name, folders: Vec::new(), entries: Vec::new(), last_ns: 0 });
                 found.len() - 1
             }
         };
         let search = &mut found[at];
         search.folders.push(Text(folder(path.as_bytes()).to_vec()).to_json_string());
         search.entries.push(failure.entries[0]);
-        (search.last_ns, search.last) = (failure.time_ns, path);
+        search.last_ns = failure.time_ns;
     }
     found.sort_by_key(|it| it.last_ns);
     found
@@ -123,20 +122,13 @@ fn missing_by_calls(
 ) -> Option<Verdict> {
     let searches = searches(case, id);
     let named = searches.iter().rev().find(|it| words.mention_word(&it.name).is_some());
+    let named = named.filter(|it| !always_found(case, id, it));
     let last = searches.last();
-    let by_status = || last.filter(|_| end.status.code == Some(127) && in_loader(case, id, end));
+    let complete = report(case, id).is_some_and(|report| report.missing.is_empty());
+    let by_status =
+        || last.filter(|_| !complete && end.status.code == Some(127) && in_loader(case, id, end));
     // dlopen(3): the program goes on to end with a status of its own.
-    let by_time = || {
-        last.filter(|_| searches.len() <= PLUGINS_MAX).filter(|it| {
-            let chosen = case.failure().and_then(Failure::path);
-            let soon = end.time_ns.saturating_sub(it.last_ns) <= select::SOON_NS;
-            let unnamed = words.is_empty() || !words.tell_of_a_program_error();
-            soon && unnamed
-                && chosen.is_none_or(|path| path == it.last || is_library(path))
-                && case.chosen.as_ref().is_none_or(|it| it.confidence != Confidence::Proven)
-                && case.failure().is_none_or(Failure::is_lookup)
-        })
-    };
+    let by_time = || last.filter(|it| is_last(case, id, end, it) && !always_found(case, id, it));
     let search = named.or_else(by_status).or_else(by_time)?;
     let said = words.mention_word(&search.name);
     let confidence = if said.is_some() { Confidence::Proven } else { Confidence::Likely };
@@ -144,6 +136,33 @@ fn missing_by_calls(
     let missing =
         Missing { name: &search.name, needed_by: None, folders: search.folders.clone(), entries };
     Some(missing.tell(case, id, end, confidence))
+}
+
+/// Nothing else went wrong between the search and the end, and no words tell of something else.
+fn is_last(case: &Case<'_>, id: ProcessId, end: &End<'_>, search: &Search) -> bool {
+    let soon = end.time_ns.saturating_sub(search.last_ns) <= select::SOON_NS;
+    let later = Failure::all_of(case, id).into_iter().any(|it| {
+        let library = it.path().is_some_and(is_library);
+        it.time_ns > search.last_ns && it.cause().is_some() && !library && !probes::is_idle(&it)
+    });
+    let chosen = case.chosen.as_ref();
+    let better =
+        chosen.is_some_and(|it| it.confidence == Confidence::Proven || !it.failure.is_lookup());
+    let words = case.last_words();
+    let few = searches(case, id).len() <= PLUGINS_MAX;
+    soon && few && !later && !better && (words.is_empty() || !words.tell_of_a_program_error())
+}
+
+/// A library that the program itself needs and that was found in the end, or else it would not have begun to run.
+fn always_found(case: &Case<'_>, id: ProcessId, search: &Search) -> bool {
+    let c_library = search.name.as_bytes().starts_with(b"libc.so");
+    match report(case, id) {
+        Some(report) => {
+            let missing = report.missing.iter().any(|it| it.name == search.name);
+            !missing && (c_library || report.found.contains(&search.name))
+        }
+        None => false,
+    }
 }
 
 struct Missing<'a> {
@@ -247,7 +266,8 @@ fn mismatch(
                 .finish(),
         );
     }
-    let it = report.symbols.first()?;
+    // glibc binds functions when they are first called: only its own status tells that one was missing.
+    let it = report.symbols.first().filter(|_| end.status.code == Some(127))?;
     let (draft, entries) = draft(words.mention_word(&it.symbol));
     Some(
         draft

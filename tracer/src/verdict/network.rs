@@ -137,8 +137,14 @@ fn question(case: &Case<'_>, failure: &Failure<'_>) -> Option<String> {
     asked.filter(|name| !name.is_empty())
 }
 
-/// The name server that a call of this process names.
+/// The name server that a call of this process names, else those it is configured with.
 fn name_server(case: &Case<'_>, failure: &Failure<'_>) -> Option<String> {
+    let named = named_server(case, failure);
+    let servers = &case.facts.name_servers;
+    named.or_else(|| (!servers.is_empty()).then(|| wording::list(servers)))
+}
+
+fn named_server(case: &Case<'_>, failure: &Failure<'_>) -> Option<String> {
     case.events(failure.process.id).rev().find_map(|(_, event)| match &event.what {
         What::Call(call) => match &call.object {
             crate::event::Object::Address(Address::Inet(inet)) if inet.port() == 53 => {

@@ -12,8 +12,11 @@ const SLACK_MIN_BYTES: u64 = 256 << 10;
 const GAVE_UP_NS: u64 = 1_000_000_000;
 /// Kills of one group happen in one go (mem_cgroup_oom_kill group, memcontrol.c).
 const ONE_GROUP_NS: u64 = 1_000_000_000;
-/// A table sized by this many descriptors fills gigabytes.
+/// A table sized by this many descriptors fills gigabytes; one sized by a smaller number shows as memory that
+/// was reserved and hardly touched.
 const HUGE_OPEN_FILES: u64 = 1 << 20;
+const LARGE_OPEN_FILES: u64 = 4096;
+const HARDLY_TOUCHED: u64 = 8;
 
 struct Victim<'a> {
     index: usize,
@@ -193,7 +196,10 @@ fn tell(case: &Case<'_>, victim: &Victim<'_>, all: &[Victim<'_>], killed: Cause)
     } else {
         ""
     };
-    let files = oom.open_files_limit.filter(|limit| *limit >= HUGE_OPEN_FILES);
+    let reserved = oom.total_vm_bytes / HARDLY_TOUCHED >= resident;
+    let files = oom
+        .open_files_limit
+        .filter(|limit| *limit >= HUGE_OPEN_FILES || (reserved && *limit >= LARGE_OPEN_FILES));
     let table = files.map(|limit| format!("; its RLIMIT_NOFILE is {limit}")).unwrap_or_default();
     let others = match group.len() {
         0 | 1 => String::new(),
@@ -218,11 +224,11 @@ fn tell(case: &Case<'_>, victim: &Victim<'_>, all: &[Victim<'_>], killed: Cause)
         .finish()
 }
 
-fn next_step(full: &Full<'_>, huge_open_files: Option<u64>) -> String {
-    if let Some(limit) = huge_open_files {
+fn next_step(full: &Full<'_>, open_files: Option<u64>) -> String {
+    if let Some(limit) = open_files {
         return format!(
             "Lower `ulimit -n` for the container first: a program that sizes a table by {limit} descriptors \
-             fills any limit; raise the memory limit only if it is still reached then."
+             fills memory before it does anything; raise the memory limit only if it is still reached then."
         );
     }
     match full {

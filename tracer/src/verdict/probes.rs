@@ -25,6 +25,8 @@ const PARTS: &[&[u8]] = &[
     b"/etc/localtime",
     b"/zoneinfo/",
     b"/etc/suid-debug",
+    b"/etc/host.conf",
+    b"/etc/gai.conf",
     b"/nss_",
     b"/libnss_",
     b"/.terminfo",

@@ -95,6 +95,14 @@ pub(super) fn is_runtime(name: &Text) -> bool {
         || RUNTIME_FAMILIES.iter().any(|family| name.starts_with(family.as_bytes()))
 }
 
+/// Its file's name; of one that was run by a descriptor, as runc and crun run themselves, its first argument's.
+pub(super) fn name(exec: &Exec) -> Text {
+    let path = exec.path.as_bytes();
+    let by_descriptor = path.starts_with(b"/dev/fd/") || path.starts_with(b"/proc/");
+    let shown = exec.args.first().filter(|_| by_descriptor).unwrap_or(&exec.path);
+    Text(file_name(shown.as_bytes()).to_vec())
+}
+
 /// What follows the last slash.
 pub(super) fn file_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()

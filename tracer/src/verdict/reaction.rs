@@ -14,7 +14,7 @@ use super::{
 pub(super) struct Reaction {
     /// `handled`, `ignored`, `outlasted`, `default`, `killed`.
     pub name: &'static str,
-    /// `which handled it and exited with status 0 12 ms later`
+    /// `handled it and exited with status 0 12 ms later`
     pub text: String,
     /// From the first signal to the SIGKILL that ended it.
     pub grace_ns: Option<BootNs>,
@@ -41,7 +41,7 @@ pub(super) fn to(
     let signal = sent.signal;
     let after = wording::span(end.time_ns.saturating_sub(event.time_ns));
     if signal == Signal::SIGKILL {
-        let text = "which cannot be handled".to_owned();
+        let text = "could not handle it".to_owned();
         return Reaction { name: "killed", text, grace_ns: None, kill: Some(index) };
     }
     let kill = case
@@ -55,22 +55,21 @@ pub(super) fn to(
             let grace_ns = killed.time_ns.saturating_sub(event.time_ns);
             let then = format!("when SIGKILL followed after {} of grace", wording::span(grace_ns));
             let (name, text) = match ignored {
-                Some(how) => ("ignored", format!("which {how} and was still running {then}")),
-                None if sent.disposition == Disposition::Handled => (
-                    "outlasted",
-                    format!("which has a handler for it but was still running {then}"),
-                ),
-                None => ("outlasted", format!("which was still running {then}")),
+                Some(how) => ("ignored", format!("{how} and was still running {then}")),
+                None if sent.disposition == Disposition::Handled => {
+                    ("outlasted", format!("has a handler for it but was still running {then}"))
+                }
+                None => ("outlasted", format!("was still running {then}")),
             };
             Reaction { name, text, grace_ns: Some(grace_ns), kill: Some(kill) }
         }
         (None, Some(how)) => {
-            Reaction::without_kill("ignored", format!("which {how}; it {ended} {after} later"))
+            Reaction::without_kill("ignored", format!("{how}; it {ended} {after} later"))
         }
         (None, None) if sent.disposition == Disposition::Handled => {
-            Reaction::without_kill("handled", format!("which handled it and {ended} {after} later"))
+            Reaction::without_kill("handled", format!("handled it and {ended} {after} later"))
         }
-        (None, None) => Reaction::without_kill("default", format!("which {ended}")),
+        (None, None) => Reaction::without_kill("default", ended),
     }
 }
 
@@ -81,7 +80,7 @@ fn attitude(event: &Event, sent: &SignalEvent) -> Option<String> {
     match sent.disposition {
         Disposition::Ignored => Some(format!("ignores {signal}")),
         Disposition::Default if dropped => Some(format!(
-            "has no handler for {signal}, so that the kernel drops it for the main process of a container"
+            "has no handler for {signal} (the kernel drops it for the main process of a container)"
         )),
         Disposition::Handled if sent.result == Delivery::Ignored => {
             Some(format!("ignores {signal}"))

@@ -3,7 +3,7 @@
 
 use crate::{
     errno::Errno,
-    event::{Object, ProcessId, What},
+    event::ProcessId,
     facts::model::{Executable, ExecutableKind, FileState},
     text::Text,
 };
@@ -56,38 +56,35 @@ pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
     if refused.entries.is_empty() {
         refused.entries.push(end.index);
     }
+    refused.entries.sort_unstable();
     let command = Text(file_name(refused.path.as_bytes()).to_vec());
     let wanted = Wanted {
         id,
         path: &refused.path,
         command: Some(&command).filter(|_| refused.along_path),
         errno: refused.errno,
+        tried: "looked up by the runtime",
         entries: refused.entries,
         confidence: if sure { Confidence::Proven } else { Confidence::Likely },
     };
     exec::refused(case, &wanted)
 }
 
-/// The last name it looked for without finding it, in one folder or along PATH.
+/// The last name it looked for without finding it, in one folder or along PATH. Nothing but its report follows that,
+/// so that an earlier lookup, with another failure on a path behind it, is not about the entrypoint.
 fn by_lookup(case: &Case<'_>, id: ProcessId) -> Option<Refused> {
-    let lookups: Vec<(usize, Errno, &Text)> = case
+    let on_paths: Vec<Failure<'_>> = case
         .events(id)
-        .filter_map(|(index, event)| match &event.what {
-            What::Call(call) if looks_up(call.name) && refuses(call.errno) => match &call.object {
-                Object::Path { path, .. } => Some((index, call.errno, path)),
-                _ => None,
-            },
-            _ => None,
-        })
-        .filter(|(index, _, path)| {
-            let absolute = path.as_bytes().starts_with(b"/");
-            absolute && Failure::at(case, *index).is_some_and(|it| !probes::is_idle(&it))
-        })
+        .filter_map(|(index, _)| Failure::at(case, index))
+        .filter(|it| it.path().is_some_and(|path| path.as_bytes().starts_with(b"/")))
+        .filter(|it| refuses(it.errno))
         .collect();
-    let (_, errno, path) = *lookups.last()?;
+    let about = on_paths.iter().rev().take_while(|it| looks_up(it.call) && !probes::is_idle(it));
+    let lookups: Vec<(usize, Errno, &Text)> =
+        about.filter_map(|it| Some((it.entries[0], it.errno, it.path()?))).collect();
+    let (_, errno, path) = *lookups.first()?;
     let same: Vec<&(usize, Errno, &Text)> = lookups
         .iter()
-        .rev()
         .take_while(|(_, _, other)| file_name(other.as_bytes()) == file_name(path.as_bytes()))
         .collect();
     let folders = same.iter().filter(|(_, _, other)| other != &path).count();

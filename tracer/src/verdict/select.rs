@@ -83,6 +83,8 @@ fn all_of_chain(case: &Case<'_>, id: ProcessId) -> Vec<ProcessId> {
 fn named_by<'a>(words: &LastWords<'_>, failures: &[Failure<'a>]) -> Option<(Naming, Chosen<'a>)> {
     let named =
         failures.iter().filter_map(|it| words.naming(it).map(|(naming, at)| (naming, at, it)));
+    // A question may have had an answer that was not seen: its name alone does not say that it failed.
+    let named = named.filter(|(naming, _, it)| !is_unanswered(it) || *naming != Naming::Object);
     let (naming, at, failure) =
         named.max_by_key(|(naming, _, failure)| (*naming, failure.time_ns))?;
     // The bare text of an error does not say which of many lookups it was.
@@ -152,13 +154,17 @@ fn last_before_end<'a>(
         (!probes::is_search(last, failures) && !elsewhere).then_some(last)
     };
     // Answers can be read in ways that are not watched: words that do not speak of names outweigh silence.
-    let unanswered = || {
+    let unanswered = |again: bool, within_ns: u64| {
         failures.iter().rev().filter(|_| words.is_empty()).find(|failure| {
-            let again = is_unanswered(failure) && failure.entries.len() > 1;
-            again && end_ns.saturating_sub(failure.time_ns) <= UNANSWERED_NS
+            let asked_again = failure.entries.len() > 1;
+            let soon = end_ns.saturating_sub(failure.time_ns) <= within_ns;
+            is_unanswered(failure) && failure.cause().is_none() && soon && (asked_again || !again)
         })
     };
-    let failure = strong.or_else(lookup).or_else(unanswered)?;
+    let failure = strong
+        .or_else(|| unanswered(false, SOON_NS))
+        .or_else(lookup)
+        .or_else(|| unanswered(true, UNANSWERED_NS))?;
     let why = Why::EndFollowed(end_ns.saturating_sub(failure.time_ns));
     Some(Chosen { failure: failure.clone(), confidence: Confidence::Likely, why })
 }
@@ -197,8 +203,7 @@ fn unanswered_question<'a>(case: &Case<'a>, id: ProcessId, end_ns: BootNs) -> Op
         messages.iter().rev().find(|it| is_unanswered(it) && !answered.contains(&question(it)))?;
     let first = messages.iter().find(|it| question(it) == question(last))?;
     let again = last.time_ns.saturating_sub(first.time_ns) >= ASKED_AGAIN_NS;
-    let waited = end_ns.saturating_sub(last.time_ns) >= ASKED_AGAIN_NS;
-    (last.cause().is_none() && (again || waited)).then(|| {
+    last.cause().is_none().then(|| {
         let mut failure = last.clone();
         if again {
             failure.entries.push(first.entries[0]);

@@ -117,7 +117,7 @@ fn tell(case: &Case<'_>, stop: &Stop<'_>, end: &End<'_>) -> Verdict {
     }
     draft
         .summary(format!(
-            "The container runtime ({from}) sent {signal} to {name}, {}; {state}.",
+            "The container runtime ({from}) sent {signal} to {name}, which {}; {state}.",
             reaction.text
         ))
         .next_step(next_step(case, &reaction, &readiness, waiting.is_some()))

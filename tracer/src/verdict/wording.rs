@@ -7,16 +7,16 @@ use crate::{
 
 use super::programs;
 
-/// `64 MiB`, `63.2 MiB`.
+/// `64 MiB`, `63.2 MiB`, `64 KiB`.
 pub(super) fn mib(bytes: u64) -> String {
     const MIB: u64 = 1 << 20;
     if bytes.is_multiple_of(MIB) {
         return format!("{} MiB", bytes / MIB);
     }
-    let tenths = (u128::from(bytes) * 10 + u128::from(MIB / 2)) / u128::from(MIB);
-    if tenths == 0 {
-        return format!("{bytes} bytes");
+    if bytes < MIB {
+        return format!("{} KiB", bytes.div_ceil(1024));
     }
+    let tenths = (u128::from(bytes) * 10 + u128::from(MIB / 2)) / u128::from(MIB);
     format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 

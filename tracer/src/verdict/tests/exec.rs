@@ -2,9 +2,10 @@
 
 use crate::{
     errno::Errno,
-    event::Stream,
+    event::{Stream, What},
     facts::model::{
-        Executable, ExecutableKind, FileState, LoaderReport, MissingLibrary, MissingVersion,
+        Executable, ExecutableKind, FileState, LoaderReport, MissingLibrary, MissingSymbol,
+        MissingVersion,
     },
     verdict::{
         Cause,
@@ -164,6 +165,32 @@ fn the_container_of_a_tracked_runc_is_blamed_rather_than_runc() {
 }
 
 #[test]
+fn a_crun_that_was_run_by_descriptor_is_a_runtime_whose_init_only_looked() {
+    let (mut scene, crun) = Scene::running("/usr/bin/crun run box");
+    scene.execs(crun, "/usr/bin/crun run box");
+    if let Some(What::Exec(exec)) = scene.events.last_mut().map(|event| &mut event.what) {
+        exec.path = "/dev/fd/3".into();
+    }
+    let init = scene.forks_container(crun, crun);
+    scene.fails_at(init, "openat", "/etc/passwd", Errno::ENOENT);
+    scene.fails_at(init, "access", "/start.sh", Errno::EACCES);
+    scene.exits(init, 1);
+    scene.fails_at(crun, "openat", "/state/status", Errno::ENOENT).exits(crun, 1);
+    let verdict = scene.expect(Cause::ExecPermissionDenied, Likely);
+    assert_eq!(verdict.blamed, scene.id(init));
+}
+
+#[test]
+fn what_an_init_looked_for_before_other_failures_is_not_the_entrypoint() {
+    let (mut scene, runc) = Scene::running("/usr/sbin/runc run box");
+    let init = scene.forks_container(runc, runc);
+    scene.fails_at(init, "newfstatat", "/bundle/rootfs/x", Errno::ENOENT);
+    scene.fails_at(init, "openat", "/etc/group", Errno::ENOENT);
+    scene.exits(init, 1).exits(runc, 1);
+    assert_ne!(scene.verdict().cause, Cause::ExecNotFound);
+}
+
+#[test]
 fn a_shells_127_after_lookups_along_path_is_likely_not_found() {
     let (mut scene, shell) = Scene::running("/bin/sh -c gatway");
     for folder in ["/usr/local/bin", "/usr/bin", "/bin"] {
@@ -264,6 +291,32 @@ fn a_version_that_the_library_lacks_is_named() {
     });
     let verdict = scene.expect(Cause::LibraryVersionMismatch, Proven);
     assert!(verdict.summary.contains("which ends at GLIBC_2.36"), "{}", verdict.summary);
+}
+
+#[test]
+fn a_symbol_that_no_library_defines_is_named() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.fails_at(main, "openat", "/app/libc.so.6", Errno::ENOENT);
+    scene
+        .says(main, "symbol lookup error: /app/server: undefined symbol: greet\n")
+        .exits(main, 127);
+    let symbols = vec![MissingSymbol { symbol: "greet".into(), needed_by: "/app/server".into() }];
+    let executable = "/app/server".into();
+    scene.facts.loader = Some(LoaderReport { executable, symbols, ..LoaderReport::default() });
+    let verdict = scene.expect(Cause::LibraryVersionMismatch, Proven);
+    assert_eq!(verdict.details["symbol"], "greet");
+}
+
+#[test]
+fn a_library_that_was_found_in_another_folder_is_not_missing() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.fails_at(main, "openat", "/app/libssl.so.3", Errno::ENOENT);
+    scene.fails_at(main, "openat", "/app/libc.so.6", Errno::ENOENT);
+    scene.says(main, "licence expired\n").exits(main, 1);
+    let executable = "/app/server".into();
+    let found = vec!["libssl.so.3".into(), "libc.so.6".into()];
+    scene.facts.loader = Some(LoaderReport { executable, found, ..LoaderReport::default() });
+    assert_ne!(scene.verdict().cause, Cause::SharedLibraryMissing);
 }
 
 #[test]

@@ -95,3 +95,27 @@ fn a_refused_question_is_known_by_its_descriptor() {
     let verdict = scene.expect(Cause::NameResolutionFailed, Proven);
     assert_eq!(verdict.details["question"], "db.example");
 }
+
+#[test]
+fn a_question_without_an_answer_right_before_the_end_names_the_configured_server() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.dns(main, "db.example", None);
+    scene
+        .says(main, "cannot resolve db.example: Temporary failure in name resolution\n")
+        .exits(main, 1);
+    scene.facts.name_servers.push("127.0.0.1".into());
+    let verdict = scene.expect(Cause::NameResolutionFailed, Proven);
+    assert!(
+        verdict.summary.contains("db.example: the name server at 127.0.0.1"),
+        "{}",
+        verdict.summary
+    );
+}
+
+#[test]
+fn words_that_only_name_a_host_do_not_say_that_it_was_not_found() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.dns(main, "db.example", None);
+    scene.says(main, "connected to db.example\nlicence expired\n").exits(main, 1);
+    assert_eq!(scene.verdict().cause, Cause::ExitedWithError);
+}

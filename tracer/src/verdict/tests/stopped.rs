@@ -80,7 +80,7 @@ fn term_from_a_person_is_no_stop_by_the_runtime() {
     scene.of(main).container_pid = 9;
     scene.sends(&person, main, Signal::SIGTERM, Default).dies(main, Signal::SIGTERM);
     let verdict = scene.expect(Cause::KilledBySignal, Proven);
-    assert!(verdict.summary.contains("sent by bash (pid"), "{}", verdict.summary);
+    assert!(verdict.summary.contains("by bash (pid"), "{}", verdict.summary);
     assert!(verdict.summary.contains("from outside the container"), "{}", verdict.summary);
 }
 
