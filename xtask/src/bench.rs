@@ -1,0 +1,213 @@
+//! `cargo xtask bench`: what the tracer costs and how fast it is, beside a floor and peers measured
+//! in the same run. This file only orders the work; it knows no figure.
+
+mod calls;
+mod deaths;
+mod machine;
+mod pressure;
+mod process;
+mod programs;
+mod sample;
+mod table;
+mod targets;
+mod watchers;
+mod worker;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use serde_json::json;
+
+use self::calls::{Bench, Rounds};
+use self::deaths::Latency;
+use self::machine::Machine;
+use self::pressure::Pressure;
+use self::programs::Costs;
+use self::targets::{LEFT_OUT, Measured};
+use self::watchers::{Floor, Tracer};
+use crate::packages::Package;
+use crate::{build_ebpf, exec, setup, workspace};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// One short round of everything: shows that the benchmark works, its figures mean nothing
+    #[arg(long, conflicts_with_all = ["long", "rounds", "write_docs"])]
+    quick: bool,
+    /// Keep up the pressure for 60 seconds each rather than 10
+    #[arg(long)]
+    long: bool,
+    /// Rounds of everything that is compared with a floor or a peer
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(5..))]
+    rounds: u32,
+    /// Write the figures into this file too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the table into docs/performance.md
+    #[arg(long)]
+    write_docs: bool,
+    /// Measure this tracer instead of building one
+    #[arg(long, value_name = "FILE")]
+    tracer: Option<PathBuf>,
+}
+
+/// What is measured beside the tracer, and what compiles the process that is watched.
+const NEEDED: &[Package] = &[
+    Package { name: "strace", proof: "strace", why: "as a peer of the tracer" },
+    Package { name: "bpftrace", proof: "bpftrace", why: "as a peer of the tracer" },
+    Package { name: "gcc", proof: "cc", why: "to compile the process that is watched" },
+    Package {
+        name: "libc6-dev",
+        proof: "/usr/include/stdlib.h",
+        why: "to compile the process that is watched",
+    },
+];
+
+pub fn run(options: Options) -> Result<()> {
+    ensure!(setup::is_privileged(), "the benchmark loads eBPF programs: run it as root");
+    setup::ensure(NEEDED)?;
+    let tracer = match &options.tracer {
+        Some(tracer) => {
+            tracer.canonicalize().with_context(|| format!("no {}", tracer.display()))?
+        }
+        None => {
+            build_ebpf::run(build_ebpf::Options::default())?;
+            workspace::build_release("tracer")?
+        }
+    };
+    let machine = Machine::look(&tracer)?;
+    let effort = Effort::of(&options);
+    let measured = measure(&effort, tracer)?;
+
+    let sections = targets::sections(&measured);
+    print!("{}\n{}", machine.text(), table::text(&sections));
+    println!("\nMedians of {} rounds ± median distance from them. Not measured:", effort.rounds);
+    for (what, why) in LEFT_OUT {
+        println!("  {what}: {why}");
+    }
+    if let Some(file) = &options.json {
+        let left_out = LEFT_OUT.map(|(what, why)| json!({ "what": what, "why": why }));
+        let all = json!({
+            "machine": machine.json(), "rounds": effort.rounds, "rows": table::json(&sections),
+            "left_out": left_out,
+        });
+        fs::write(file, format!("{all:#}\n"))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    if options.write_docs {
+        let rounds = format!("Medians of {} rounds.\n\n", effort.rounds);
+        let text = machine.markdown() + "\n" + &rounds + &table::markdown(&sections);
+        write_docs(&workspace::root().join("docs/performance.md"), &text)?;
+    }
+    Ok(())
+}
+
+/// How much of everything is done.
+#[derive(Debug)]
+struct Effort {
+    rounds: u32,
+    batches: u32,
+    deaths: u32,
+    pressure_seconds: u64,
+}
+
+impl Effort {
+    fn of(options: &Options) -> Self {
+        if options.quick {
+            return Self { rounds: 1, batches: 21, deaths: 3, pressure_seconds: 1 };
+        }
+        let pressure_seconds = if options.long { 60 } else { 10 };
+        Self { rounds: options.rounds, batches: 301, deaths: 100, pressure_seconds }
+    }
+}
+
+fn measure(effort: &Effort, tracer: PathBuf) -> Result<Measured> {
+    let scratch = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let mut bench = Bench {
+        worker: worker::compile(scratch.path())?,
+        tracer: Tracer { program: tracer },
+        floor: start_floor()?,
+        scratch: scratch.path().to_path_buf(),
+        // The last one: interrupts and whatever else runs prefer the first.
+        cpu: std::thread::available_parallelism()?.get() - 1,
+        batches: effort.batches,
+    };
+    let (mut rounds, mut costs) = (Rounds::default(), Costs::default());
+    for round in 0..effort.rounds {
+        eprintln!("xtask: round {} of {}", round + 1, effort.rounds);
+        rounds.add(&mut bench, round as usize)?;
+        costs.add(&mut bench)?;
+    }
+    eprintln!("xtask: {} deaths", effort.deaths);
+    let mut latency = Latency::default();
+    for _ in 0..effort.deaths {
+        latency.add(&bench)?;
+    }
+    eprintln!("xtask: pressure, twice {} s", effort.pressure_seconds);
+    let flood = Pressure::flood(&bench, effort.pressure_seconds)?;
+    let storm = Pressure::storm(&bench, effort.pressure_seconds)?;
+    Ok(Measured { rounds, costs, latency, flood, storm })
+}
+
+/// Builds `bench-floor` and starts it. `cargo run` becomes the program, so that its process id is
+/// the program's.
+fn start_floor() -> Result<Floor> {
+    let floor =
+        ["--release", "--package", "xtask", "--features", "bench-floor", "--bin", "bench-floor"];
+    exec::run(workspace::cargo().arg("build").args(floor))?;
+    Floor::start(workspace::cargo().args(["run", "--quiet"]).args(floor))
+}
+
+const BEGIN: &str = "<!-- begin: cargo xtask bench --write-docs -->\n";
+const END: &str = "<!-- end -->\n";
+
+/// Puts the table between its marks.
+fn write_docs(page: &Path, table: &str) -> Result<()> {
+    let old =
+        fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
+    let new = between_marks(&old, table)
+        .with_context(|| format!("{} has lost the marks of its table", page.display()))?;
+    fs::write(page, new).with_context(|| format!("cannot write {}", page.display()))
+}
+
+fn between_marks(page: &str, table: &str) -> Option<String> {
+    let (before, rest) = page.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some([before, BEGIN, table, END, after].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_table_of_the_page_is_written_anew() {
+        let page = format!("# Speed\n{BEGIN}old\n{END}more\n");
+        let new = between_marks(&page, "new\n").unwrap();
+        assert_eq!(new, format!("# Speed\n{BEGIN}new\n{END}more\n"));
+        assert_eq!(between_marks("# Speed\n", "new\n"), None);
+    }
+
+    #[test]
+    fn the_page_in_the_tree_has_a_place_for_the_table() {
+        let page = fs::read_to_string(workspace::root().join("docs/performance.md")).unwrap();
+        assert!(between_marks(&page, "").is_some());
+    }
+
+    #[test]
+    fn the_worker_times_its_calls_and_counts_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let Ok(program) = worker::compile(folder.path()) else {
+            return eprintln!("skipped: no C compiler");
+        };
+        let mut worker = worker::Worker::start(&program, None, &[]).unwrap();
+        let once = worker::Amount { batches: 1, less: 100 };
+        for operation in worker::Operation::ALL {
+            assert!(worker.time(operation, once).unwrap() > 0.0, "{operation:?}");
+        }
+        let flood = worker.order("flood 1 1000").unwrap();
+        assert!(flood[0] > 0 && flood[2] > 0, "{flood:?}");
+        assert!(worker.end().unwrap().success());
+    }
+}
