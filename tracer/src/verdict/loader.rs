@@ -302,7 +302,7 @@ fn opens_or_looks(call: &str) -> bool {
 }
 
 /// `libx.so`, `libx.so.1.2`; not the extension modules that interpreters probe for.
-fn is_library(path: &Text) -> bool {
+pub(super) fn is_library(path: &Text) -> bool {
     let name = file_name(path.as_bytes());
     let Some(at) = name.windows(3).rposition(|part| part == b".so") else { return false };
     let version = &name[at + 3..];

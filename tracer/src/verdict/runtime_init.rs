@@ -111,6 +111,8 @@ fn by_words(case: &Case<'_>) -> Option<Refused> {
         return None;
     };
     let path = quoted_command(&text).filter(|_| about_exec)?;
+    // crun says so of a path too, which it does not look for anywhere else.
+    let along_path = along_path && !path.contains('/');
     Some(Refused { path: Text(path.into_bytes()), errno, entries: vec![index], along_path })
 }
 

@@ -8,7 +8,7 @@ use super::{
     Cause, Confidence,
     case::Case,
     failure::{Failure, Subject, Told},
-    probes,
+    loader, probes,
     words::{LastWords, Naming},
 };
 
@@ -64,6 +64,8 @@ fn candidates<'a>(case: &Case<'a>, id: ProcessId, end_ns: BootNs) -> Vec<Failure
         failure.time_ns <= end_ns
             && failure.cause().is_some()
             && !probes::is_idle(failure)
+            // Which folder of its search path had a library is for the loader to find out.
+            && !(failure.is_lookup() && failure.path().is_some_and(loader::is_library))
             && !was_resolved(case, failure)
     });
     all.extend(unanswered_question(case, id, end_ns));
