@@ -36,6 +36,8 @@ pub(crate) mod scene;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use case::Case;
@@ -43,7 +45,7 @@ pub use cause::{Cause, Confidence};
 
 use crate::{
     crash::Evidence,
-    event::{ProcessId, What},
+    event::{Event, ProcessId, What},
     facts::Facts,
     timeline::Timeline,
 };
@@ -119,9 +121,21 @@ pub fn incidents(timeline: &Timeline, facts: &Facts) -> Vec<Verdict> {
     let life = Case::of_life(timeline, facts, Policy::Always);
     let end_ns = life.end(life.main).map_or(u64::MAX, |end| end.time_ns);
     let told = verdict(timeline, facts, Policy::Always).blamed;
-    let ends = timeline.entries.iter().filter(|event| matches!(event.what, What::Exit(_)));
-    ends.filter(|event| event.time_ns < end_ns)
+    let victims: HashSet<ProcessId> = timeline
+        .entries
+        .iter()
+        .filter(|event| matches!(event.what, What::Oom(_)))
         .map(|event| event.process.id)
+        .collect();
+    let counts = |event: &&Event| match &event.what {
+        What::Exit(exit) => {
+            let faulted = exit.status.signal.is_some_and(fault::is_own);
+            event.time_ns < end_ns && (faulted || victims.contains(&event.process.id))
+        }
+        _ => false,
+    };
+    let ends = timeline.entries.iter().filter(counts);
+    ends.map(|event| event.process.id)
         .filter(|id| *id != told && !life.in_chain(*id))
         .filter_map(|id| {
             let case = Case::of_process(timeline, facts, id);
