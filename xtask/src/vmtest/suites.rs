@@ -52,7 +52,7 @@ pub fn build() -> Result<Suites> {
         .iter()
         .map(|suite| Ok((*suite, executable(&messages, suite)?)))
         .collect::<Result<Vec<_>>>()?;
-    let victims = tests::victims::folder()?;
+    let victims = ::tests::victims::folder()?;
     Ok(Suites { tracer, suites, victims })
 }
 
