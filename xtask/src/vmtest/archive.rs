@@ -90,7 +90,7 @@ mod tests {
         let entry = b"070701\
             00000001000081ed00000000000000000000000100000000\
             0000000500000000000000000000000000000000\
-            0000000600000000init\0hello\0\0\0";
+            0000000500000000init\0\0hello\0\0\0";
         assert_eq!(&archive[..entry.len()], entry);
         assert!(archive.ends_with(b"TRAILER!!!\0\0\0\0"));
     }

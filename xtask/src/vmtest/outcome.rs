@@ -98,7 +98,9 @@ mod tests {
 
     fn outcome(console: &str) -> Outcome {
         let mut outcome = Outcome::default();
-        console.lines().for_each(|line| drop(outcome.take(line)));
+        for line in console.lines() {
+            outcome.take(line);
+        }
         outcome
     }
 
