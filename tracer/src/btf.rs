@@ -72,13 +72,15 @@ impl<'a> Btf<'a> {
             let start = base.checked_add(offset as usize)?;
             bytes.get(start..start.checked_add(length as usize)?)
         };
-        let types = section(header(8)?, header(12)?).ok_or(BtfError::Malformed("types lie outside"))?;
+        let types =
+            section(header(8)?, header(12)?).ok_or(BtfError::Malformed("types lie outside"))?;
         let strings =
             section(header(16)?, header(20)?).ok_or(BtfError::Malformed("strings lie outside"))?;
         let mut btf = Self { types, strings, offsets: Vec::new(), structs: HashMap::new() };
         let mut at = 0;
         while at < types.len() {
-            let id = u32::try_from(btf.offsets.len() + 1).map_err(|_| BtfError::Malformed("too many types"))?;
+            let id = u32::try_from(btf.offsets.len() + 1)
+                .map_err(|_| BtfError::Malformed("too many types"))?;
             let found = btf.read(at).ok_or(BtfError::Truncated(id))?;
             btf.offsets.push(u32::try_from(at).map_err(|_| BtfError::Malformed("too large"))?);
             if found.kind == KIND_STRUCT || found.kind == KIND_UNION {
@@ -146,7 +148,11 @@ impl<'a> Btf<'a> {
                 return None;
             }
             let parameters = (1..proto.vlen as usize)
-                .map(|index| Some(self.plain(word(self.types, proto.tail + index * 8 + 4)?)?.kind == KIND_PTR))
+                .map(|index| {
+                    Some(
+                        self.plain(word(self.types, proto.tail + index * 8 + 4)?)?.kind == KIND_PTR,
+                    )
+                })
                 .collect();
             return parameters;
         }

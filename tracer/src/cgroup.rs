@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn hierarchies_are_numbered_by_proc_cgroups() {
-        let table = "#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t4\t3\t1\npids\t8\t1\t1\n";
+        let table =
+            "#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t4\t3\t1\npids\t8\t1\t1\n";
         assert_eq!(hierarchy_id(table, "pids"), Some(8));
         assert_eq!(hierarchy_id(table, "cpu"), None);
     }

@@ -28,10 +28,11 @@ enum Command {
 }
 
 const EXEC_HELP: &str = "\
-Ends with the command's own status (128+n for signal n), 125 for a failure of its own, 126 for a command that
-could not be run and 127 for one that was not found.
+Ends with the command's own status (128+n for signal n), 125 for a failure of its own, 126 for a
+command that could not be run and 127 for one that was not found.
 
-With `-o json` on stdout the command's own stdout goes to stderr; with --output-file all its streams are left alone.
+With `-o json` on stdout the command's own stdout goes to stderr; with --output-file all its
+streams are left alone.
 
 Example: tracer exec -- nginx -g 'daemon off;'";
 
@@ -61,7 +62,12 @@ struct Exec {
     #[arg(long, value_name = "FOLDER", hide = true)]
     record: Option<PathBuf>,
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
     command: Vec<OsString>,
 }
 
@@ -107,5 +113,9 @@ fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colour)
+        .with_writer(std::io::stderr)
+        .init();
 }

@@ -291,9 +291,15 @@ pub struct Call {
 pub enum Object {
     None,
     /// As the program gave it; relative to `dirfd` or the working directory.
-    Path { path: Text, truncated: bool },
+    Path {
+        path: Text,
+        truncated: bool,
+    },
     /// The open file behind a descriptor, from the root of its mount namespace.
-    File { path: Text, truncated: bool },
+    File {
+        path: Text,
+        truncated: bool,
+    },
     Address(Address),
     Dns(Dns),
 }

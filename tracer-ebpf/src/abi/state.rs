@@ -121,8 +121,23 @@ pub mod number {
     pub const COUNT: usize = 17;
     /// Names, in the order of the indexes.
     pub const NAMES: [&str; COUNT] = [
-        "write", "writev", "connect", "bind", "listen", "getsockopt", "sendto", "sendmsg", "sendmmsg",
-        "recvfrom", "recvmsg", "execve", "execveat", "clone", "clone3", "fork", "vfork",
+        "write",
+        "writev",
+        "connect",
+        "bind",
+        "listen",
+        "getsockopt",
+        "sendto",
+        "sendmsg",
+        "sendmmsg",
+        "recvfrom",
+        "recvmsg",
+        "execve",
+        "execveat",
+        "clone",
+        "clone3",
+        "fork",
+        "vfork",
     ];
 }
 

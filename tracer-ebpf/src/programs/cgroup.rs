@@ -4,7 +4,11 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
 use tracer_ebpf::{
-    abi::{cgroup::Cgroup, exec::PATH_MAX, header::{Kind, task_flag}},
+    abi::{
+        cgroup::Cgroup,
+        exec::PATH_MAX,
+        header::{Kind, task_flag},
+    },
     offsets as at,
 };
 

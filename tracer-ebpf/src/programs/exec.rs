@@ -48,7 +48,8 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     let mm = pointer(task, at::TASK_MM);
     let args_start: u64 = read(mm, at::MM_ARG_START);
     let args_length = read::<u64>(mm, at::MM_ARG_END).wrapping_sub(args_start);
-    let mut args_size = if args_length > ARGS_MAX as u64 { ARGS_MAX as u32 } else { args_length as u32 };
+    let mut args_size =
+        if args_length > ARGS_MAX as u64 { ARGS_MAX as u32 } else { args_length as u32 };
     if path_size > PATH_MAX as u32 {
         return 0;
     }
@@ -117,7 +118,10 @@ pub fn exec_failed(process: &Process, errno: i32, call: &[u64; 4]) -> u32 {
             break;
         }
         // SAFETY: `used` is below FAILED_ARGS_MAX - FAILED_ARG_MAX.
-        let Some(n) = copy_user_str(unsafe { args.add(used as usize) }, FAILED_ARG_MAX, argument) else { break };
+        let Some(n) = copy_user_str(unsafe { args.add(used as usize) }, FAILED_ARG_MAX, argument)
+        else {
+            break;
+        };
         used += n + 1;
     }
     let record = &mut buffer.record;
@@ -129,7 +133,8 @@ pub fn exec_failed(process: &Process, errno: i32, call: &[u64; 4]) -> u32 {
     record.args_truncated = truncated;
     record.path_truncated = u32::from(path_size == PATH_MAX as u32 - 1);
     record._pad = 0;
-    let size = (size_of::<ExecFailed>() as u32 + path_size + used).min(size_of::<FailedBuffer>() as u32);
+    let size =
+        (size_of::<ExecFailed>() as u32 + path_size + used).min(size_of::<FailedBuffer>() as u32);
     begin(&mut record.header, Kind::ExecFailed, size, cgroup, current(), flags);
     let ring = if flags & task_flag::ROOT != 0 { Ring::Deaths } else { Ring::Events };
     send(ring, Kind::ExecFailed, cgroup, (&raw const *buffer).cast(), size, false);

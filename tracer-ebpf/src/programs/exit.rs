@@ -3,7 +3,10 @@
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_ebpf::{
-    abi::{exit::Exit, header::{Kind, task_flag}},
+    abi::{
+        exit::Exit,
+        header::{Kind, task_flag},
+    },
     offsets as at,
 };
 

@@ -2,7 +2,10 @@
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_ebpf::{
-    abi::{fork::Fork, header::{Kind, task_flag}},
+    abi::{
+        fork::Fork,
+        header::{Kind, task_flag},
+    },
     offsets as at,
 };
 
@@ -27,11 +30,17 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         Some(process) => {
             process.forks += 1;
             // clone3 with CLONE_INTO_CGROUP makes the child in another container.
-            let into = own != process.cgroup && TRACKED.get_ptr(&own).is_some() && !already_in(parent, own);
+            let into = own != process.cgroup
+                && TRACKED.get_ptr(&own).is_some()
+                && !already_in(parent, own);
             let inherited = process.flags & (task_flag::RUNTIME_INIT | task_flag::ROOT);
             // Only a runtime's init hands on that it is one; a root's children are no roots.
             let flags = if inherited & task_flag::RUNTIME_INIT != 0 { inherited } else { 0 };
-            if into { (own, task_flag::ROOT | task_flag::RUNTIME_INIT) } else { (process.cgroup, flags) }
+            if into {
+                (own, task_flag::ROOT | task_flag::RUNTIME_INIT)
+            } else {
+                (process.cgroup, flags)
+            }
         }
         None if TRACKED.get_ptr(&own).is_some() => (own, task_flag::ROOT | task_flag::RUNTIME_INIT),
         None => return 0,

@@ -42,7 +42,11 @@ pub fn load<T: Copy + Default>(address: Ptr) -> T {
     let mut value = T::default();
     // SAFETY: `value` is as large as what is read; the helper checks the address.
     unsafe {
-        generated::bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, address.cast());
+        generated::bpf_probe_read_kernel(
+            (&raw mut value).cast(),
+            size_of::<T>() as u32,
+            address.cast(),
+        );
     }
     value
 }
@@ -78,7 +82,8 @@ pub fn cgroup_of(task: Ptr) -> Ptr {
     if subsystem == u32::MAX {
         return pointer(set, at::CSS_SET_DFL);
     }
-    let css = load::<u64>(member(set, at::CSS_SET_SUBSYS).wrapping_add(subsystem as usize * 8)) as Ptr;
+    let css =
+        load::<u64>(member(set, at::CSS_SET_SUBSYS).wrapping_add(subsystem as usize * 8)) as Ptr;
     pointer(css, at::CSS_CGROUP)
 }
 
@@ -170,7 +175,11 @@ pub fn load_user<T: Copy + Default>(from: u64) -> T {
     let mut value = T::default();
     // SAFETY: as in `load`.
     unsafe {
-        generated::bpf_probe_read_user((&raw mut value).cast(), size_of::<T>() as u32, from as *const _);
+        generated::bpf_probe_read_user(
+            (&raw mut value).cast(),
+            size_of::<T>() as u32,
+            from as *const _,
+        );
     }
     value
 }

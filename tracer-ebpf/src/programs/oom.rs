@@ -2,7 +2,9 @@
 //! It runs in the task that asked for memory, just after that task's SIGKILL to the victim (mm/oom_kill.c,
 //! __oom_kill_process); all is read at the SIGKILL, where the victim is at hand on every kernel.
 
-use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{
+    helpers::bpf_get_current_pid_tgid, macros::raw_tracepoint, programs::RawTracePointContext,
+};
 use tracer_ebpf::{
     abi::{
         header::Kind,
@@ -39,7 +41,14 @@ pub fn mark_victim(ctx: RawTracePointContext) -> i32 {
     if victim.header.task.tid == pid || victim.header.task.tgid == pid {
         victim.header.time_ns = now();
         let cgroup = victim.header.cgroup;
-        send(Ring::Deaths, Kind::Oom, cgroup, (&raw const *victim).cast(), size_of::<Oom>() as u32, true);
+        send(
+            Ring::Deaths,
+            Kind::Oom,
+            cgroup,
+            (&raw const *victim).cast(),
+            size_of::<Oom>() as u32,
+            true,
+        );
     }
     let _ = VICTIMS.remove(&key);
     0
@@ -96,7 +105,8 @@ fn memcgs(record: &mut Oom, task: Ptr) -> u32 {
         return 0;
     }
     let set = pointer(task, at::TASK_CGROUPS);
-    let mut css = load::<u64>(member(set, at::CSS_SET_SUBSYS).wrapping_add(subsystem as usize * 8)) as Ptr;
+    let mut css =
+        load::<u64>(member(set, at::CSS_SET_SUBSYS).wrapping_add(subsystem as usize * 8)) as Ptr;
     let mut levels = 0u32;
     for level in 0..LEVELS {
         if css.is_null() {
@@ -108,8 +118,11 @@ fn memcgs(record: &mut Oom, task: Ptr) -> u32 {
         out.id = cgroup_id(pointer(css, at::CSS_CGROUP));
         out.usage_pages = read(counter, at::COUNTER_USAGE);
         out.limit_pages = read(counter, at::COUNTER_MAX);
-        out.oom_group =
-            if has(at::MEMCG_OOM_GROUP) { u32::from(read::<u8>(css, at::MEMCG_OOM_GROUP)) } else { 0 };
+        out.oom_group = if has(at::MEMCG_OOM_GROUP) {
+            u32::from(read::<u8>(css, at::MEMCG_OOM_GROUP))
+        } else {
+            0
+        };
         out._pad = 0;
         levels += 1;
         css = pointer(css, at::CSS_PARENT);

@@ -72,7 +72,12 @@ pub fn send(ring: Ring, kind: Kind, cgroup: u64, record: *const u8, size: u32, v
 fn output(ring: &'static RingBuf, record: *const u8, size: u32) -> bool {
     // SAFETY: the record is `size` bytes of a map value.
     unsafe {
-        bpf_ringbuf_output(core::ptr::from_ref(ring).cast_mut().cast(), record.cast_mut().cast(), u64::from(size), 0) == 0
+        bpf_ringbuf_output(
+            core::ptr::from_ref(ring).cast_mut().cast(),
+            record.cast_mut().cast(),
+            u64::from(size),
+            0,
+        ) == 0
     }
 }
 

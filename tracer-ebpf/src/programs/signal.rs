@@ -93,11 +93,14 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
             let info = info as Ptr;
             if signal == SIGSYS {
                 record.syscall = read(info, at::SIGINFO_SYSCALL);
-            } else if bit & (1 << SIGSEGV | 1 << SIGBUS | 1 << SIGILL | 1 << SIGFPE | 1 << SIGTRAP) != 0 {
+            } else if bit & (1 << SIGSEGV | 1 << SIGBUS | 1 << SIGILL | 1 << SIGFPE | 1 << SIGTRAP)
+                != 0
+            {
                 record.address = read(info, at::SIGINFO_ADDR);
             }
         }
-        let sender_flags = super::track::process(tgid_of(sender)).map_or(0, |process| process.flags);
+        let sender_flags =
+            super::track::process(tgid_of(sender)).map_or(0, |process| process.flags);
         describe(&raw mut record.sender, sender, sender_flags);
         record.sender_exe = [0; 32];
         let exe = pointer(pointer(sender, at::TASK_MM), at::MM_EXE);

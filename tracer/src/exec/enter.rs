@@ -40,7 +40,10 @@ pub fn enter(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// Tries each folder of PATH with plain execve. execvp(3) would hand a file of unknown format to a shell, and
 /// the failure that is to be shown would be gone.
-fn become_command(program: &OsStr, rest: impl Iterator<Item = OsString>) -> Result<Errno, NulError> {
+fn become_command(
+    program: &OsStr,
+    rest: impl Iterator<Item = OsString>,
+) -> Result<Errno, NulError> {
     let arguments = std::iter::once(Ok(program.to_owned()))
         .chain(rest.map(Ok))
         .map(|argument: Result<OsString, NulError>| CString::new(argument?.as_bytes()))

@@ -46,7 +46,7 @@ pub struct Job {
 pub fn run(job: &Job) -> anyhow::Result<u8> {
     anyhow::ensure!(
         rustix::process::geteuid().is_root(),
-        "tracer exec needs root (or CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN): try `sudo tracer exec -- ...`"
+        "tracer exec needs root, to load eBPF programs and make a cgroup: try `sudo tracer exec -- ...`"
     );
     let hierarchy = Hierarchy::find()?;
     let options = Options { capture_output: job.capture_output, ..Options::default() };
@@ -93,4 +93,3 @@ fn random_id() -> std::io::Result<String> {
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
-

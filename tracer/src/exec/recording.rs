@@ -50,7 +50,8 @@ impl Recording {
         fs::write(folder.join("recording.json"), about).with_context(wrong)
     }
 
-    /// Reads what [`Self::save`] wrote. With `words` false, output is left out, as if it had not been captured.
+    /// Reads what [`Self::save`] wrote. With `words` false, output is left out as if it had
+    /// not been captured; what a runtime's init says is no output.
     ///
     /// # Errors
     /// A file is missing or broken, or no life is in it.
@@ -60,14 +61,21 @@ impl Recording {
             fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
         };
         let about: serde_json::Value = serde_json::from_slice(&read("recording.json")?)?;
-        ensure!(about["format"] == FORMAT, "{}: unknown format {}", folder.display(), about["format"]);
+        ensure!(
+            about["format"] == FORMAT,
+            "{}: unknown format {}",
+            folder.display(),
+            about["format"]
+        );
         let facts: Facts = serde_json::from_slice(&read("facts.json")?).context("facts.json")?;
         let records = split(&read("records.bin")?).context("records.bin")?;
         let arch = Arch::of_machine(&facts.machine.arch).context("unknown machine")?;
         let (mut events, undecodable) = events(&records, arch);
         ensure!(undecodable.is_empty(), "{}: {:?}", folder.display(), undecodable);
         if !words {
-            events.retain(|event| !matches!(event.what, What::Words(_)));
+            events.retain(|event| {
+                event.process.runtime_init || !matches!(event.what, What::Words(_))
+            });
         }
         let timeline = Timeline::build(events).context("no life in it")?;
         Ok(Self { records, facts, timeline })
@@ -79,7 +87,8 @@ fn split(mut bytes: &[u8]) -> anyhow::Result<Vec<Vec<u8>>> {
     let mut records = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
         let length = u32::from_le_bytes(*length) as usize;
-        let (record, rest) = rest.split_at_checked(length).context("it ends in the middle of a record")?;
+        let (record, rest) =
+            rest.split_at_checked(length).context("it ends in the middle of a record")?;
         records.push(record.to_vec());
         bytes = rest;
     }

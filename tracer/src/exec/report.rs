@@ -27,7 +27,8 @@ pub fn print(job: &Job, id: &str, recording: &Recording) -> anyhow::Result<()> {
     };
     let (written, to) = match (&job.output_file, job.format) {
         (Some(path), _) => {
-            let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+            let file =
+                File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
             (write(file, &text), path.display().to_string())
         }
         (None, Format::Text) => (write(io::stderr(), &text), "stderr".to_owned()),

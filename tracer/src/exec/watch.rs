@@ -7,8 +7,9 @@ use std::{
 };
 
 use anyhow::Context;
-use rustix::process::Pid;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::{
+    io::unix::AsyncFd,
     process::Command,
     signal::unix::{Signal, SignalKind, signal},
 };
@@ -48,28 +49,43 @@ pub async fn command(
     mut rings: Rings,
 ) -> anyhow::Result<(u8, Recording, Vec<u32>)> {
     let mut collector = Collector::new()?;
-    let mut logs = tracing::enabled!(tracing::Level::DEBUG).then(|| programs.logger()).transpose()?;
+    let mut logs =
+        tracing::enabled!(tracing::Level::DEBUG).then(|| programs.logger()).transpose()?;
     let mut signals = Signals::listen()?;
     let mut child = start(job, life)?;
-    let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-    let status = loop {
+    let pid = child
+        .id()
+        .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?))
+        .context("the command has no pid")?;
+    // Its end is awaited without reaping it: until then /proc still tells of it.
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe; an OwnedFd owns its descriptor until it is dropped"
+    )]
+    let ended =
+        AsyncFd::new(pidfd_open(pid, PidfdFlags::empty()).context("cannot watch the command")?)?;
+    loop {
         tokio::select! {
             ready = rings.next(|record| collector.take(record)) => ready.context("cannot read the ring buffers")?,
-            status = child.wait() => break status.context("cannot wait for the command")?,
-            number = signals.next() => if let Some(pid) = pid {
+            end = ended.readable() => {
+                end.context("cannot wait for the command")?.retain_ready();
+                break;
+            }
+            number = signals.next() => {
                 // It may have ended meanwhile: then there is nobody to tell.
                 let _ = rustix::process::kill_process(pid, number);
-            },
+            }
         }
         if let Some(logs) = &mut logs {
             logs.flush();
         }
-    };
+    }
     // The end of a process is written to the ring before its parent can learn of it.
     rings.drain(|record| collector.take(record));
     if let Some(logs) = &mut logs {
         logs.flush();
     }
+    let status = child.wait().await.context("cannot wait for the command")?;
     let lost = programs.lost().unwrap_or_default();
     let living = programs.living().unwrap_or_default().into_iter().map(|(pid, _)| pid).collect();
     Ok((shell_status(status), collector.finish(&lost)?, living))
@@ -82,7 +98,8 @@ fn start(job: &Job, life: &OwnCgroup) -> anyhow::Result<tokio::process::Child> {
     command.arg(ENTER).arg(life.path()).args(&job.command);
     if job.format == Format::Json && job.output_file.is_none() {
         // stdout is the JSON document's alone.
-        let stderr = std::io::stderr().as_fd().try_clone_to_owned().context("cannot copy stderr")?;
+        let stderr =
+            std::io::stderr().as_fd().try_clone_to_owned().context("cannot copy stderr")?;
         command.stdout(Stdio::from(stderr));
     }
     command.spawn().context("cannot start a process for the command")
@@ -172,9 +189,12 @@ impl Collector {
 
     /// Losses become events at the end, of the process that came last.
     fn add_losses(&mut self, lost: &[(LostKey, u64)]) {
-        let Some(last) = self.events.iter().max_by_key(|event| event.time_ns).cloned() else { return };
+        let Some(last) = self.events.iter().max_by_key(|event| event.time_ns).cloned() else {
+            return;
+        };
         let kinds = lost.iter().filter_map(|(key, count)| Some((lost_kind(key.kind)?, *count)));
-        let undecodable = (self.undecodable > 0).then_some((LostKind::Undecodable, self.undecodable));
+        let undecodable =
+            (self.undecodable > 0).then_some((LostKind::Undecodable, self.undecodable));
         for (of, count) in kinds.chain(undecodable) {
             self.events.push(Event { what: What::Lost(Lost { of, count }), ..last.clone() });
         }
@@ -196,7 +216,8 @@ fn lost_kind(kind: u32) -> Option<LostKind> {
         (Kind::Words, LostKind::Words),
         (Kind::Cgroup, LostKind::Cgroup),
     ];
-    let of_record = records.iter().find(|(record, _)| *record as u32 == kind).map(|(_, lost)| *lost);
+    let of_record =
+        records.iter().find(|(record, _)| *record as u32 == kind).map(|(_, lost)| *lost);
     of_record.or(match kind {
         LOST_PROCESS => Some(LostKind::Process),
         LOST_RECORDER => Some(LostKind::Recorder),

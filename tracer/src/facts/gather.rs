@@ -91,8 +91,8 @@ impl Gatherer {
                     life.read_cgroups(event, hierarchies);
                 }
             }
-            What::Fork(_)
-            | What::Threads(_)
+            What::Fork(_) => self.life(event.cgroup).0.forked(&event.process),
+            What::Threads(_)
             | What::Call(_)
             | What::CallsForgotten(_)
             | What::Words(_)
@@ -121,10 +121,12 @@ impl Gatherer {
         let machine = Machine { boot_offset_ns: machine::boot_offset_ns(), ..self.machine.clone() };
         let mut facts = Facts { machine, ..Facts::default() };
         let cgroup = timeline.entries.first().map(|event| event.cgroup);
-        let Some(life) = cgroup.and_then(|cgroup| self.lives.get(&cgroup)) else {
+        let Some(life) = cgroup.and_then(|cgroup| self.lives.get_mut(&cgroup)) else {
             facts.missing.push(GONE.to_owned());
             return facts;
         };
+        life.hold_inits();
+        let life = &*life;
         facts.executables = life.executables.clone();
         facts.ports = life.ports.clone();
         facts.senders = life.senders.clone();

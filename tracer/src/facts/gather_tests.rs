@@ -25,7 +25,7 @@ fn event(process: &Process, what: What) -> Event {
 }
 
 fn exec(process: &Process, path: &str) -> Event {
-    let mount_ns = ProcessDir::open(process).ok().and_then(|dir| dir.namespace("ns/mnt"));
+    let mount_ns = ProcessDir::of(process).ok().and_then(|dir| dir.namespace("ns/mnt"));
     let exec = Exec {
         path: Text::from(path),
         args: Vec::new(),
@@ -195,7 +195,7 @@ fn who_holds_a_port_is_asked_at_the_failing_bind() {
         port: 0,
         reuse_address: false,
         reuse_port: false,
-        net_ns: ProcessDir::open(&main).unwrap().namespace("ns/net").unwrap(),
+        net_ns: ProcessDir::of(&main).unwrap().namespace("ns/net").unwrap(),
         family: 2,
         v6_only: false,
     };

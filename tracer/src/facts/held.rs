@@ -3,7 +3,7 @@
 
 use std::os::fd::OwnedFd;
 
-use super::{model::Mount, mounts, process_dir::ProcessDir, root::Root};
+use super::{model::Mount, mounts, namespace::Namespace, process_dir::ProcessDir, root::Root};
 use crate::text::Text;
 
 /// Root directory and mount namespace of a process at one of its execs.
@@ -40,6 +40,20 @@ impl Held {
                 .read("environ", ENVIRON_MAX)
                 .ok()
                 .map(|environ| variable(&environ, b"LD_LIBRARY_PATH")),
+        })
+    }
+
+    /// Holds what a process of the namespace would see, though there may be none any more.
+    pub fn of_namespace(namespace: &Namespace) -> Option<Self> {
+        let view = namespace.view().ok()?;
+        let mounts = mounts::parse(&view.mountinfo);
+        Some(Self {
+            root: Root::from_descriptor(view.root).avoiding(to_avoid(&mounts)),
+            _namespace: namespace.share().ok(),
+            mount_ns: namespace.inum(),
+            cwd: Text::from("/"),
+            mounts,
+            library_path: None,
         })
     }
 
@@ -96,7 +110,7 @@ mod tests {
     #[test]
     fn what_was_held_outlives_the_process() {
         let (mut child, process) = sleeper();
-        let held = Held::of(&ProcessDir::open(&process).unwrap()).unwrap();
+        let held = Held::of(&ProcessDir::of(&process).unwrap()).unwrap();
         child.end();
         let found = held.root.find(&held.cwd, &Text::from("/proc"));
         assert!(matches!(found.end, End::File(..)));

@@ -63,21 +63,28 @@ fn wanted(bind: &Bind) -> Option<Wanted> {
     (port != 0).then_some(Wanted { ip, port, v6_only: bind.v6_only })
 }
 
-/// Sockets of both families in the network namespace `net_ns`, as some process in it sees them: the
-/// failing one, the agent itself, or any other.
+/// Sockets of both families in the network namespace `net_ns`, as some process in it sees them: the agent itself,
+/// the failing one, which may end any moment, or any other.
 fn sockets(process: &Process, net_ns: u32, protocol: &str) -> Vec<Socket> {
-    let is_inside = |dir: &ProcessDir| dir.namespace("ns/net") == Some(net_ns);
-    let inside = ProcessDir::open(process)
-        .ok()
-        .filter(is_inside)
-        .or_else(|| ProcessDir::open_pid(std::process::id()).ok().filter(is_inside))
-        .or_else(|| processes().filter_map(|pid| ProcessDir::open_pid(pid).ok()).find(is_inside));
-    let Some(inside) = inside else { return Vec::new() };
-    [format!("net/{protocol}"), format!("net/{protocol}6")]
-        .iter()
-        .filter_map(|table| inside.read(table, TABLE_MAX).ok())
-        .flat_map(|table| ports::parse_table(&table))
-        .collect()
+    let own = ProcessDir::open_pid(std::process::id()).ok();
+    let failing = ProcessDir::of(process).ok();
+    let others = processes().filter_map(|pid| ProcessDir::open_pid(pid).ok());
+    own.into_iter()
+        .chain(failing)
+        .chain(others)
+        .filter(|dir| dir.namespace("ns/net") == Some(net_ns))
+        .find_map(|dir| tables(&dir, protocol))
+        .unwrap_or_default()
+}
+
+/// Both tables of a protocol; `None` if the process has ended.
+fn tables(inside: &ProcessDir, protocol: &str) -> Option<Vec<Socket>> {
+    let table = inside.read(&format!("net/{protocol}"), TABLE_MAX).ok()?;
+    let mut sockets = ports::parse_table(&table);
+    // A kernel without IPv6 has no second table.
+    let table = inside.read(&format!("net/{protocol}6"), TABLE_MAX).unwrap_or_default();
+    sockets.extend(ports::parse_table(&table));
+    (!(sockets.is_empty() && inside.namespace("ns/net").is_none())).then_some(sockets)
 }
 
 /// Processes by the inode of the socket they hold. Those of the same network namespace are looked at

@@ -8,17 +8,20 @@ use super::{
     held::Held,
     holders,
     model::{Executable, FileState, MemoryCgroup, PidsCgroup, PortFact, SenderFact},
+    namespace::Namespace,
     pace::Pace,
     process_dir::ProcessDir,
     regular::Budget,
 };
-use crate::event::{Bind, Event, Exec, ExecFailed, Process, SignalEvent};
+use crate::event::{Bind, Event, Exec, ExecFailed, Process, ProcessId, SignalEvent};
 
 /// Everything known of one life before its end.
 #[derive(Debug)]
 pub struct Life {
     /// Roots that its processes saw, the latest last.
     pub held: Vec<Held>,
+    /// Namespaces of container inits in the making: they may be gone before anything else tells of them.
+    inits: Vec<(ProcessId, Namespace)>,
     pub executables: Vec<Executable>,
     pub ports: Vec<PortFact>,
     pub senders: Vec<SenderFact>,
@@ -35,6 +38,7 @@ pub struct Life {
 }
 
 const HELD_MAX: usize = 4;
+const INITS_MAX: usize = 4;
 const EXECUTABLES_MAX: usize = 32;
 const PORTS_MAX: usize = 16;
 const SENDERS_MAX: usize = 16;
@@ -48,6 +52,7 @@ impl Life {
     pub fn new() -> Self {
         Self {
             held: Vec::new(),
+            inits: Vec::new(),
             executables: Vec::new(),
             ports: Vec::new(),
             senders: Vec::new(),
@@ -62,11 +67,36 @@ impl Life {
         }
     }
 
+    /// Holds the namespace of a container's init from its birth: it has milliseconds of work before it, but its
+    /// entrypoint may fail at once.
+    pub fn forked(&mut self, process: &Process) {
+        if !begins_container(process) {
+            return;
+        }
+        let namespace = ProcessDir::of(process).ok().as_ref().and_then(Namespace::of);
+        if let Some(namespace) = namespace {
+            if self.inits.len() >= INITS_MAX {
+                self.inits.remove(0);
+            }
+            self.inits.push((process.id, namespace));
+        }
+    }
+
+    /// Holds what the inits that never became a program would have seen.
+    pub fn hold_inits(&mut self) {
+        for (_, namespace) in std::mem::take(&mut self.inits) {
+            self.hold_namespace(&namespace);
+        }
+    }
+
     /// Holds what the process sees if that was not seen before in this life.
     pub fn exec(&mut self, event: &Event, exec: &Exec, hierarchies: &[Hierarchy]) {
         let is_new = self.held.iter().all(|held| held.mount_ns != exec.mount_ns);
         if is_new || event.process.root || self.membership.is_none() {
             self.look_at(&event.process, hierarchies);
+        }
+        if is_new {
+            self.hold_init(&event.process);
         }
     }
 
@@ -84,6 +114,7 @@ impl Life {
         if self.held.is_empty() {
             self.look_at(&event.process, hierarchies);
         }
+        self.hold_init(&event.process);
         let executable = self.describe(&event.process, failed, arch).unwrap_or(Executable {
             path: failed.path.clone(),
             pid: event.process.id.pid,
@@ -103,15 +134,22 @@ impl Life {
         if failed.path_truncated {
             return None;
         }
-        let alive = ProcessDir::open(process).ok();
+        let alive = ProcessDir::of(process).ok();
         let own_root = alive.as_ref().and_then(held::root_of);
-        let root = own_root.as_ref().or(self.held.last().map(|held| &held.root))?;
+        let namespace = self.namespace_of(process);
+        // The root of a container's init is its own or unknown, never that of its runtime.
+        let known = if begins_container(process) {
+            self.held.iter().rev().find(|held| Some(held.mount_ns) == namespace)
+        } else {
+            self.held.last()
+        };
+        let root = own_root.as_ref().or(known.map(|held| &held.root))?;
         let is_relative = !failed.path.as_bytes().starts_with(b"/");
         let start = match failed.dirfd {
             Some(descriptor) if is_relative => alive.as_ref()?.descriptor_path(descriptor)?,
             Some(_) | None => alive
                 .and_then(|process| process.working_directory())
-                .or_else(|| Some(self.held.last()?.cwd.clone()))?,
+                .or_else(|| Some(known?.cwd.clone()))?,
         };
         // execveat with AT_EMPTY_PATH executes the descriptor itself.
         let path =
@@ -158,7 +196,7 @@ impl Life {
         if !self.sender_pace.allows(event.time_ns) {
             return;
         }
-        if let Ok(process) = ProcessDir::open(sender) {
+        if let Ok(process) = ProcessDir::of(sender) {
             let command = process.command(COMMAND_MAX);
             if !command.is_empty() {
                 self.senders.push(SenderFact { pid: sender.id.pid, command });
@@ -207,20 +245,48 @@ impl Life {
     }
 
     fn look_at(&mut self, process: &Process, hierarchies: &[Hierarchy]) {
-        let Ok(alive) = ProcessDir::open(process) else {
-            if self.held.is_empty() && is_own_child(process) {
-                self.held.extend(Held::own());
-            }
-            return;
-        };
-        if self.membership.is_none() {
-            self.membership = membership(&alive, hierarchies);
-            self.pids_before = self.membership.iter().flat_map(Membership::pids).collect();
+        if let Ok(alive) = ProcessDir::of(process) {
+            self.hold(&alive, hierarchies);
         }
-        if self.held.len() >= HELD_MAX || self.is_held(&alive) {
+        // A process that has ended but was not waited for has no root any more.
+        if self.held.is_empty() && is_own_child(process) {
+            self.held.extend(Held::own());
+        }
+    }
+
+    fn hold(&mut self, alive: &ProcessDir, hierarchies: &[Hierarchy]) {
+        // It may have moved since it was last seen: runtimes, and wrappers, set limits before the last exec.
+        let now = membership(alive, hierarchies);
+        if now.is_some() && now != self.membership {
+            self.membership = now;
+            let pids = self.membership.iter().flat_map(Membership::pids).collect();
+            merge_new(&mut self.pids_before, pids, |cgroup| cgroup.path.clone());
+        }
+        if self.held.len() >= HELD_MAX || self.is_held(alive) {
             return;
         }
-        self.held.extend(Held::of(&alive));
+        self.held.extend(Held::of(alive));
+    }
+
+    /// Holds the namespace in which a container's init was born, if its root is not held yet.
+    fn hold_init(&mut self, process: &Process) {
+        if let Some(index) = self.inits.iter().position(|(id, _)| *id == process.id) {
+            let (_, namespace) = self.inits.remove(index);
+            self.hold_namespace(&namespace);
+            self.inits.push((process.id, namespace));
+        }
+    }
+
+    fn hold_namespace(&mut self, namespace: &Namespace) {
+        let is_held = self.held.iter().any(|held| held.mount_ns == namespace.inum());
+        if !is_held && self.held.len() < HELD_MAX {
+            self.held.extend(Held::of_namespace(namespace));
+        }
+    }
+
+    fn namespace_of(&self, process: &Process) -> Option<u32> {
+        let own = self.inits.iter().find(|(id, _)| *id == process.id);
+        own.map(|(_, namespace)| namespace.inum())
     }
 
     fn is_held(&self, process: &ProcessDir) -> bool {
@@ -228,6 +294,11 @@ impl Life {
         let mount_ns = process.namespace("ns/mnt");
         self.held.iter().any(|held| Some(held.mount_ns) == mount_ns && held.root.identity() == root)
     }
+}
+
+/// True for the first process of a pid namespace that has not become a program yet.
+fn begins_container(process: &Process) -> bool {
+    process.runtime_init && process.container_pid == 1
 }
 
 /// True for the command of `tracer exec`. The parent's pid is that of the initial pid namespace: it can
@@ -238,12 +309,21 @@ fn is_own_child(process: &Process) -> bool {
 }
 
 fn membership_of(process: &Process, hierarchies: &[Hierarchy]) -> Option<Membership> {
-    membership(&ProcessDir::open(process).ok()?, hierarchies)
+    membership(&ProcessDir::of(process).ok()?, hierarchies)
 }
 
 fn membership(process: &ProcessDir, hierarchies: &[Hierarchy]) -> Option<Membership> {
     let cgroup: Vec<u8> = process.read("cgroup", 64 << 10).ok()?;
     Some(Membership::parse(&cgroup, hierarchies))
+}
+
+/// Adds what is not known yet.
+fn merge_new<T, K: PartialEq>(known: &mut Vec<T>, later: Vec<T>, key: impl Fn(&T) -> K) {
+    for item in later {
+        if known.iter().all(|known| key(known) != key(&item)) {
+            known.push(item);
+        }
+    }
 }
 
 /// Replaces what is known by what was read later; what is new comes last.

@@ -17,6 +17,7 @@ mod loader_search;
 mod machine;
 pub mod model;
 mod mounts;
+mod namespace;
 mod pace;
 mod paths;
 mod ports;

@@ -40,7 +40,7 @@ const STAT_MAX: usize = 4096;
 
 impl ProcessDir {
     /// Opens the process of an event.
-    pub fn open(process: &Process) -> Result<Self, Gone> {
+    pub fn of(process: &Process) -> Result<Self, Gone> {
         let pid = process.agent_pid.ok_or(Gone::NotVisible)?;
         let dir = Self::open_pid(pid).map_err(|_| Gone::Ended)?;
         let stat = dir.read("stat", STAT_MAX).map_err(|_| Gone::Ended)?;
@@ -69,6 +69,11 @@ impl ProcessDir {
     /// Opens what `root`, `ns/mnt` or `cwd` stands for, with O_PATH: this keeps it alive.
     pub fn hold(&self, name: &str) -> io::Result<OwnedFd> {
         Ok(openat(&self.dir, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
+    /// Opens one of its files for reading, such as `ns/mnt` to enter it.
+    pub fn open(&self, name: &str) -> io::Result<OwnedFd> {
+        Ok(openat(&self.dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
     }
 
     /// The text of a link such as `cwd`.
@@ -200,30 +205,30 @@ pub mod tests {
     #[test]
     fn a_pid_used_again_is_not_taken_for_the_process() {
         let (_child, mut process) = sleeper();
-        assert!(ProcessDir::open(&process).is_ok());
+        assert!(ProcessDir::of(&process).is_ok());
         process.id.start_ns += 5 * TICK_NS;
-        assert_eq!(ProcessDir::open(&process).unwrap_err(), Gone::Reused);
+        assert_eq!(ProcessDir::of(&process).unwrap_err(), Gone::Reused);
         process.agent_pid = None;
-        assert_eq!(ProcessDir::open(&process).unwrap_err(), Gone::NotVisible);
+        assert_eq!(ProcessDir::of(&process).unwrap_err(), Gone::NotVisible);
     }
 
     #[test]
     fn a_process_that_dies_while_being_inspected_gives_errors() {
         let (mut child, process) = sleeper();
-        let dir = ProcessDir::open(&process).unwrap();
+        let dir = ProcessDir::of(&process).unwrap();
         child.end();
         assert!(dir.read("stat", 100).is_err());
         assert!(dir.hold("root").is_err());
         assert_eq!(dir.working_directory(), None);
         assert_eq!(dir.namespace("ns/net"), None);
         assert!(dir.command(100).is_empty() && dir.comm().is_empty());
-        assert_eq!(ProcessDir::open(&process).unwrap_err(), Gone::Ended);
+        assert_eq!(ProcessDir::of(&process).unwrap_err(), Gone::Ended);
     }
 
     #[test]
     fn the_command_line_has_blanks_between_arguments() {
         let (_child, process) = sleeper();
-        let dir = ProcessDir::open(&process).unwrap();
+        let dir = ProcessDir::of(&process).unwrap();
         // The kernel shows an empty command line until the exec is done.
         while dir.comm() != Text::from("sleep") || dir.command(100).is_empty() {
             std::thread::yield_now();

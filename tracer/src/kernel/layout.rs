@@ -87,7 +87,8 @@ impl Layout {
         let percpu_counter = btf.struct_size("percpu_counter").unwrap_or(8);
         let atomic_rss = btf.struct_size("mm_rss_stat").is_some();
         let victim_is_task =
-            btf.tracepoint_parameters("mark_victim").and_then(|kinds| kinds.first().copied()) == Some(true);
+            btf.tracepoint_parameters("mark_victim").and_then(|kinds| kinds.first().copied())
+                == Some(true);
         let settings = Settings {
             cgroup_subsystem: match hierarchy.controller() {
                 Some(name) => btf.enumerator(&format!("{name}_cgrp_id")).unwrap_or(u32::MAX),
@@ -118,7 +119,9 @@ fn offsets(btf: &Btf<'_>) -> Result<([u32; COUNT], Vec<&'static str>), LayoutErr
         match member.paths.iter().find_map(|path| btf.offset(path)) {
             Some(found) => *offset = found,
             None if member.required => {
-                return Err(LayoutError::NoMember(member.paths.first().copied().unwrap_or(member.name)));
+                return Err(LayoutError::NoMember(
+                    member.paths.first().copied().unwrap_or(member.name),
+                ));
             }
             None => missing.push(member.paths.first().copied().unwrap_or(member.name)),
         }
@@ -167,22 +170,22 @@ fn shapes(table: SyscallTable) -> [u8; SHAPES] {
 /// What a call's arguments are about, from its manual page.
 fn shape_of(name: &str) -> u8 {
     match name {
-        "open" | "stat" | "lstat" | "access" | "truncate" | "chdir" | "rename" | "mkdir" | "rmdir"
-        | "creat" | "link" | "unlink" | "symlink" | "readlink" | "chmod" | "chown" | "lchown" | "utime"
-        | "utimes" | "mknod" | "uselib" | "statfs" | "pivot_root" | "chroot" | "acct" | "umount2"
-        | "swapon" | "swapoff" | "setxattr" | "lsetxattr" | "getxattr" | "lgetxattr" | "listxattr"
-        | "llistxattr" | "removexattr" | "lremovexattr" | "execve" | "mq_open" | "mq_unlink"
-        | "memfd_create" => shape::PATH0,
-        "openat" | "openat2" | "mkdirat" | "mknodat" | "fchownat" | "futimesat" | "newfstatat" | "statx"
-        | "unlinkat" | "renameat" | "renameat2" | "linkat" | "readlinkat" | "fchmodat" | "fchmodat2"
-        | "faccessat" | "faccessat2" | "utimensat" | "execveat" | "name_to_handle_at" | "open_tree"
-        | "inotify_add_watch" | "mount" | "mount_setattr" | "fspick" => shape::PATH1,
+        "open" | "stat" | "lstat" | "access" | "truncate" | "chdir" | "rename" | "mkdir"
+        | "rmdir" | "creat" | "link" | "unlink" | "symlink" | "readlink" | "chmod" | "chown"
+        | "lchown" | "utime" | "utimes" | "mknod" | "uselib" | "statfs" | "pivot_root"
+        | "chroot" | "acct" | "umount2" | "swapon" | "swapoff" | "setxattr" | "lsetxattr"
+        | "getxattr" | "lgetxattr" | "listxattr" | "llistxattr" | "removexattr"
+        | "lremovexattr" | "execve" | "mq_open" | "mq_unlink" | "memfd_create" => shape::PATH0,
+        "openat" | "openat2" | "mkdirat" | "mknodat" | "fchownat" | "futimesat" | "newfstatat"
+        | "statx" | "unlinkat" | "renameat" | "renameat2" | "linkat" | "readlinkat"
+        | "fchmodat" | "fchmodat2" | "faccessat" | "faccessat2" | "utimensat" | "execveat"
+        | "name_to_handle_at" | "open_tree" | "inotify_add_watch" | "mount" | "mount_setattr"
+        | "fspick" => shape::PATH1,
         "symlinkat" => shape::PATH2,
-        "read" | "pread64" | "readv" | "preadv" | "preadv2" | "pwrite64" | "pwritev" | "pwritev2"
-        | "fsync" | "fdatasync" | "ftruncate" | "getdents64" | "fchdir" | "fchmod" | "fchown"
-        | "fallocate" | "sendfile" | "lseek" | "ioctl" | "fcntl" | "flock" | "syncfs" | "fsetxattr" => {
-            shape::FD0
-        }
+        "read" | "pread64" | "readv" | "preadv" | "preadv2" | "pwrite64" | "pwritev"
+        | "pwritev2" | "fsync" | "fdatasync" | "ftruncate" | "getdents64" | "fchdir" | "fchmod"
+        | "fchown" | "fallocate" | "sendfile" | "lseek" | "ioctl" | "fcntl" | "flock"
+        | "syncfs" | "fsetxattr" => shape::FD0,
         "write" | "writev" => shape::FD0 | shape::SUCCESS,
         "copy_file_range" | "splice" => shape::FD2,
         "mmap" => shape::FD4,

@@ -124,7 +124,11 @@ impl Programs {
         let mut tried = Vec::new();
         for hook in HOOKS.into_iter().chain([OOM_HOOK, RECORDER]) {
             let mut programs = Self::load(layout, None)?;
-            let result = if hook == OOM_HOOK { programs.attach_oom() } else { programs.attach_btf(hook, &btf) };
+            let result = if hook == OOM_HOOK {
+                programs.attach_oom()
+            } else {
+                programs.attach_btf(hook, &btf)
+            };
             tried.push((hook, result));
         }
         Ok(tried)
@@ -148,7 +152,8 @@ impl Programs {
     /// # Errors
     /// The kernel refuses it.
     pub fn attach_oom(&mut self) -> Result<(), LoadError> {
-        let failed = |action| move |source| LoadError::Program { action, program: OOM_HOOK, source };
+        let failed =
+            |action| move |source| LoadError::Program { action, program: OOM_HOOK, source };
         let program = self.ebpf.program_mut(OOM_HOOK).ok_or(LoadError::Missing(OOM_HOOK))?;
         let program: &mut RawTracePoint = program.try_into().map_err(failed("use"))?;
         program.load().map_err(failed("load"))?;

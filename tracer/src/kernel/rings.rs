@@ -19,7 +19,10 @@ impl Rings {
     /// # Errors
     /// They were taken before, or the runtime cannot watch them.
     pub fn take(programs: &mut Programs) -> anyhow::Result<Self> {
-        #[expect(deprecated, reason = "its successor is unsafe; a RingBuf owns its descriptor until it is dropped")]
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe; a RingBuf owns its descriptor until it is dropped"
+        )]
         let watch = |ring: Result<RingBuf<MapData>, LoadError>| -> anyhow::Result<_> {
             Ok(AsyncFd::with_interest(ring?, tokio::io::Interest::READABLE)?)
         };

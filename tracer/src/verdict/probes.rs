@@ -88,6 +88,10 @@ const TRIED: &[&str] = &[
     "lseek",
 ];
 
+/// Folders that glibc's loader looks into for builds for this processor (elf/dl-load.c before 2.37).
+const PROCESSOR_FOLDERS: &[&[u8]] =
+    &[b"tls", b"x86_64", b"haswell", b"avx512_1", b"xeon_phi", b"aarch64", b"atomics"];
+
 /// So many lookups of one name or in one folder are a search, not a need.
 const SEARCH: usize = 5;
 /// So many lookups just before are the habit of an interpreter.
@@ -111,6 +115,7 @@ pub(super) fn is_idle(failure: &Failure<'_>) -> bool {
             || TRIED.contains(&failure.call)
             || PREFIXES.iter().any(|prefix| path.starts_with(prefix))
             || PARTS.iter().any(|part| is_part(path, part))
+            || PROCESSOR_FOLDERS.contains(&file_name(path))
             || file_name(path).starts_with(b"<"))
 }
 

@@ -157,7 +157,11 @@ pub fn commit(tgid: u32, process: &mut Process, draft: &Draft, in_lane: usize) {
     if slot >= calls.calls.len() {
         return;
     }
-    copy_kernel((&raw mut calls.calls[slot]).cast(), size_of::<Call>() as u32, (&raw const draft.call).cast());
+    copy_kernel(
+        (&raw mut calls.calls[slot]).cast(),
+        size_of::<Call>() as u32,
+        (&raw const draft.call).cast(),
+    );
 }
 
 #[inline(always)]

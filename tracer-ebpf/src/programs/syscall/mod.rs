@@ -6,7 +6,9 @@ mod calls;
 mod socket;
 mod words;
 
-use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
 use tracer_ebpf::{
     abi::{
         header::task_flag,
@@ -47,7 +49,8 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
         if shape(number) & kind::SUCCESS == 0 {
             return 0;
         }
-    } else if ret == -EINTR || ret < -MAX_ERRNO || (ret <= -ERESTART_FIRST && ret >= -ERESTART_LAST) {
+    } else if ret == -EINTR || ret < -MAX_ERRNO || (ret <= -ERESTART_FIRST && ret >= -ERESTART_LAST)
+    {
         return 0;
     }
     // SAFETY: as above.
@@ -69,7 +72,11 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
             argument(at::REGS_ARG4),
         ],
     };
-    if ret < 0 { failed(tgid, process, &ended) } else { succeeded(tgid, process, &ended) }
+    if ret < 0 {
+        failed(tgid, process, &ended)
+    } else {
+        succeeded(tgid, process, &ended)
+    }
     0
 }
 
@@ -91,7 +98,10 @@ fn succeeded(tgid: u32, process: &mut Process, ended: &Ended) {
         let init = process.flags & task_flag::RUNTIME_INIT != 0;
         if ended.args[0] == 1 || ended.args[0] == 2 || init {
             words::keep(tgid, process, ended, is(nr::WRITEV));
-        } else if is(nr::WRITE) && process.dns_fd != 0 && ended.args[0] + 1 == u64::from(process.dns_fd) {
+        } else if is(nr::WRITE)
+            && process.dns_fd != 0
+            && ended.args[0] + 1 == u64::from(process.dns_fd)
+        {
             socket::dns(tgid, process, ended, ended.args[1], true);
         }
     } else if is(nr::BIND) || is(nr::LISTEN) {
@@ -108,7 +118,10 @@ fn succeeded(tgid: u32, process: &mut Process, ended: &Ended) {
         if process.dns_fd != 0 && ended.args[0] + 1 == u64::from(process.dns_fd) {
             socket::dns(tgid, process, ended, ended.args[1], false);
         }
-    } else if is(nr::RECVMSG) && process.dns_fd != 0 && ended.args[0] + 1 == u64::from(process.dns_fd) {
+    } else if is(nr::RECVMSG)
+        && process.dns_fd != 0
+        && ended.args[0] + 1 == u64::from(process.dns_fd)
+    {
         socket::message(tgid, process, ended, false);
     }
 }

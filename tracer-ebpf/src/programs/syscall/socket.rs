@@ -162,7 +162,9 @@ pub fn dns(tgid: u32, process: &mut Process, ended: &Ended, buffer: u64, sent: b
     }
     call.data = [0; DATA];
     let size = if !sent && ended.ret < DATA as i64 { ended.ret as u32 } else { DATA as u32 };
-    if !copy_user(call.data.as_mut_ptr(), size, buffer) && !copy_user(call.data.as_mut_ptr(), 64, buffer) {
+    if !copy_user(call.data.as_mut_ptr(), size, buffer)
+        && !copy_user(call.data.as_mut_ptr(), 64, buffer)
+    {
         return 0;
     }
     call.data_kind = data_kind::DNS;
@@ -171,4 +173,3 @@ pub fn dns(tgid: u32, process: &mut Process, ended: &Ended, buffer: u64, sent: b
     calls::commit(tgid, process, draft, lane::NET);
     0
 }
-

@@ -1,6 +1,7 @@
 //! Keeps the last bytes that a process wrote to descriptors 1 and 2; of a runtime's init, to any.
 
 use tracer_ebpf::abi::{
+    header::task_flag,
     state::{LOST_WORDS, Process},
     words::{CHUNK, RING, STREAMS, Words},
 };
@@ -29,7 +30,9 @@ pub fn keep(tgid: u32, process: &mut Process, ended: &Ended, vectored: bool) -> 
     if stream < 2 {
         process.written[stream] += written;
     }
-    if setting!(capture_output) == 0 || written == 0 {
+    // What a runtime's init says is the runtime's word, not the program's output.
+    let kept = setting!(capture_output) != 0 || process.flags & task_flag::RUNTIME_INIT != 0;
+    if !kept || written == 0 {
         return 0;
     }
     if WORDS.get_ptr(&tgid).is_none() {
