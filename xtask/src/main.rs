@@ -1,18 +1,22 @@
 //! `cargo xtask`: every chore of this repository, one file each. This file only names them; it
 //! knows nothing about how any of them works.
 
+mod bench;
 mod bpf_linker;
 mod bpf_toolchain;
 mod build_ebpf;
+mod demo;
 mod exec;
 mod install;
 mod lint;
 mod packages;
+mod record;
 mod setup;
 mod test;
 mod tidy;
 mod tools;
 mod tree;
+mod vmtest;
 mod workspace;
 
 use std::process::ExitCode;
@@ -29,21 +33,33 @@ struct Xtask {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Provoke the silent crash and show what the tracer says of each of its deaths
+    Demo(demo::Options),
     /// Build the eBPF object that the tracer embeds, with the toolchain it needs
     BuildEbpf(build_ebpf::Options),
     /// Install what tests need, build everything, run all tests
     Test(test::Options),
+    /// Boot other kernels in virtual machines and provoke all deaths there
+    Vmtest(vmtest::Options),
+    /// Record real deaths into the crash corpus, tests/corpus
+    Record(record::Options),
     /// Check format, clippy, the house rules and the licences of dependencies
     Lint(lint::Options),
+    /// Measure what the tracer costs and how fast it is, beside strace and bpftrace
+    Bench(bench::Options),
     /// Install the programs, shell completions and man pages
     Install(install::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Xtask::parse().command {
+        Command::Demo(options) => demo::run(options),
         Command::BuildEbpf(options) => build_ebpf::run(options),
         Command::Test(options) => test::run(options),
+        Command::Vmtest(options) => vmtest::run(options),
+        Command::Record(options) => record::run(options),
         Command::Lint(options) => lint::run(options),
+        Command::Bench(options) => bench::run(options),
         Command::Install(options) => install::run(options),
     };
     // An error is for the person who ran the chore: no backtrace, whatever the environment asks.
