@@ -46,7 +46,9 @@ pub fn run(options: Options) -> Result<()> {
     match &options.tracer {
         Some(tracer) => {
             surroundings::become_usual()?;
-            record_all(&options, tracer, &corpus)
+            // Commands run in folders of their own.
+            let tracer = std::path::absolute(tracer)?;
+            record_all(&options, &tracer, &std::path::absolute(corpus)?)
         }
         None => record_outside_the_checkout(&options, &corpus),
     }
