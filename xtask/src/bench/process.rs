@@ -92,8 +92,9 @@ pub fn programs(pid: u32) -> Result<BTreeMap<String, Runs>> {
 /// BPF_MAP_TYPE_HASH and BPF_F_NO_PREALLOC: include/uapi/linux/bpf.h.
 const HASH: u64 = 1;
 const NO_PREALLOC: u64 = 1;
-/// `struct htab_elem` without key and value: kernel/bpf/hashtab.c.
-const HASH_ENTRY: u64 = 48;
+/// `struct htab_elem` without key and value (kernel/bpf/hashtab.c), and the `struct llist_node` in
+/// front of each object of its allocator (kernel/bpf/memalloc.c).
+const HASH_ENTRY: u64 = 48 + 8;
 
 fn pad(bytes: u64) -> u64 {
     bytes.next_multiple_of(8)

@@ -153,7 +153,7 @@ fn deaths(measured: &Measured) -> Vec<Row> {
     ]
 }
 
-/// Largest resident size and largest size of the kernel's maps.
+/// Resident size, and size of the kernel's maps.
 const RESIDENT_MIB: f64 = 20.0;
 const MAPS_MIB: f64 = 16.0;
 
@@ -165,10 +165,10 @@ fn memory(rounds: &Rounds) -> Vec<Row> {
     let memory = |of: fn(&super::process::Memory) -> u64| rounds.memory.iter().map(of).collect();
     let maps = |of: fn(&super::process::Maps) -> u64| rounds.maps.iter().map(of).collect();
     vec![
-        mib("resident, at most (VmHWM)", memory(|memory| memory.most))
+        mib("resident (VmRSS)", memory(|memory| memory.now))
             .beside("one life")
             .target(Target::AtMost(RESIDENT_MIB)),
-        mib("resident (VmRSS)", memory(|memory| memory.now)),
+        mib("resident while it loaded, at most (VmHWM)", memory(|memory| memory.most)),
         mib("of it, not backed by a file (RssAnon)", memory(|memory| memory.anonymous)),
         mib("kernel maps", maps(|maps| maps.now)).target(Target::AtMost(MAPS_MIB)),
         mib("kernel maps, were every entry in use", maps(|maps| maps.full))
