@@ -73,14 +73,14 @@ fn a_signal_to_the_tracer_is_passed_on_to_the_command() -> Result<()> {
     let stage = Stage::new()?;
     let ready = stage.ready("ready")?;
     let fifo = ready.path().to_string_lossy().into_owned();
-    let act = Act::new([&stage.path("victim"), "wait-handling", &fifo, "5"]);
+    let act = Act::new([&stage.path("victim"), "wait-handling", &fifo, "143"]);
     let ran = act
         .meanwhile(move |ended| {
             let said = ready.wait(ended)?;
             Ok(kill_process(parent_of(said.pid)?, Signal::TERM)?)
         })
         .run(&tracer.exec(&["-o", "json"]))?;
-    assert!(matches!(ran.end, End::Code(5)), "{:?}", ran.end);
+    assert!(matches!(ran.end, End::Code(143)), "{:?}", ran.end);
     assert!(Verdict::parse(&ran.stdout)?.contains("SIGTERM"));
     Ok(())
 }

@@ -15,13 +15,13 @@ use super::{
     loader_search::{self, Start},
     machine,
     model::{Executable, Facts, LoaderReport, Machine},
-    paths, programs,
-    regular::Budget,
+    name_servers, paths, programs,
+    regular::{Budget, RegularFile},
     root::Root,
 };
 use crate::{
     errno::Errno,
-    event::{Event, ProcessId, What},
+    event::{Event, Object, ProcessId, What},
     text::Text,
     timeline::Timeline,
 };
@@ -41,6 +41,7 @@ const LIVES_MAX: usize = 1024;
 /// What a verdict may cost: bytes read from the container and time.
 const FINISH_BYTES: u64 = 64 << 20;
 const FINISH_TIME: Duration = Duration::from_millis(1500);
+const RESOLV_CONF_MAX: usize = 16 << 10;
 const GONE: &str = "root of the container: it was gone before it could be held";
 
 impl Default for Gatherer {
@@ -184,6 +185,7 @@ impl<'a> Ending<'a> {
         facts.executables.extend(self.main_executable(&facts.machine.arch));
         self.look_at_paths(facts);
         self.look_at_loader(facts);
+        facts.name_servers = self.name_servers();
         if self.budget.is_used_up() {
             facts.missing.push("not everything was looked at: it took too long".to_owned());
         }
@@ -238,6 +240,17 @@ impl<'a> Ending<'a> {
             }
         }
         facts.loader = complete;
+    }
+
+    /// The name servers that a process which sent DNS messages was told of.
+    fn name_servers(&self) -> Vec<String> {
+        let asks = |event: &&Event| matches!(&event.what, What::Call(call) if matches!(call.object, Object::Dns(_)));
+        let Some(asking) = self.timeline.entries.iter().rfind(asks) else { return Vec::new() };
+        let Some(held) = self.held_of(asking.process.id) else { return Vec::new() };
+        let found = held.root.find(&held.cwd, &Text::from("/etc/resolv.conf"));
+        RegularFile::open(&found, &self.budget)
+            .map(|file| name_servers::parse(&file.beginning(RESOLV_CONF_MAX)))
+            .unwrap_or_default()
     }
 
     fn held_of(&self, process: ProcessId) -> Option<&'a Held> {

@@ -103,8 +103,10 @@ impl Search<'_> {
                 }
             }
         }
+        report.found =
+            self.objects.iter().skip(1).flat_map(|object| object.names.clone()).collect();
         report.versions = self.missing_versions();
-        if self.flavour == Flavour::Musl && report.missing.is_empty() {
+        if report.missing.is_empty() && report.versions.is_empty() {
             report.symbols = self.missing_symbols();
         }
         report

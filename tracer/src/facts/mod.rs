@@ -17,6 +17,7 @@ mod loader_search;
 mod machine;
 pub mod model;
 mod mounts;
+mod name_servers;
 mod namespace;
 mod pace;
 mod paths;

@@ -146,7 +146,7 @@ pub fn message(tgid: u32, process: &mut Process, ended: &Ended, sent: bool) {
     dns(tgid, process, ended, load_user(vector), sent);
 }
 
-/// Keeps a DNS message: a question, or an answer that is not a plain success.
+/// Keeps the beginning of a DNS message: a question, or an answer whatever its code.
 #[inline(never)]
 pub fn dns(tgid: u32, process: &mut Process, ended: &Ended, buffer: u64, sent: bool) -> u32 {
     // sendmmsg returns messages, not bytes.
