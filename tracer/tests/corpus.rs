@@ -1,5 +1,6 @@
 //! The recorded crash corpus, replayed: what the kernel said of real deaths goes through decoding, timeline and verdict
 //! again, on any machine and without root. It must not know how the deaths were provoked.
+#![allow(clippy::unwrap_used, reason = "a broken corpus must fail the test where it is broken")]
 
 use std::{
     collections::BTreeSet,
