@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result, bail};
 use super::kernel::Kernel;
 use super::outcome::Outcome;
 
-/// From the boot to the end of all tests.
-const RUN: Duration = Duration::from_secs(600);
+/// From the boot to the end of all tests: four times what an idle machine of two cores needs.
+const RUN: Duration = Duration::from_secs(1200);
 /// Lines of the console that are shown when it did not come to an end.
 const TAIL: usize = 40;
 

@@ -34,7 +34,7 @@ const ETC: [(&str, &str); 5] = [
 pub fn tree(suites: &Suites, filters: &[String]) -> Result<Tree> {
     let mut root = Tree::default();
     add_merged_folders(&mut root);
-    for folder in ["/dev", "/proc", "/sys", "/tmp", "/run", "/root"] {
+    for folder in ["/dev", "/proc", "/sys", "/tmp", "/run", "/root", "/mnt", "/usr/local/bin"] {
         root.add(folder, Entry::Folder);
     }
     for (name, text) in ETC {

@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # Sets the machine up as a pure cgroup v2 host, runs each suite and turns the machine off. Lines
 # that begin with "@vm" are for the host (vmtest/outcome.rs).
-export PATH=/usr/bin HOME=/root
+export PATH=/usr/local/bin:/usr/bin:/sbin:/bin HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
@@ -18,6 +18,7 @@ ip link set lo up
 export TRACER_TEST_THROW_AWAY_MACHINE=1 TRACER_TEST_PRIVILEGED=required
 export TRACER_BIN=/usr/bin/tracer TRACER_VICTIMS=/victims TRACER_CRASH_SCHEMA=/crash.schema.json
 echo "@vm booted $(uname -r)"
+tracer doctor
 for suite in @SUITES@; do
     echo "@vm begin $suite"
     "/tests/$suite" @FILTERS@ < /dev/null 2>&1
