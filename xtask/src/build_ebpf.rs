@@ -77,7 +77,9 @@ impl Builder {
             .env("PATH", self.path_with_linker()?)
             .env("CARGO_ENCODED_RUSTFLAGS", rustflags(root))
             // One unit and one order of work: the linker sees the same input each time.
-            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
+            .env("CARGO_PROFILE_RELEASE_DEBUG", "2")
+            .env("CARGO_PROFILE_RELEASE_STRIP", "none");
         exec::run(&mut command)?;
         let object = target_dir.join(TARGET).join("release/tracer-ebpf");
         let object = self.without_dwarf(object)?;

@@ -17,10 +17,11 @@ pub enum Kind {
     Calls = 9,
     Words = 10,
     Cgroup = 11,
+    LongCall = 12,
 }
 
 /// Number of kinds, and the size of an array indexed by kind (0 is unused).
-pub const KINDS: usize = 12;
+pub const KINDS: usize = 13;
 
 record! {
     /// One process as the kernel knew it at that moment.

@@ -80,3 +80,15 @@ record! {
         calls: [Call; SLOTS],
     }
 }
+
+record! {
+    /// A failed call whose path did not fit its slot, sent at once: header, then `path_size` bytes of path, of the
+    /// kind that `call` says.
+    LongCall [352] {
+        header: Header,
+        call: Call,
+        path_size: u32,
+        /// 1 if not even this is the whole path.
+        path_cut: u32,
+    }
+}

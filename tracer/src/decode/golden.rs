@@ -253,26 +253,37 @@ pub struct Slot<'a> {
 /// A recorder with `slots` in its first places.
 pub fn calls(seen: u32, slots: &[Slot<'_>]) -> Vec<u8> {
     let bytes = header(Kind::Calls).u32(seen).u32(9).u32(1).u32(2).u32(3).u32(0);
-    let bytes = slots.iter().fold(bytes, |bytes, slot| {
-        bytes
-            .u64(500 + u64::from(slot.seq))
-            .u32(slot.seq)
-            .u32(4243)
-            .u32(slot.number)
-            .i32(slot.errno)
-            .u64(1)
-            .u64(2)
-            .u64(3)
-            .u64(4)
-            .u64(u64::MAX)
-            .u16(slot.data_kind)
-            .u16(slot.flags)
-            .u16(u16::try_from(slot.data.len()).unwrap())
-            .u16(slot.socket)
-            .bytes(slot.data, 168)
-    });
+    let bytes = slots.iter().fold(bytes, |bytes, slot| call(bytes, *slot));
     let empty = (recorder::SLOTS - slots.len()) * size_of::<recorder::Call>();
     bytes.bytes(&[], empty).record(size_of::<recorder::Calls>(), 0)
+}
+
+fn call(bytes: Bytes, slot: Slot<'_>) -> Bytes {
+    bytes
+        .u64(500 + u64::from(slot.seq))
+        .u32(slot.seq)
+        .u32(4243)
+        .u32(slot.number)
+        .i32(slot.errno)
+        .u64(1)
+        .u64(2)
+        .u64(3)
+        .u64(4)
+        .u64(u64::MAX)
+        .u16(slot.data_kind)
+        .u16(slot.flags)
+        .u16(u16::try_from(slot.data.len()).unwrap())
+        .u16(slot.socket)
+        .bytes(slot.data, 168)
+}
+
+/// A call with its whole path.
+pub fn long_call(slot: Slot<'_>, path: &[u8]) -> Vec<u8> {
+    call(header(Kind::LongCall), slot)
+        .u32(u32::try_from(path.len()).unwrap())
+        .u32(0)
+        .bytes(path, path.len())
+        .record(size_of::<recorder::LongCall>(), path.len())
 }
 
 /// One stream: total, time, next, end, and how its ring begins.
@@ -320,6 +331,7 @@ pub fn all() -> Vec<Vec<u8>> {
         ..slot
     };
     vec![
+        long_call(slot, b"/etc/app.yml"),
         exec(),
         exec_failed(),
         fork(),

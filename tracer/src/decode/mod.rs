@@ -55,6 +55,7 @@ pub fn decode(bytes: &[u8], arch: Arch) -> Result<Vec<Event>, DecodeError> {
         Kind::Calls => recorder::calls(&record, arch),
         Kind::Words => words::words(&record),
         Kind::Cgroup => one(cgroup::cgroup(&record)?),
+        Kind::LongCall => one(recorder::long_call(&record, arch)?),
     }
 }
 

@@ -26,7 +26,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 
 /// A header that is valid for a random body, so that bodies are reached.
 fn headed() -> impl Strategy<Value = Vec<u8>> {
-    (1..12_u16, prop::collection::vec(any::<u8>(), 104..9000)).prop_map(|(kind, mut bytes)| {
+    (1..13_u16, prop::collection::vec(any::<u8>(), 104..9000)).prop_map(|(kind, mut bytes)| {
         let size = u32::try_from(bytes.len()).unwrap();
         bytes[..2].copy_from_slice(&kind.to_ne_bytes());
         bytes[2..4].copy_from_slice(&tracer_ebpf::abi::ABI.to_ne_bytes());

@@ -108,6 +108,7 @@ impl<'a> Record<'a> {
             Kind::Calls => "calls",
             Kind::Words => "words",
             Kind::Cgroup => "cgroup",
+            Kind::LongCall => "long_call",
         }
     }
 }
@@ -164,7 +165,7 @@ fn at_most(
 }
 
 fn kind(number: u16) -> Option<Kind> {
-    const ALL: [Kind; 11] = [
+    const ALL: [Kind; 12] = [
         Kind::Exec,
         Kind::ExecFailed,
         Kind::Fork,
@@ -176,6 +177,7 @@ fn kind(number: u16) -> Option<Kind> {
         Kind::Calls,
         Kind::Words,
         Kind::Cgroup,
+        Kind::LongCall,
     ];
     const _: () = assert!(ALL.len() + 1 == tracer_ebpf::abi::header::KINDS);
     ALL.into_iter().find(|kind| *kind as u16 == number)

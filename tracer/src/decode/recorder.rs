@@ -1,6 +1,9 @@
 //! The flight recorder: the failed calls of one process.
 
-use tracer_ebpf::abi::recorder::{self as abi, call_flag, data_kind};
+use tracer_ebpf::abi::{
+    exec::PATH_MAX,
+    recorder::{self as abi, call_flag, data_kind},
+};
 
 use super::{address, arch::Arch, bind, components, dns, error::DecodeError, record::Record};
 use crate::{
@@ -29,10 +32,30 @@ pub(super) fn calls(record: &Record<'_>, arch: Arch) -> Result<Vec<Event>, Decod
     Ok(events)
 }
 
+/// A call whose path did not fit the recorder; the recorder tells of it again, with the path cut.
+pub(super) fn long_call(record: &Record<'_>, arch: Arch) -> Result<Event, DecodeError> {
+    let (long, mut tail) = record.body::<abi::LongCall>()?;
+    let path = tail.take("path_size", long.path_size, PATH_MAX)?;
+    tail.finish()?;
+    let call = named(record, &long.call, path, long.path_cut != 0, arch)?;
+    let mut event = record.event_at(long.call.time_ns, What::Call(call));
+    event.process.tid = long.call.tid;
+    Ok(event)
+}
+
 fn call(record: &Record<'_>, raw: &abi::Call, arch: Arch) -> Result<Call, DecodeError> {
     let size = record.at_most("data_size", raw.data_size.into(), abi::DATA)?;
-    let data = &raw.data[..size];
     let truncated = raw.flags & call_flag::TRUNCATED != 0;
+    named(record, raw, &raw.data[..size], truncated, arch)
+}
+
+fn named(
+    record: &Record<'_>,
+    raw: &abi::Call,
+    data: &[u8],
+    truncated: bool,
+    arch: Arch,
+) -> Result<Call, DecodeError> {
     let object = object(raw.data_kind, data, truncated)
         .ok_or_else(|| record.meaningless("data_kind", raw.data_kind))?;
     Ok(Call {
@@ -104,6 +127,16 @@ mod tests {
             What::Call(call) => call,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_long_path_comes_whole_in_a_record_of_its_own() {
+        let path = [b'/'; 300];
+        let slot = Slot { data: &path[..100], flags: call_flag::TRUNCATED, ..OPENAT };
+        let event = decode(&golden::long_call(slot, &path), Arch::X86_64).unwrap().remove(0);
+        let What::Call(call) = event.what else { panic!("{event:?}") };
+        assert_eq!(call.object, Object::Path { path: Text(path.to_vec()), truncated: false });
+        assert_eq!(call.seq, 1);
     }
 
     #[test]

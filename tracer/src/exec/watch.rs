@@ -215,6 +215,7 @@ fn lost_kind(kind: u32) -> Option<LostKind> {
         (Kind::Calls, LostKind::Calls),
         (Kind::Words, LostKind::Words),
         (Kind::Cgroup, LostKind::Cgroup),
+        (Kind::LongCall, LostKind::Calls),
     ];
     let of_record =
         records.iter().find(|(record, _)| *record as u32 == kind).map(|(_, lost)| *lost);

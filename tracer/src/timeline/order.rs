@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     errno::Errno,
-    event::{BootNs, Call, Event, ProcessId, What},
+    event::{BootNs, Call, Event, Object, ProcessId, What},
 };
 
 /// A failed exec, bind or listen is told by its own hook and by the flight recorder, each reading
@@ -13,12 +13,18 @@ const SAME_CALL_NS: u64 = 1_000_000;
 
 /// Sorted by time; events of equal time keep their order.
 pub(super) fn in_order(mut events: Vec<Event>) -> Vec<Event> {
-    events.sort_by_key(|event| event.time_ns);
+    // Of one call told with its path cut and whole, the whole one comes first and stays.
+    events.sort_by_key(|event| (event.time_ns, is_cut(&event.what)));
     let mut seen = HashSet::new();
     events.retain(|event| seen.insert((event.process.id, event.time_ns, mark(&event.what))));
     let told = told_by_their_own_hook(&events);
     events.retain(|event| !is_twin(event, &told));
     events
+}
+
+fn is_cut(what: &What) -> bool {
+    let What::Call(call) = what else { return false };
+    matches!(call.object, Object::Path { truncated: true, .. } | Object::File { truncated: true, .. })
 }
 
 /// What tells two events of one process and one moment apart.

@@ -3,7 +3,9 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use tracer_ebpf::{
     abi::{
-        recorder::{Call, Calls, DATA, LANE_SIZE, LANE_START, call_flag, data_kind, lane},
+        exec::PATH_MAX,
+        header::Kind,
+        recorder::{Call, Calls, DATA, LANE_SIZE, LANE_START, LongCall, call_flag, data_kind, lane},
         state::{LOST_RECORDER, Process, shape as kind},
     },
     offsets as at,
@@ -12,8 +14,8 @@ use tracer_ebpf::{
 use crate::programs::{
     kernel::{copy_kernel, copy_user, copy_user_str, current, member},
     maps::{CALLS, NO_CALLS, TASK_SCRATCH, TRACKED, setting, shape},
-    path::{Names, file_of, walk},
-    record::{lost, now, scratch},
+    path::{LIMIT, Names, file_of, walk},
+    record::{self, Ring, lost, now, scratch, send},
 };
 
 use super::Ended;
@@ -21,8 +23,16 @@ use super::Ended;
 /// A call is put together here.
 #[repr(C)]
 pub struct Draft {
-    pub call: Call,
+    long: LongCall,
+    path: [u8; PATH_MAX],
     names: Names,
+}
+
+impl Draft {
+    #[inline(always)]
+    pub fn call(&mut self) -> &mut Call {
+        &mut self.long.call
+    }
 }
 
 const ENOENT: i64 = 2;
@@ -55,8 +65,9 @@ const EDQUOT: i64 = 122;
 pub fn keep(tgid: u32, process: &mut Process, ended: &Ended) -> u32 {
     let Some(draft) = scratch::<Draft>(&TASK_SCRATCH) else { return 0 };
     begin(draft, process, ended, (-ended.ret) as i32);
-    let call = &mut draft.call;
+    let call = &mut draft.long.call;
     let data = call.data.as_mut_ptr();
+    let mut path = 0;
     let shape = shape(ended.nr) & !kind::SUCCESS;
     let in_lane = lane_of(-ended.ret, shape);
     match shape {
@@ -71,6 +82,7 @@ pub fn keep(tgid: u32, process: &mut Process, ended: &Ended) -> u32 {
                 call.data_size = size as u16;
                 if size as usize == DATA - 1 {
                     call.flags |= call_flag::TRUNCATED;
+                    path = address;
                 }
             }
         }
@@ -105,7 +117,33 @@ pub fn keep(tgid: u32, process: &mut Process, ended: &Ended) -> u32 {
         }
         _ => {}
     }
+    let truncated = call.flags & call_flag::TRUNCATED != 0;
     commit(tgid, process, draft, in_lane);
+    if truncated {
+        send_long(process, draft, path);
+    }
+    0
+}
+
+/// Sends a call with its whole path: from user memory, or the names that were walked where `address` is 0.
+#[inline(never)]
+fn send_long(process: &Process, draft: &mut Draft, address: u64) -> u32 {
+    let size = if address != 0 {
+        copy_user_str(draft.path.as_mut_ptr(), PATH_MAX as u32, address).unwrap_or(0)
+    } else {
+        copy_kernel(draft.path.as_mut_ptr(), LIMIT as u32, draft.names.bytes.as_ptr());
+        draft.names.size()
+    };
+    let cut = if address != 0 { size == PATH_MAX as u32 - 1 } else { draft.names.cut() };
+    if size >= PATH_MAX as u32 {
+        return 0;
+    }
+    draft.long.path_size = size;
+    draft.long.path_cut = u32::from(cut);
+    let total = size_of::<LongCall>() as u32 + size;
+    let (cgroup, flags) = (process.cgroup, process.flags);
+    record::begin(&mut draft.long.header, Kind::LongCall, total, cgroup, current(), flags);
+    send(Ring::Events, Kind::LongCall, cgroup, (&raw const *draft).cast(), total, false);
     0
 }
 
@@ -113,7 +151,7 @@ pub fn keep(tgid: u32, process: &mut Process, ended: &Ended) -> u32 {
 #[inline(always)]
 pub fn begin(draft: &mut Draft, process: &mut Process, ended: &Ended, errno: i32) {
     process.failed = process.failed.wrapping_add(1);
-    let call = &mut draft.call;
+    let call = draft.call();
     call.time_ns = now();
     call.seq = process.failed;
     call.tid = bpf_get_current_pid_tgid() as u32;
@@ -160,7 +198,7 @@ pub fn commit(tgid: u32, process: &mut Process, draft: &Draft, in_lane: usize) {
     copy_kernel(
         (&raw mut calls.calls[slot]).cast(),
         size_of::<Call>() as u32,
-        (&raw const draft.call).cast(),
+        (&raw const draft.long.call).cast(),
     );
 }
 

@@ -113,8 +113,8 @@ pub fn option(tgid: u32, process: &mut Process, ended: &Ended) -> u32 {
     }
     let Some(draft) = scratch::<calls::Draft>(&TASK_SCRATCH) else { return 0 };
     calls::begin(draft, process, ended, error as i32);
-    draft.call.flags = call_flag::REPORTED;
-    draft.call.socket = kind_of(ended.args[0]);
+    draft.call().flags = call_flag::REPORTED;
+    draft.call().socket = kind_of(ended.args[0]);
     calls::commit(tgid, process, draft, lane::NET);
     0
 }
@@ -155,7 +155,7 @@ pub fn dns(tgid: u32, process: &mut Process, ended: &Ended, buffer: u64, sent: b
     }
     let Some(draft) = scratch::<calls::Draft>(&TASK_SCRATCH) else { return 0 };
     calls::begin(draft, process, ended, 0);
-    let call = &mut draft.call;
+    let call = draft.call();
     call.flags = call_flag::REPORTED;
     if sent {
         call.flags |= call_flag::SENT;
