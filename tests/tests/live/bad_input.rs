@@ -52,6 +52,17 @@ fn a_path_with_a_newline_and_invalid_utf8_is_shown_and_kept() -> Result<()> {
 }
 
 #[test]
+fn a_path_too_long_for_the_flight_recorder_is_named_whole() -> Result<()> {
+    let Some(tracer) = Tracer::here("a_path_too_long", &[Need::Root]) else { return Ok(()) };
+    let stage = Stage::new()?;
+    let path = format!("/{}/last.toml", vec!["folder"; 400].join("/"));
+    let verdict = verdict(&tracer, Act::new([&stage.path("victim"), "open", &path]), 1)?;
+    assert_eq!(verdict.cause(), "file_not_found", "{verdict}");
+    assert!(verdict.contains(&path), "cut: {verdict}");
+    Ok(())
+}
+
+#[test]
 fn a_fork_bomb_ends_in_a_verdict() -> Result<()> {
     let needs = [Need::Root, Need::PidsCgroup];
     let Some(tracer) = Tracer::here("a_fork_bomb", &needs) else { return Ok(()) };
