@@ -14,6 +14,8 @@ echo "+memory +pids" > /sys/fs/cgroup/cgroup.subtree_control
 mount -t tracefs tracefs /sys/kernel/tracing
 mount -t bpf bpf /sys/fs/bpf
 ip link set lo up
+# As many descriptors as container runtimes allow: some deaths come of that.
+ulimit -n 1048576
 # The victims of a whole node are its own: it may run full.
 export TRACER_TEST_THROW_AWAY_MACHINE=1 TRACER_TEST_PRIVILEGED=required
 export TRACER_BIN=/usr/bin/tracer TRACER_VICTIMS=/victims TRACER_CRASH_SCHEMA=/crash.schema.json
