@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::{
     doctor,
     exec::{self, Format, Job},
+    render::Detail,
 };
 
 /// Says why a container died when `kubectl logs` is empty.
@@ -58,6 +59,9 @@ struct Exec {
     /// Do not keep the last bytes that the command writes to stdout and stderr
     #[arg(long)]
     no_output_capture: bool,
+    /// Print every entry of the timeline, in full: without folding searches and shortening long lines
+    #[arg(long)]
+    all_entries: bool,
     /// Keep raw records and facts in this folder, for the crash corpus
     #[arg(long, value_name = "FOLDER", hide = true)]
     record: Option<PathBuf>,
@@ -104,6 +108,7 @@ fn job(options: Exec) -> Job {
         format: options.output,
         output_file: options.output_file,
         capture_output: !options.no_output_capture,
+        detail: if options.all_entries { Detail::All } else { Detail::Folded },
         record: options.record,
     }
 }

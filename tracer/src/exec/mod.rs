@@ -15,6 +15,7 @@ use anyhow::Context;
 use crate::{
     cgroup::{Hierarchy, OwnCgroup},
     kernel::{Layout, Options, Programs, Rings},
+    render::Detail,
 };
 
 /// Exit code of `tracer exec` for its own failures.
@@ -35,6 +36,8 @@ pub struct Job {
     /// Where the verdict goes; stderr for text, stdout for JSON where this is `None`.
     pub output_file: Option<PathBuf>,
     pub capture_output: bool,
+    /// Of the text; JSON has every entry.
+    pub detail: Detail,
     /// Where to keep the raw records and facts, for the crash corpus.
     pub record: Option<PathBuf>,
 }

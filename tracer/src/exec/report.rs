@@ -22,7 +22,7 @@ pub fn print(job: &Job, id: &str, recording: &Recording) -> anyhow::Result<()> {
     let verdict = verdict(timeline, facts, Policy::Always);
     let to_terminal = job.output_file.is_none() && io::stderr().is_terminal();
     let text = match job.format {
-        Format::Text => crash_text(timeline, &verdict, style(to_terminal)),
+        Format::Text => crash_text(timeline, &verdict, style(to_terminal), job.detail),
         Format::Json => serde_json::to_string(&crash_object(id, timeline, facts, &verdict))? + "\n",
     };
     let (written, to) = match (&job.output_file, job.format) {

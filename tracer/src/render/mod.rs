@@ -10,4 +10,4 @@ mod time;
 mod samples;
 
 pub use json::crash_object;
-pub use text::{Style, crash_text, timeline_text, verdict_text};
+pub use text::{Detail, Style, crash_text, timeline_text, verdict_text};

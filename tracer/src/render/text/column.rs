@@ -4,7 +4,8 @@ use super::style::{Paint, Style, printable, shown};
 use crate::event::{BootNs, Event, What};
 
 pub(super) struct Row {
-    pub index: usize,
+    /// `7`, or `7-12` of entries that it tells together.
+    pub index: String,
     pub offset: String,
     pub who: String,
     /// One line, and those that continue it.
@@ -15,7 +16,7 @@ pub(super) struct Row {
 /// Rows with their columns aligned.
 pub(super) fn rows(rows: &[Row], style: Style) -> String {
     let width = |column: fn(&Row) -> usize| rows.iter().map(column).max().unwrap_or_default();
-    let indexes = rows.len().saturating_sub(1).to_string().len();
+    let indexes = width(|row| row.index.len());
     let offsets = width(|row| row.offset.len());
     let whos = width(|row| row.who.chars().count());
     let mut out = String::new();

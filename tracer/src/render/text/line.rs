@@ -1,39 +1,49 @@
 //! What happened, in words: one line for each event, more where it has more to say.
 
 use super::{
+    Detail, end,
+    shorten::{LINE, shorten},
     size::size,
-    style::{printable, quoted, shown, word},
+    style::{quoted, word},
+    words::words,
 };
 use crate::{
     errno::Errno,
     event::{
-        Address, Bind, Call, CgroupChange, Change, Delivery, Disposition, Dns, Event, Exec,
-        ExecFailed, Exit, Lost, LostKind, Object, Oom, Protocol, SignalEvent, Status, ThreadState,
-        Threads, What, Words,
+        Address, Bind, Call, CgroupChange, Change, Dns, Event, Exec, ExecFailed, Lost, LostKind,
+        Object, Protocol, What,
     },
     render::names,
-    signal::SignalCode,
     text::Text,
 };
 
-/// Most lines of last words that are shown, the last ones.
-const WORD_LINES: usize = 20;
-
 /// At least one line; the first goes beside time and process.
-pub(super) fn what(event: &Event) -> Vec<String> {
+pub(super) fn what(event: &Event, detail: Detail) -> Vec<String> {
+    let lines = whole(event, detail);
+    match detail {
+        Detail::Folded => lines.iter().map(|line| shorten(line, LINE)).collect(),
+        Detail::All => lines,
+    }
+}
+
+fn whole(event: &Event, detail: Detail) -> Vec<String> {
     let line = match &event.what {
         What::Exec(what) => exec(what),
         What::ExecFailed(what) => exec_failed(what),
-        What::Fork(what) => format!("forked by {}", what.forker_pid),
-        What::Exit(what) => exit(what),
-        What::Signal(what) => signal(what),
-        What::Threads(what) => threads(what),
-        What::Oom(what) => return oom(what),
+        What::Fork(what) => format!("forked by pid {}", what.forker_pid),
+        What::Exit(what) => end::exit(what),
+        What::Signal(what) => end::signal(what, &event.process),
+        What::Threads(what) => end::threads(what),
+        What::Oom(what) => return end::oom(what, &event.process),
         What::Bind(what) => bind(what),
         What::Call(what) => call(what),
-        What::CallsForgotten(1) => "1 failed call is no longer known".to_owned(),
-        What::CallsForgotten(count) => format!("{count} failed calls are no longer known"),
-        What::Words(what) => return words(what),
+        What::CallsForgotten(1) => {
+            "1 earlier failed call was overwritten in the recorder".to_owned()
+        }
+        What::CallsForgotten(count) => {
+            format!("{count} earlier failed calls were overwritten in the recorder")
+        }
+        What::Words(what) => return words(what, detail),
         What::Cgroup(what) => cgroup(what),
         What::Lost(what) => lost(what),
     };
@@ -54,126 +64,24 @@ fn exec_failed(failed: &ExecFailed) -> String {
     format!("exec {}{rest}{from} = {}", command(&failed.path, &failed.args), error(failed.errno))
 }
 
+/// The file, and its arguments; the name by which it was called where it is not that of the file: a script's
+/// interpreter, a program of many names.
 fn command(path: &Text, args: &[Text]) -> String {
-    let words: Vec<String> = std::iter::once(path).chain(args).map(word).collect();
-    words.join(" ")
+    let own = |name: &&Text| {
+        let file = path.as_bytes().rsplit(|byte| *byte == b'/').next();
+        **name == *path || Some(name.as_bytes()) == file
+    };
+    let (called, rest) = match args.split_first() {
+        Some((name, rest)) if own(&name) => (String::new(), rest),
+        Some((name, rest)) => (format!(" as {}", word(name)), rest),
+        None => (String::new(), args),
+    };
+    let rest: String = rest.iter().map(|argument| format!(" {}", word(argument))).collect();
+    format!("{}{called}{rest}", word(path))
 }
 
 fn error(errno: Errno) -> String {
     format!("{errno} ({})", errno.text())
-}
-
-fn exit(exit: &Exit) -> String {
-    let mut parts = vec![status(exit.status)];
-    match exit.written {
-        Some([0, 0]) => parts.push("it wrote nothing".to_owned()),
-        Some([stdout, stderr]) => {
-            let streams = [(stdout, "stdout"), (stderr, "stderr")];
-            let written = streams.iter().filter(|(bytes, _)| *bytes > 0);
-            parts.extend(written.map(|(bytes, name)| format!("{} to {name}", size(*bytes))));
-        }
-        None => {}
-    }
-    parts.push(format!("at most {} resident", size(exit.max_rss_bytes)));
-    if !exit.recorded {
-        parts.push("the recorder was not on from its first exec".to_owned());
-    }
-    parts.join("; ")
-}
-
-fn status(status: Status) -> String {
-    match (status.code, status.signal) {
-        (_, Some(signal)) if status.core => format!("killed by {signal} (core dumped)"),
-        (_, Some(signal)) => format!("killed by {signal}"),
-        (Some(code), None) => format!("exit {code}"),
-        (None, None) => "ended".to_owned(),
-    }
-}
-
-fn signal(signal: &SignalEvent) -> String {
-    let code = match signal.code {
-        SignalCode::User => "kill".into(),
-        SignalCode::Thread => "tgkill".into(),
-        SignalCode::Queue => "sigqueue".into(),
-        SignalCode::Kernel(_)
-        | SignalCode::KernelSent
-        | SignalCode::NoInfo
-        | SignalCode::Other(_) => names::signal_code(signal.signal, signal.code),
-    };
-    let about = match (signal.syscall, signal.address) {
-        (Some((number, name)), _) => format!("{code}: {name}, system call {number}"),
-        (None, Some(address)) => format!("{code} at {address:#x}"),
-        (None, None) => code.into_owned(),
-    };
-    let from = if signal.code.from_kernel() {
-        "the kernel".to_owned()
-    } else {
-        let comm = shown(&signal.sender.comm);
-        format!("{comm}[{}]", signal.sender.id.pid)
-    };
-    let met = match (signal.result, signal.disposition) {
-        (Delivery::Delivered, Disposition::Default) => "default action",
-        (Delivery::Delivered, Disposition::Handled) => "it has a handler",
-        (Delivery::Delivered, Disposition::Ignored) | (Delivery::Ignored, Disposition::Ignored) => {
-            "ignored"
-        }
-        (Delivery::Ignored, Disposition::Default) => "dropped, it has no handler",
-        (Delivery::Ignored, Disposition::Handled) => "dropped",
-        (Delivery::AlreadyPending, _) => "already pending",
-        (Delivery::Lost, _) => "lost by the kernel",
-    };
-    format!("{} from {} ({about}): {met}", signal.signal, printable(&from))
-}
-
-/// Threads that do the same are counted together, the most frequent first.
-fn threads(threads: &Threads) -> String {
-    let mut groups: Vec<(String, usize)> = Vec::new();
-    for thread in &threads.threads {
-        let doing = doing(thread.state, thread.syscall);
-        match groups.iter_mut().find(|(name, _)| *name == doing) {
-            Some((_, count)) => *count += 1,
-            None => groups.push((doing, 1)),
-        }
-    }
-    groups.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let groups: Vec<String> =
-        groups.into_iter().map(|(name, count)| format!("{count} {name}")).collect();
-    let noted = threads.threads.len();
-    let total = threads.total;
-    let of = match usize::try_from(total) {
-        Ok(total) if total == noted => String::new(),
-        _ => format!("{noted} of "),
-    };
-    let plural = if total == 1 { "thread" } else { "threads" };
-    format!("{of}{total} {plural}: {}", groups.join(", "))
-}
-
-fn doing(state: ThreadState, syscall: Option<(u32, &str)>) -> String {
-    let state = names::thread_state(state);
-    match syscall {
-        Some((_, name)) if name != crate::syscall::UNKNOWN => format!("{state} in {name}"),
-        Some((number, _)) => format!("{state} in system call {number}"),
-        None => state.to_owned(),
-    }
-}
-
-fn oom(oom: &Oom) -> Vec<String> {
-    let resident = oom.anon_bytes.saturating_add(oom.file_bytes).saturating_add(oom.shmem_bytes);
-    let mut lines = vec![format!(
-        "chosen by the OOM killer: {} resident of {} virtual",
-        size(resident),
-        size(oom.total_vm_bytes)
-    )];
-    let limited = oom.memcgs.iter().filter_map(|memcg| Some((memcg, memcg.limit_bytes?)));
-    lines.extend(limited.map(|(memcg, limit)| {
-        let group = if memcg.oom_group { ", killed as a group" } else { "" };
-        let usage = size(memcg.usage_bytes);
-        format!("memory cgroup {}: {usage} of its limit of {}{group}", memcg.id, size(limit))
-    }));
-    if lines.len() == 1 {
-        lines.push("no memory cgroup above it has a limit".to_owned());
-    }
-    lines
 }
 
 fn bind(bind: &Bind) -> String {
@@ -245,37 +153,10 @@ fn dns_text(dns: &Dns) -> String {
     }
 }
 
-/// Each line that was written is quoted on a line of its own.
-fn words(words: &Words) -> Vec<String> {
-    let name = names::stream(words.stream);
-    let bytes = words.bytes.as_bytes();
-    let lines: Vec<&[u8]> =
-        bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|b| *b == b'\n').collect();
-    let skipped = lines.len().saturating_sub(WORD_LINES);
-    let kept = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let mut notes = Vec::new();
-    if words.total_bytes > kept {
-        notes.push(format!("the last {} of {}", size(kept), size(words.total_bytes)));
-    }
-    if skipped > 0 {
-        notes.push(format!("{skipped} earlier lines are left out"));
-    }
-    let indent = " ".repeat(name.len() + 2);
-    let shown = lines[skipped..].iter().enumerate().map(|(index, line)| {
-        let line = quoted(&Text(line.to_vec()));
-        if index == 0 { format!("{name}: {line}") } else { format!("{indent}{line}") }
-    });
-    let mut out: Vec<String> = shown.collect();
-    if !notes.is_empty() {
-        out.push(format!("{indent}({})", notes.join("; ")));
-    }
-    out
-}
-
 fn cgroup(change: &CgroupChange) -> String {
     let path = word(&change.path);
     match change.change {
-        Change::Made => format!("cgroup {path} made"),
+        Change::Made => format!("cgroup {path} created"),
         Change::Removed => format!("cgroup {path} removed"),
         Change::MovedIn => format!("moved into cgroup {path}"),
         Change::MovedOut => format!("moved out to cgroup {path}"),
@@ -299,6 +180,8 @@ fn lost(lost: &Lost) -> String {
         | LostKind::Bind
         | LostKind::Calls
         | LostKind::Words
-        | LostKind::Cgroup => format!("gap: {count} {} records were lost", names::lost(lost.of)),
+        | LostKind::Cgroup => {
+            format!("gap: {count} records of kind {} were lost", names::lost(lost.of))
+        }
     }
 }

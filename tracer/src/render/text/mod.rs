@@ -2,9 +2,13 @@
 //! What a container wrote is shown escaped. It must not decide anything or do I/O.
 
 mod column;
+mod end;
+mod fold;
 mod line;
+mod shorten;
 mod size;
 mod style;
+mod words;
 
 use crate::{
     crash::Evidence,
@@ -16,29 +20,56 @@ use crate::{
 pub use style::Style;
 
 use column::{Row, offset, who};
+use shorten::shorten_words;
 use style::{Paint, printable};
 
-/// Timeline, an empty line, verdict.
-pub fn crash_text(timeline: &Timeline, verdict: &Verdict, style: Style) -> String {
-    let lines = timeline_text(timeline, Some(verdict), style);
-    format!("{lines}\n{}", verdict_text(verdict, style))
+/// How much of a timeline is shown. The crash object always has all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Searches and repetitions that no evidence cites in one line each, long text without its middle.
+    Folded,
+    /// Every entry, in full.
+    All,
 }
 
-/// One line for each entry: its index (which evidence cites), seconds from the beginning of the life,
-/// who, and what. `▶` marks the entry that the verdict's evidence names first, or else the end of the
-/// main process. Lost records are named at the end. Ends in a newline.
-pub fn timeline_text(timeline: &Timeline, verdict: Option<&Verdict>, style: Style) -> String {
+/// Timeline, an empty line, verdict.
+pub fn crash_text(timeline: &Timeline, verdict: &Verdict, style: Style, detail: Detail) -> String {
+    let lines = timeline_text(timeline, Some(verdict), style, detail);
+    format!("{lines}\n{}", verdict_text(verdict, style, detail))
+}
+
+/// One line for each entry or folded run of them: index (which evidence cites), seconds from the beginning
+/// of the life, who, and what. `▶` marks the entry that the verdict's evidence names first, or else the end
+/// of the main process. Lost records are named at the end. Ends in a newline.
+pub fn timeline_text(
+    timeline: &Timeline,
+    verdict: Option<&Verdict>,
+    style: Style,
+    detail: Detail,
+) -> String {
+    let entries = &timeline.entries;
     let fatal = fatal(timeline, verdict);
-    let rows: Vec<Row> = timeline
-        .entries
-        .iter()
-        .enumerate()
-        .map(|(index, event)| Row {
-            index,
-            offset: offset(event.time_ns, timeline.began_ns),
-            who: who(event),
-            what: line::what(event),
-            paint: if fatal == Some(index) { Paint::Fatal } else { paint(event) },
+    let mut lines: Vec<Vec<String>> =
+        entries.iter().map(|event| line::what(event, detail)).collect();
+    let folds = match detail {
+        Detail::Folded => fold::folds(entries, &lines, &cited(verdict, fatal)),
+        Detail::All => (0..entries.len()).map(fold::Fold::alone).collect(),
+    };
+    let rows: Vec<Row> = folds
+        .into_iter()
+        .map(|fold| {
+            let event = &entries[fold.first];
+            let usual = if fold.count > 1 { Paint::Failed } else { paint(event) };
+            Row {
+                index: fold.indexes(),
+                offset: offset(event.time_ns, timeline.began_ns),
+                who: who(event),
+                what: match fold.line {
+                    Some(line) => vec![line],
+                    None => std::mem::take(&mut lines[fold.first]),
+                },
+                paint: if fatal == Some(fold.first) { Paint::Fatal } else { usual },
+            }
         })
         .collect();
     let mut out = column::rows(&rows, style);
@@ -54,30 +85,39 @@ pub fn timeline_text(timeline: &Timeline, verdict: Option<&Verdict>, style: Styl
 }
 
 /// Cause, summary, evidence with the indexes of its entries, next step. Ends in a newline.
-pub fn verdict_text(verdict: &Verdict, style: Style) -> String {
+pub fn verdict_text(verdict: &Verdict, style: Style, detail: Detail) -> String {
+    let told = |text: &str| match detail {
+        Detail::Folded => shorten_words(&printable(text)),
+        Detail::All => printable(text),
+    };
     let cause = match verdict.cause {
         Cause::None => verdict.cause.name().to_owned(),
         _ => format!("{} ({})", verdict.cause.name(), verdict.confidence.name()),
     };
     let mut out = format!("cause:     {}\n", style.paint(Paint::Fatal, &cause));
-    out.push_str(&format!("summary:   {}\n", printable(&verdict.summary)));
+    out.push_str(&format!("summary:   {}\n", told(&verdict.summary)));
     for (index, evidence) in verdict.evidence.iter().enumerate() {
         let label = if index == 0 { "evidence:" } else { "" };
-        out.push_str(&format!("{label:<10} - {}\n", cited(evidence)));
+        out.push_str(&format!("{label:<10} - {}\n", with_indexes(told(&evidence.text), evidence)));
     }
     if !verdict.next_step.is_empty() {
-        out.push_str(&format!("next step: {}\n", printable(&verdict.next_step)));
+        out.push_str(&format!("next step: {}\n", told(&verdict.next_step)));
     }
     out
 }
 
-fn cited(evidence: &Evidence) -> String {
-    let text = printable(&evidence.text);
+fn with_indexes(text: String, evidence: &Evidence) -> String {
     if evidence.timeline.is_empty() {
         return text;
     }
     let indexes: Vec<String> = evidence.timeline.iter().map(usize::to_string).collect();
     format!("{text} [{}]", indexes.join(", "))
+}
+
+/// Indexes of the entries that evidence leads a reader to.
+fn cited(verdict: Option<&Verdict>, fatal: Option<usize>) -> Vec<usize> {
+    let evidence = verdict.iter().flat_map(|verdict| &verdict.evidence);
+    evidence.flat_map(|evidence| &evidence.timeline).copied().chain(fatal).collect()
 }
 
 fn fatal(timeline: &Timeline, verdict: Option<&Verdict>) -> Option<usize> {
@@ -120,11 +160,11 @@ mod tests {
     #[test]
     fn a_crash_reads_from_its_first_line_to_the_next_step() {
         let (timeline, _, verdict) = samples::missing_file();
-        insta::assert_snapshot!(crash_text(&timeline, &verdict, Style::Plain), @r#"
-          0  +0.001200s  app[4242]  exec /usr/bin/app app --config /etc/app.yml
+        insta::assert_snapshot!(crash_text(&timeline, &verdict, Style::Plain, Detail::Folded), @r#"
+          0  +0.001200s  app[4242]  exec /usr/bin/app --config /etc/app.yml
         ▶ 1  +0.003412s  app[4242]  openat "/etc/app.yml" = ENOENT (no such file or directory)
           2  +0.003900s  app[4242]  stderr: "cannot read config!"
-          3  +0.004100s  app[4242]  exit 1; 21 bytes to stderr; at most 10 MiB resident
+          3  +0.004100s  app[4242]  exited with status 1; wrote 21 bytes to stderr; peak memory 10 MiB
 
         cause:     file_not_found (proven)
         summary:   app exited with 1 because /etc/app.yml does not exist.
@@ -137,13 +177,13 @@ mod tests {
     #[test]
     fn every_kind_of_entry_has_its_line() {
         let (timeline, _, verdict) = samples::every_kind();
-        insta::assert_snapshot!(timeline_text(&timeline, Some(&verdict), Style::Plain), @r#"
-           0  +0.001000s  app[4242]  cgroup /kubepods/pod/app made
-        ▶  1  +0.002000s  app[4242]  exec /usr/bin/app app --config /etc/app.yml
+        insta::assert_snapshot!(timeline_text(&timeline, Some(&verdict), Style::Plain, Detail::Folded), @r#"
+           0  +0.001000s  app[4242]  cgroup /kubepods/pod/app created
+        ▶  1  +0.002000s  app[4242]  exec /usr/bin/app --config /etc/app.yml
            2  +0.003000s  app[4242]  exec "/bin/\xff" … (26 bytes of arguments)
-           3  +0.004000s  app[4242]  exec ./missing "missing\xff" "two words" (from descriptor 9) = ENOENT (no such file or directory)
-           4  +0.005000s  app[4242]  forked by 4000
-           5  +0.006000s  app[4242]  2 of 3 threads: 1 running, 1 waiting in futex
+           3  +0.004000s  app[4242]  exec ./missing as "missing\xff" "two words" (from descriptor 9) = ENOENT (no such file or directory)
+           4  +0.005000s  app[4242]  forked by pid 4000
+           5  +0.006000s  app[4242]  at that moment, 2 of 3 threads: 1 running, 1 waiting in futex
            6  +0.007000s  app[4242]  bind tcp 0.0.0.0:9443 = EADDRINUSE (address already in use)
            7  +0.008000s  app[4242]  listen tcp port 9443
            8  +0.009000s  app[4242]  bind unix "/run/app.sock"
@@ -160,18 +200,18 @@ mod tests {
           19  +0.020000s  app[4242]  bind 0.0.0.0:80 = EACCES (permission denied)
           20  +0.021000s  app[4242]  recvfrom DNS question "db.example.com"
           21  +0.022000s  app[4242]  recvfrom DNS answer to "db.example.com": NXDOMAIN, 0 records
-          22  +0.023000s  app[4242]  9 failed calls are no longer known
+          22  +0.023000s  app[4242]  9 earlier failed calls were overwritten in the recorder
           23  +0.024000s  app[4242]  stdout: "plain"
           24  +0.025000s  app[4242]  init: "exec failed\xff"
-          25  +0.026000s  app[4242]  SIGTERM from runc[90] (kill): default action
-          26  +0.027000s  app[4242]  SIGSEGV from the kernel (SEGV_MAPERR at 0x10): default action
-          27  +0.028000s  app[4242]  SIGSYS from the kernel (SYS_SECCOMP: mount, system call 165): default action
-          28  +0.029000s  app[4242]  chosen by the OOM killer: 62 MiB resident of 1 GiB virtual
-                                     memory cgroup 31: 64 MiB of its limit of 64 MiB, killed as a group
-          29  +0.030000s  -          gap: 12 calls records were lost
-          30  +0.031000s  app[4242]  killed by SIGKILL; 21 bytes to stderr; at most 10 MiB resident
-          31  +0.032000s  app[4242]  killed by SIGSEGV (core dumped); at most 10 MiB resident; the recorder was not on from its first exec
-          32  +0.033000s  app[4242]  exit 1; 21 bytes to stderr; at most 10 MiB resident
+          25  +0.026000s  app[4242]  SIGTERM from runc[90] (kill): no handler, the default action is taken
+          26  +0.027000s  app[4242]  SIGSEGV from the kernel (SEGV_MAPERR at 0x10, where nothing is mapped): no handler, the default action is taken
+          27  +0.028000s  app[4242]  SIGSYS from the kernel (SYS_SECCOMP: mount, system call 165): no handler, the default action is taken
+          28  +0.029000s  app[4242]  out of memory: the kernel chose it to be killed; it held 62 MiB (address space 1 GiB)
+                                     memory cgroup 31: 64 MiB used of a limit of 64 MiB; all in it are killed together
+          29  +0.030000s  -          gap: 12 records of kind calls were lost
+          30  +0.031000s  app[4242]  killed by SIGKILL; wrote 21 bytes to stderr; peak memory 10 MiB
+          31  +0.032000s  app[4242]  killed by SIGSEGV (core dumped); peak memory 10 MiB; the recorder was not on from its first exec
+          32  +0.033000s  app[4242]  exited with status 1; wrote 21 bytes to stderr; peak memory 10 MiB
           12 records were lost: entries may be missing
         "#);
     }
@@ -179,11 +219,13 @@ mod tests {
     #[test]
     fn without_a_verdict_the_end_of_main_is_marked() {
         let (timeline, _, _) = samples::missing_file();
-        let text = timeline_text(&timeline, None, Style::Plain);
+        let text = timeline_text(&timeline, None, Style::Plain, Detail::Folded);
         let marked: Vec<_> = text.lines().filter(|line| line.starts_with('▶')).collect();
         assert_eq!(
             marked,
-            ["▶ 3  +0.004100s  app[4242]  exit 1; 21 bytes to stderr; at most 10 MiB resident"]
+            [
+                "▶ 3  +0.004100s  app[4242]  exited with status 1; wrote 21 bytes to stderr; peak memory 10 MiB"
+            ]
         );
     }
 
@@ -191,7 +233,7 @@ mod tests {
     fn evidence_beyond_the_timeline_marks_nothing_there() {
         let (mut timeline, _, verdict) = samples::missing_file();
         timeline.entries.truncate(1);
-        let text = timeline_text(&timeline, Some(&verdict), Style::Plain);
+        let text = timeline_text(&timeline, Some(&verdict), Style::Plain, Detail::Folded);
         assert!(!text.contains('▶'), "{text}");
     }
 
@@ -203,7 +245,7 @@ mod tests {
         verdict.evidence.clear();
         verdict.next_step.clear();
         verdict.summary = "nothing\nfailed".to_owned();
-        insta::assert_snapshot!(verdict_text(&verdict, Style::Plain), @r#"
+        insta::assert_snapshot!(verdict_text(&verdict, Style::Plain, Detail::Folded), @r#"
         cause:     none
         summary:   nothing\nfailed
         "#);
@@ -214,26 +256,23 @@ mod tests {
         let bytes = "\x1b[2J\rok\u{202e}evil\u{7}\0\u{9b}31m".as_bytes().to_vec();
         let words = Words { stream: Stream::Stdout, total_bytes: 1 << 20, bytes: Text(bytes) };
         let timeline = samples::timeline(vec![samples::event(5, What::Words(words))]);
-        let text = timeline_text(&timeline, None, Style::Plain);
+        let text = timeline_text(&timeline, None, Style::Plain, Detail::Folded);
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
-        insta::assert_snapshot!(text, @r#"
-        0  +0.000000s  app[4242]  stdout: "\u{1b}[2J\rok\u{202e}evil\u{7}\u{0}\u{9b}31m"
-                                          (the last 21 bytes of 1 MiB)
-        "#);
+        insta::assert_snapshot!(text, @r#"  0  +0.000000s  app[4242]  stdout (the last 21 bytes of 1 MiB): "\u{1b}[2J\rok\u{202e}evil\u{7}\u{0}\u{9b}31m""#);
     }
 
     #[test]
     fn only_coloured_text_has_escape_sequences() {
         let (timeline, _, verdict) = samples::missing_file();
-        assert!(!crash_text(&timeline, &verdict, Style::Plain).contains('\x1b'));
-        let coloured = crash_text(&timeline, &verdict, Style::Coloured);
+        assert!(!crash_text(&timeline, &verdict, Style::Plain, Detail::Folded).contains('\x1b'));
+        let coloured = crash_text(&timeline, &verdict, Style::Coloured, Detail::Folded);
         assert!(coloured.contains("\x1b[1;31m"));
         assert_eq!(coloured.matches("\x1b[0m").count() * 2, coloured.matches('\x1b').count());
     }
 
     #[test]
     fn an_empty_timeline_says_so() {
-        let text = timeline_text(&samples::timeline(vec![]), None, Style::Plain);
+        let text = timeline_text(&samples::timeline(vec![]), None, Style::Plain, Detail::Folded);
         assert_eq!(text, "  nothing was recorded\n");
     }
 }
