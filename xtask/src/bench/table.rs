@@ -82,6 +82,16 @@ impl Row {
         })
     }
 
+    /// The rounds differ by more than lies between the figure and its target.
+    fn is_within_spread(&self) -> bool {
+        let distance = self.target.map(|target| match target {
+            Target::AtMost(bound) | Target::AtLeast(bound) | Target::Below(bound) => {
+                (self.value - bound).abs()
+            }
+        });
+        matches!((distance, self.spread), (Some(distance), Some(spread)) if distance < spread)
+    }
+
     fn cells(&self) -> [String; 5] {
         let mut value = self.unit.show(self.value);
         if let Some(spread) = self.spread {
@@ -93,10 +103,12 @@ impl Row {
             Some(Target::AtLeast(least)) => format!("≥ {}", self.unit.show(least)),
             Some(Target::Below(bound)) => format!("< {}", self.unit.show(bound)),
         };
-        let result = match self.met() {
-            None => "",
-            Some(true) => "pass",
-            Some(false) => "miss",
+        let result = match (self.met(), self.is_within_spread()) {
+            (None, _) => "",
+            (Some(true), false) => "pass",
+            (Some(false), false) => "miss",
+            (Some(true), true) => "pass, within the spread",
+            (Some(false), true) => "miss, within the spread",
         };
         [self.what.clone(), value, self.beside.clone(), target, result.to_owned()]
     }
@@ -228,7 +240,9 @@ mod tests {
     fn a_table_is_the_same_in_markdown_and_on_a_terminal() {
         let markdown = markdown(&section());
         assert!(
-            markdown.contains("| getppid | 12.2 ns ± 2.75 | floor 117 ns | ≤ 10 ns | miss |\n"),
+            markdown.contains(
+                "| getppid | 12.2 ns ± 2.75 | floor 117 ns | ≤ 10 ns | miss, within the spread |\n"
+            ),
             "{markdown}"
         );
         assert!(markdown.contains("| strace | 240 times |  | ≥ 20 times | pass |"), "{markdown}");
