@@ -110,7 +110,9 @@ fn with_indexes(text: String, evidence: &Evidence) -> String {
     if evidence.timeline.is_empty() {
         return text;
     }
-    let indexes: Vec<String> = evidence.timeline.iter().map(usize::to_string).collect();
+    let mut indexes = evidence.timeline.clone();
+    indexes.sort_unstable();
+    let indexes: Vec<String> = indexes.iter().map(usize::to_string).collect();
     format!("{text} [{}]", indexes.join(", "))
 }
 
@@ -202,7 +204,7 @@ mod tests {
           21  +0.022000s  app[4242]  recvfrom DNS answer to "db.example.com": NXDOMAIN, 0 records
           22  +0.023000s  app[4242]  9 earlier failed calls were overwritten in the recorder
           23  +0.024000s  app[4242]  stdout: "plain"
-          24  +0.025000s  app[4242]  init: "exec failed\xff"
+          24  +0.025000s  app[4242]  to another descriptor: "exec failed\xff"
           25  +0.026000s  app[4242]  SIGTERM from runc[90] (kill): no handler, the default action is taken
           26  +0.027000s  app[4242]  SIGSEGV from the kernel (SEGV_MAPERR at 0x10, where nothing is mapped): no handler, the default action is taken
           27  +0.028000s  app[4242]  SIGSYS from the kernel (SYS_SECCOMP: mount, system call 165): no handler, the default action is taken

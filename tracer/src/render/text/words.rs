@@ -5,14 +5,22 @@ use super::{
     size::size,
     style::{printable, quoted},
 };
-use crate::{event::Words, render::names, text::Text};
+use crate::{
+    event::{Stream, Words},
+    render::names,
+    text::Text,
+};
 
 /// Most lines that are shown, the last ones.
 const LINES: usize = 20;
 
 /// One line in quotes beside the name of the stream, more below it with a bar in front of each.
 pub(super) fn words(words: &Words, detail: Detail) -> Vec<String> {
-    let name = names::stream(words.stream);
+    let name = match words.stream {
+        Stream::Stdout | Stream::Stderr => names::stream(words.stream),
+        // Of a runtime's init, which tells the runtime there why it failed.
+        Stream::Init => "to another descriptor",
+    };
     let bytes = words.bytes.as_bytes();
     let lines: Vec<&[u8]> =
         bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|b| *b == b'\n').collect();
@@ -44,7 +52,7 @@ pub(super) fn words(words: &Words, detail: Detail) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{event::Stream, render::samples};
+    use crate::render::samples;
 
     fn check(bytes: &[u8]) -> String {
         words(&samples::words(Stream::Stderr, bytes), Detail::Folded).join("\n")
