@@ -25,7 +25,7 @@ record! {
 
 record! {
     /// Value of PROCESSES, key: tgid. Kept from fork or attach to exit.
-    Process [72] {
+    Process [64] {
         /// The tracked container.
         cgroup: u64,
         start_ns: u64,
@@ -45,7 +45,6 @@ record! {
         failed: u32,
         /// Bytes ever written to descriptor 1 and 2.
         written: [u64; 2],
-        _pad: u64,
     }
 }
 

@@ -74,7 +74,13 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     let cgroup = process.cgroup;
     let size = (size_of::<Exec>() as u32 + path_size + args_size).min(size_of::<Buffer>() as u32);
     begin(&mut record.header, Kind::Exec, size, cgroup, task, flags);
-    let ring = if flags & task_flag::ROOT != 0 { Ring::Deaths } else { Ring::Events };
+    let ring = if flags & task_flag::ROOT != 0 {
+        Ring::Deaths
+    } else if flags & task_flag::RUNTIME_INIT != 0 {
+        Ring::Events
+    } else {
+        Ring::Backlog
+    };
     send(ring, Kind::Exec, cgroup, (&raw const *buffer).cast(), size, false);
     0
 }

@@ -89,7 +89,7 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     forget(tgid, cgroup);
     let size = size_of::<Exit>() as u32 + cwd_size;
     begin(&mut buffer.record.header, Kind::Exit, size, cgroup, task, flags);
-    let ring = if root || !ended_well { Ring::Deaths } else { Ring::Events };
+    let ring = if root || !ended_well { Ring::Deaths } else { Ring::Backlog };
     send(ring, Kind::Exit, cgroup, (&raw const *buffer).cast(), size, root);
     0
 }

@@ -54,7 +54,9 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     record._pad = 0;
     let size = size_of::<Fork>() as u32;
     begin(&mut record.header, Kind::Fork, size, cgroup, child, flags | task_flag::TRACKED);
-    send(Ring::Events, Kind::Fork, cgroup, (&raw const *record).cast(), size, false);
+    // Of an init in the making the reader must know while it lives.
+    let ring = if flags & task_flag::RUNTIME_INIT != 0 { Ring::Events } else { Ring::Backlog };
+    send(ring, Kind::Fork, cgroup, (&raw const *record).cast(), size, false);
     0
 }
 

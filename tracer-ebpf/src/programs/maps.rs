@@ -33,10 +33,10 @@ pub static TRACKED: HashMap<u64, Container> = HashMap::with_max_entries(4096, BP
 pub static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(16384, BPF_F_NO_PREALLOC);
 /// tgid to flight recorder.
 #[map]
-pub static CALLS: HashMap<u32, Calls> = HashMap::with_max_entries(768, BPF_F_NO_PREALLOC);
+pub static CALLS: HashMap<u32, Calls> = HashMap::with_max_entries(640, BPF_F_NO_PREALLOC);
 /// tgid to last words.
 #[map]
-pub static WORDS: HashMap<u32, Words> = HashMap::with_max_entries(768, BPF_F_NO_PREALLOC);
+pub static WORDS: HashMap<u32, Words> = HashMap::with_max_entries(640, BPF_F_NO_PREALLOC);
 /// Victims between their SIGKILL and `mark_victim`, by the task that kills.
 #[map]
 pub static VICTIMS: HashMap<u64, Oom> = HashMap::with_max_entries(64, BPF_F_NO_PREALLOC);

@@ -17,12 +17,21 @@ use super::{
     maps::{DEATHS, EVENTS, LOST, SCRATCH, TRACKED, setting},
 };
 
-/// The two ring buffers.
+/// Where a record goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Ring {
     Deaths,
     Events,
+    /// EVENTS, without waking the reader: it is read with whatever comes next. A wake-up costs the process that
+    /// is being watched three times as much as the record.
+    Backlog,
 }
+
+/// Unread bytes of EVENTS from which a backlog wakes the reader all the same.
+const BACKLOG: u64 = 512 << 10;
+/// Flags of bpf_ringbuf_output. Without one of them a reader that is behind is not woken.
+const NO_WAKEUP: u64 = 1;
+const FORCE_WAKEUP: u64 = 2;
 
 #[inline(always)]
 pub fn now() -> u64 {
@@ -60,8 +69,10 @@ pub fn send(ring: Ring, kind: Kind, cgroup: u64, record: *const u8, size: u32, v
         return lost(cgroup, kind as u32);
     }
     let sent = match ring {
-        Ring::Deaths => output(&DEATHS, record, size),
-        Ring::Events => output(&EVENTS, record, size),
+        Ring::Deaths => output(&DEATHS, record, size, FORCE_WAKEUP),
+        Ring::Events => output(&EVENTS, record, size, FORCE_WAKEUP),
+        Ring::Backlog if EVENTS.query(0) > BACKLOG => output(&EVENTS, record, size, FORCE_WAKEUP),
+        Ring::Backlog => output(&EVENTS, record, size, NO_WAKEUP),
     };
     if !sent {
         lost(cgroup, kind as u32);
@@ -69,16 +80,10 @@ pub fn send(ring: Ring, kind: Kind, cgroup: u64, record: *const u8, size: u32, v
 }
 
 #[inline(always)]
-fn output(ring: &'static RingBuf, record: *const u8, size: u32) -> bool {
+fn output(ring: &'static RingBuf, record: *const u8, size: u32, flags: u64) -> bool {
+    let ring = core::ptr::from_ref(ring).cast_mut().cast();
     // SAFETY: the record is `size` bytes of a map value.
-    unsafe {
-        bpf_ringbuf_output(
-            core::ptr::from_ref(ring).cast_mut().cast(),
-            record.cast_mut().cast(),
-            u64::from(size),
-            0,
-        ) == 0
-    }
+    unsafe { bpf_ringbuf_output(ring, record.cast_mut().cast(), u64::from(size), flags) == 0 }
 }
 
 /// Counts one more of `kind` lost for a container.
@@ -115,7 +120,7 @@ fn within_budget(ring: Ring, cgroup: u64) -> bool {
     }
     let (used, budget) = match ring {
         Ring::Deaths => (&mut container.deaths, setting!(deaths_budget)),
-        Ring::Events => (&mut container.events, setting!(events_budget)),
+        Ring::Events | Ring::Backlog => (&mut container.events, setting!(events_budget)),
     };
     if *used >= budget {
         return false;

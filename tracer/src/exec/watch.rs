@@ -45,7 +45,7 @@ const FROM_TERMINAL: [(SignalKind, rustix::process::Signal); 2] = [
 pub async fn command(
     job: &Job,
     life: &OwnCgroup,
-    mut programs: Programs,
+    programs: &mut Programs,
     mut rings: Rings,
 ) -> anyhow::Result<(u8, Recording, Vec<u32>)> {
     let mut collector = Collector::new()?;

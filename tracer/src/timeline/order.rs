@@ -24,7 +24,10 @@ pub(super) fn in_order(mut events: Vec<Event>) -> Vec<Event> {
 
 fn is_cut(what: &What) -> bool {
     let What::Call(call) = what else { return false };
-    matches!(call.object, Object::Path { truncated: true, .. } | Object::File { truncated: true, .. })
+    matches!(
+        call.object,
+        Object::Path { truncated: true, .. } | Object::File { truncated: true, .. }
+    )
 }
 
 /// What tells two events of one process and one moment apart.

@@ -5,7 +5,9 @@ use tracer_ebpf::{
     abi::{
         exec::PATH_MAX,
         header::Kind,
-        recorder::{Call, Calls, DATA, LANE_SIZE, LANE_START, LongCall, call_flag, data_kind, lane},
+        recorder::{
+            Call, Calls, DATA, LANE_SIZE, LANE_START, LongCall, call_flag, data_kind, lane,
+        },
         state::{LOST_RECORDER, Process, shape as kind},
     },
     offsets as at,
