@@ -68,9 +68,7 @@ members! {
     CGROUP_KN true ["cgroup.kn"];
     CGROUP_LEVEL true ["cgroup.level"];
     CGROUP_ROOT true ["cgroup.root"];
-    CGROUP_ANCESTORS false ["cgroup.ancestors", "cgroup.ancestor_ids"];
     CGROUP_PARENT_CSS true ["cgroup.self.parent"];
-    CGROUP_SELF true ["cgroup.self"];
     ROOT_HIERARCHY true ["cgroup_root.hierarchy_id"];
     KN_ID true ["kernfs_node.id"];
     PID_LEVEL true ["pid.level"];
@@ -118,7 +116,6 @@ members! {
     MOUNT_PARENT true ["mount.mnt_parent"];
     MOUNT_MOUNTPOINT true ["mount.mnt_mountpoint"];
     INODE_INO true ["inode.i_ino"];
-    INODE_MODE true ["inode.i_mode"];
     INODE_SB true ["inode.i_sb"];
     SB_DEV true ["super_block.s_dev"];
     FS_PWD true ["fs_struct.pwd"];
@@ -130,8 +127,9 @@ members! {
     SK_PROTOCOL true ["sock.sk_protocol"];
     SK_FAMILY true ["sock.__sk_common.skc_family"];
     SK_NUM true ["sock.__sk_common.skc_num"];
-    SK_DPORT true ["sock.__sk_common.skc_dport"];
     SK_REUSE true ["sock.__sk_common.skc_reuse"];
+    PIDS_COUNTER false ["pids_cgroup.counter"];
+    PIDS_LIMIT false ["pids_cgroup.limit"];
     MEMCG_MEMORY false ["mem_cgroup.memory"];
     MEMCG_OOM_GROUP false ["mem_cgroup.oom_group"];
     COUNTER_USAGE false ["page_counter.usage"];

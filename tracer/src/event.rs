@@ -302,6 +302,11 @@ pub enum Object {
     },
     Address(Address),
     Dns(Dns),
+    /// Of a refused fork: the pids cgroup that was full.
+    Pids {
+        count: u64,
+        max: u64,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]

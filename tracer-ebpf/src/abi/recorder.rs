@@ -35,6 +35,8 @@ pub mod data_kind {
     pub const COMPONENTS: u16 = 3;
     /// A DNS message.
     pub const DNS: u16 = 4;
+    /// Of a refused fork: how many processes and threads the full pids cgroup holds, and its pids.max, two u64.
+    pub const PIDS: u16 = 5;
 }
 
 /// Bits of [`Call::flags`].

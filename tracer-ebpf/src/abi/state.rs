@@ -93,7 +93,9 @@ record! {
         page_shift: u32,
         /// hierarchy id (`cgroup_root.hierarchy_id`) of the chosen hierarchy: cgroup_mkdir of others is not ours.
         hierarchy_id: u32,
-        _pad: [u32; 2],
+        /// Subsystem index of the pids controller; `u32::MAX` where there is none.
+        pids_subsystem: u32,
+        _pad: u32,
     }
 }
 

@@ -82,7 +82,8 @@ pub static SETTINGS: Settings = Settings {
     window_ns: 0,
     page_shift: 0,
     hierarchy_id: 0,
-    _pad: [0; 2],
+    pids_subsystem: 0,
+    _pad: 0,
 };
 #[unsafe(no_mangle)]
 pub static OFFSETS: [u32; offsets::COUNT] = [0; offsets::COUNT];

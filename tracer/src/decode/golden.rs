@@ -331,7 +331,6 @@ pub fn all() -> Vec<Vec<u8>> {
         ..slot
     };
     vec![
-        long_call(slot, b"/etc/app.yml"),
         exec(),
         exec_failed(),
         fork(),
@@ -343,5 +342,6 @@ pub fn all() -> Vec<Vec<u8>> {
         calls(9, &[slot, connect]),
         words([(0, 0, 0, 0, b""), (3, 400, 3, 0, b"oh!"), (0, 0, 0, 0, b"")]),
         cgroup(0),
+        long_call(slot, b"/etc/app.yml"),
     ]
 }

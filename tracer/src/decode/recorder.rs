@@ -82,10 +82,18 @@ fn object(kind: u16, data: &[u8], truncated: bool) -> Option<Object> {
             Address::None => Object::None,
             address => Object::Address(address),
         },
+        data_kind::PIDS => pids(data)?,
         data_kind::DNS => dns::message(data).map_or(Object::None, Object::Dns),
         _ => return None,
     };
     Some(object)
+}
+
+/// Two counts; `None` if they are not there.
+fn pids(data: &[u8]) -> Option<Object> {
+    let (count, rest) = data.split_first_chunk::<8>()?;
+    let (max, _) = rest.split_first_chunk::<8>()?;
+    Some(Object::Pids { count: u64::from_ne_bytes(*count), max: u64::from_ne_bytes(*max) })
 }
 
 /// Type in the low byte, protocol in the high one; a call without a socket has neither. Families other
@@ -102,7 +110,8 @@ fn protocol(socket: u16, object: &Object) -> Option<Protocol> {
         | Object::None
         | Object::Path { .. }
         | Object::File { .. }
-        | Object::Dns(_) => bind::protocol((socket >> 8).into()),
+        | Object::Dns(_)
+        | Object::Pids { .. } => bind::protocol((socket >> 8).into()),
     }
 }
 
@@ -127,6 +136,14 @@ mod tests {
             What::Call(call) => call,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_refused_fork_tells_of_the_full_pids_cgroup() {
+        let data: Vec<u8> = [20_u64, 20].iter().flat_map(|count| count.to_ne_bytes()).collect();
+        let slot =
+            Slot { number: 56, errno: 11, data_kind: data_kind::PIDS, data: &data, ..OPENAT };
+        assert_eq!(only(slot).object, Object::Pids { count: 20, max: 20 });
     }
 
     #[test]

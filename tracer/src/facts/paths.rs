@@ -98,7 +98,7 @@ fn path_of_call(call: &Call) -> Option<(&Text, Errno)> {
     let (path, truncated) = match &call.object {
         Object::Path { path, truncated } | Object::File { path, truncated } => (path, *truncated),
         Object::Address(Address::Unix(path)) if path.as_bytes().starts_with(b"/") => (path, false),
-        Object::None | Object::Address(_) | Object::Dns(_) => return None,
+        Object::None | Object::Address(_) | Object::Dns(_) | Object::Pids { .. } => return None,
     };
     let is_known = path.as_bytes().starts_with(b"/") || !is_relative_to_descriptor(call);
     let is_whole = !truncated && !path.is_empty();

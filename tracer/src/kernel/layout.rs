@@ -106,7 +106,8 @@ impl Layout {
             window_ns: options.window_ns,
             page_shift: rustix::param::page_size().trailing_zeros(),
             hierarchy_id: hierarchy.id(),
-            _pad: [0; 2],
+            pids_subsystem: btf.enumerator("pids_cgrp_id").unwrap_or(u32::MAX),
+            _pad: 0,
         };
         Ok(Self { offsets, settings, numbers: numbers(table), shapes: shapes(table), missing })
     }

@@ -276,6 +276,7 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
             Object::File { path: Text::from("log/app.log"), truncated: true },
         )),
         What::Call(call("clone", Errno::EAGAIN, Object::None)),
+        What::Call(call("clone", Errno::EAGAIN, Object::Pids { count: 20, max: 20 })),
         What::Call(Call {
             protocol: Some(Protocol::Tcp),
             args: [5, 0, 16, 0, 0],

@@ -211,7 +211,7 @@ fn begun_on(event: &Event, fd: u64) -> Option<&Call> {
 
 fn subject(object: &Object) -> Subject<'_> {
     match object {
-        Object::None => Subject::None,
+        Object::None | Object::Pids { .. } => Subject::None,
         Object::Path { path, .. } | Object::File { path, .. } => Subject::Path(path),
         Object::Address(Address::Unix(path)) if !path.as_bytes().starts_with(b"@") => {
             Subject::Path(path)

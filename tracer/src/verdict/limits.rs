@@ -1,6 +1,10 @@
 //! Failed calls that ran into a limit: descriptors, processes, memory. It must not know the OOM killer.
 
-use crate::{errno::Errno, facts::model::PidsCgroup};
+use crate::{
+    errno::Errno,
+    event::{Call, Object, What},
+    facts::model::PidsCgroup,
+};
 
 use super::{Cause, Verdict, case::Case, draft::Draft, plain, privilege, select::Chosen, wording};
 
@@ -52,8 +56,14 @@ pub(super) fn processes(case: &Case<'_>) -> Option<Verdict> {
     let full = |it: &&PidsCgroup| {
         it.max.is_some() && (it.refused.is_some_and(|count| count > 0) || it.current >= it.max)
     };
-    let (which, limit, why, next_step) = if let Some(cgroup) = case.facts.pids.iter().find(full) {
-        let max = cgroup.max.unwrap_or_default();
+    // What the kernel found full at the refusal itself; else what was read later.
+    let refused =
+        failure.entries.iter().find_map(|index| match &case.timeline.entries[*index].what {
+            What::Call(Call { object: Object::Pids { max, .. }, .. }) => Some(*max),
+            _ => None,
+        });
+    let read = || case.facts.pids.iter().find(full).and_then(|cgroup| cgroup.max);
+    let (which, limit, why, next_step) = if let Some(max) = refused.or_else(read) {
         (
             "pids.max",
             Some(max),

@@ -14,7 +14,9 @@ use tracer_ebpf::{
 };
 
 use crate::programs::{
-    kernel::{copy_kernel, copy_user, copy_user_str, current, member},
+    kernel::{
+        Ptr, copy_kernel, copy_user, copy_user_str, current, has, load, member, pointer, read,
+    },
     maps::{CALLS, NO_CALLS, TASK_SCRATCH, TRACKED, setting, shape},
     path::{LIMIT, Names, file_of, walk},
     record::{self, Ring, lost, now, scratch, send},
@@ -39,6 +41,7 @@ impl Draft {
 
 const ENOENT: i64 = 2;
 const ENOTDIR: i64 = 20;
+const EAGAIN: i64 = 11;
 /// Errors that a rule may blame: EPERM EAGAIN(clone) ENOMEM EACCES EBUSY EEXIST EISDIR ENFILE EMFILE ETXTBSY EFBIG
 /// ENOSPC EROFS, below 64; the rest by number.
 const DENIED: u64 = 1 << 1
@@ -119,6 +122,15 @@ pub fn keep(tgid: u32, process: &mut Process, ended: &Ended) -> u32 {
         }
         _ => {}
     }
+    if ended.ret == -EAGAIN {
+        // Only a fork's is kept.
+        if let Some((count, max)) = full_pids_cgroup() {
+            call.data[..8].copy_from_slice(&count.to_ne_bytes());
+            call.data[8..16].copy_from_slice(&max.to_ne_bytes());
+            call.data_kind = data_kind::PIDS;
+            call.data_size = 16;
+        }
+    }
     let truncated = call.flags & call_flag::TRUNCATED != 0;
     commit(tgid, process, draft, in_lane);
     if truncated {
@@ -147,6 +159,34 @@ fn send_long(process: &Process, draft: &mut Draft, address: u64) -> u32 {
     record::begin(&mut draft.long.header, Kind::LongCall, total, cgroup, current(), flags);
     send(Ring::Events, Kind::LongCall, cgroup, (&raw const *draft).cast(), total, false);
     0
+}
+
+/// Levels of the pids hierarchy that are looked at.
+const PIDS_LEVELS: usize = 10;
+
+/// What the nearest full pids cgroup above the current task holds and allows (kernel/cgroup/pids.c). The refused
+/// fork is uncharged again by now, so that a full one is at its limit.
+#[inline(always)]
+fn full_pids_cgroup() -> Option<(u64, u64)> {
+    let subsystem = setting!(pids_subsystem);
+    if subsystem == u32::MAX || !has(at::PIDS_COUNTER) || !has(at::PIDS_LIMIT) {
+        return None;
+    }
+    let set = pointer(current(), at::TASK_CGROUPS);
+    let mut css =
+        load::<u64>(member(set, at::CSS_SET_SUBSYS).wrapping_add(subsystem as usize * 8)) as Ptr;
+    for _ in 0..PIDS_LEVELS {
+        if css.is_null() {
+            return None;
+        }
+        // `css` is the first member of struct pids_cgroup.
+        let (count, max) = (read::<u64>(css, at::PIDS_COUNTER), read::<u64>(css, at::PIDS_LIMIT));
+        if count >= max && max > 0 {
+            return Some((count, max));
+        }
+        css = pointer(css, at::CSS_PARENT);
+    }
+    None
 }
 
 /// Starts a draft.

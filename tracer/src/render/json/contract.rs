@@ -119,7 +119,9 @@ fn make_hostile(event: &mut Event) {
             }
             crate::event::Object::Address(crate::event::Address::Unix(path)) => *path = hostile,
             crate::event::Object::Dns(dns) => dns.question = hostile,
-            crate::event::Object::Address(_) | crate::event::Object::None => {}
+            crate::event::Object::Address(_)
+            | crate::event::Object::Pids { .. }
+            | crate::event::Object::None => {}
         },
         What::Bind(_)
         | What::Fork(_)

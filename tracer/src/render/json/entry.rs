@@ -203,6 +203,11 @@ fn call(fields: &mut Fields, call: &Call) {
             let side = if call.name == "bind" { Side::Local } else { Side::Peer };
             return network(fields, side, address, call.protocol);
         }
+        Object::Pids { count, max } => {
+            fields.object("pids_cgroup", |fields| {
+                fields.put("count", *count).put("max", *max);
+            });
+        }
         Object::Dns(dns) => {
             fields.object("dns", |fields| {
                 fields.object("question", |question| {

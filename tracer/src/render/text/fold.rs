@@ -94,7 +94,11 @@ fn lookup(what: &What) -> Option<Lookup<'_>> {
         What::ExecFailed(failed) => Lookup { path: &failed.path, exec: true, errno: failed.errno },
         What::Call(call) => match &call.object {
             Object::Path { path, .. } => Lookup { path, exec: false, errno: call.errno },
-            Object::None | Object::File { .. } | Object::Address(_) | Object::Dns(_) => {
+            Object::None
+            | Object::File { .. }
+            | Object::Address(_)
+            | Object::Dns(_)
+            | Object::Pids { .. } => {
                 return None;
             }
         },

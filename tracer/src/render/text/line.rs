@@ -134,6 +134,9 @@ fn call(call: &Call) -> String {
         }
         Object::Address(to) => address(to, call.protocol),
         Object::Dns(dns) => format!(" {}", dns_text(dns)),
+        Object::Pids { count, max } => {
+            format!(" in a cgroup with {count} of at most {max} processes")
+        }
     };
     if call.errno.0 == 0 {
         return format!("{name}{about}");

@@ -192,28 +192,29 @@ mod tests {
            9  +0.010000s  app[4242]  openat "/etc/tls/key.pem" = EACCES (permission denied)
           10  +0.011000s  app[4242]  write …"log/app.log" = ENOSPC (no space left on device)
           11  +0.012000s  app[4242]  clone = EAGAIN (resource temporarily unavailable)
-          12  +0.013000s  app[4242]  connect tcp 10.0.0.7:5432 on descriptor 5 = EINPROGRESS (operation now in progress)
-          13  +0.014000s  app[4242]  getsockopt(SO_ERROR) tcp on descriptor 5 = ECONNREFUSED (connection refused)
-          14  +0.015000s  app[4242]  connect tcp 10.0.0.7:5432 = ECONNREFUSED (connection refused)
-          15  +0.016000s  app[4242]  connect tcp [::1]:5432 = ECONNREFUSED (connection refused)
-          16  +0.017000s  app[4242]  connect unix "@bus" = ECONNREFUSED (connection refused)
-          17  +0.018000s  app[4242]  connect AF_NETLINK = ECONNREFUSED (connection refused)
-          18  +0.019000s  app[4242]  connect AF_PACKET = ECONNREFUSED (connection refused)
-          19  +0.020000s  app[4242]  bind 0.0.0.0:80 = EACCES (permission denied)
-          20  +0.021000s  app[4242]  recvfrom DNS question "db.example.com"
-          21  +0.022000s  app[4242]  recvfrom DNS answer to "db.example.com": NXDOMAIN, 0 records
-          22  +0.023000s  app[4242]  9 earlier failed calls were overwritten in the recorder
-          23  +0.024000s  app[4242]  stdout: "plain"
-          24  +0.025000s  app[4242]  to another descriptor: "exec failed\xff"
-          25  +0.026000s  app[4242]  SIGTERM from runc[90] (kill): no handler, the default action is taken
-          26  +0.027000s  app[4242]  SIGSEGV from the kernel (SEGV_MAPERR at 0x10, where nothing is mapped): no handler, the default action is taken
-          27  +0.028000s  app[4242]  SIGSYS from the kernel (SYS_SECCOMP: mount, system call 165): no handler, the default action is taken
-          28  +0.029000s  app[4242]  out of memory: the kernel chose it to be killed; it held 62 MiB (address space 1 GiB)
+          12  +0.013000s  app[4242]  clone in a cgroup with 20 of at most 20 processes = EAGAIN (resource temporarily unavailable)
+          13  +0.014000s  app[4242]  connect tcp 10.0.0.7:5432 on descriptor 5 = EINPROGRESS (operation now in progress)
+          14  +0.015000s  app[4242]  getsockopt(SO_ERROR) tcp on descriptor 5 = ECONNREFUSED (connection refused)
+          15  +0.016000s  app[4242]  connect tcp 10.0.0.7:5432 = ECONNREFUSED (connection refused)
+          16  +0.017000s  app[4242]  connect tcp [::1]:5432 = ECONNREFUSED (connection refused)
+          17  +0.018000s  app[4242]  connect unix "@bus" = ECONNREFUSED (connection refused)
+          18  +0.019000s  app[4242]  connect AF_NETLINK = ECONNREFUSED (connection refused)
+          19  +0.020000s  app[4242]  connect AF_PACKET = ECONNREFUSED (connection refused)
+          20  +0.021000s  app[4242]  bind 0.0.0.0:80 = EACCES (permission denied)
+          21  +0.022000s  app[4242]  recvfrom DNS question "db.example.com"
+          22  +0.023000s  app[4242]  recvfrom DNS answer to "db.example.com": NXDOMAIN, 0 records
+          23  +0.024000s  app[4242]  9 earlier failed calls were overwritten in the recorder
+          24  +0.025000s  app[4242]  stdout: "plain"
+          25  +0.026000s  app[4242]  to another descriptor: "exec failed\xff"
+          26  +0.027000s  app[4242]  SIGTERM from runc[90] (kill): no handler, the default action is taken
+          27  +0.028000s  app[4242]  SIGSEGV from the kernel (SEGV_MAPERR at 0x10, where nothing is mapped): no handler, the default action is taken
+          28  +0.029000s  app[4242]  SIGSYS from the kernel (SYS_SECCOMP: mount, system call 165): no handler, the default action is taken
+          29  +0.030000s  app[4242]  out of memory: the kernel chose it to be killed; it held 62 MiB (address space 1 GiB)
                                      memory cgroup 31: 64 MiB used of a limit of 64 MiB; all in it are killed together
-          29  +0.030000s  -          gap: 12 records of kind calls were lost
-          30  +0.031000s  app[4242]  killed by SIGKILL; wrote 21 bytes to stderr; peak memory 10 MiB
-          31  +0.032000s  app[4242]  killed by SIGSEGV (core dumped); peak memory 10 MiB; the recorder was not on from its first exec
-          32  +0.033000s  app[4242]  exited with status 1; wrote 21 bytes to stderr; peak memory 10 MiB
+          30  +0.031000s  -          gap: 12 records of kind calls were lost
+          31  +0.032000s  app[4242]  killed by SIGKILL; wrote 21 bytes to stderr; peak memory 10 MiB
+          32  +0.033000s  app[4242]  killed by SIGSEGV (core dumped); peak memory 10 MiB; the recorder was not on from its first exec
+          33  +0.034000s  app[4242]  exited with status 1; wrote 21 bytes to stderr; peak memory 10 MiB
           12 records were lost: entries may be missing
         "#);
     }
