@@ -10,6 +10,8 @@ mod root;
 mod suites;
 
 use std::fs;
+use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -18,10 +20,11 @@ use clap::Args;
 use crate::packages::{self, Package};
 use crate::{build_ebpf, setup, workspace};
 use kernel::{Kernel, Series};
+use suites::Suites;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Only this kernel; by default all, one after the other
+    /// Only this kernel; by default all
     #[arg(long, value_enum)]
     kernel: Option<Series>,
     /// Only tests whose name contains one of these
@@ -49,25 +52,29 @@ pub fn run(options: Options) -> Result<()> {
     let bytes = archive::newc(&root::tree(&suites, &options.filters)?);
     fs::write(&archive, bytes).with_context(|| format!("cannot write {}", archive.display()))?;
 
-    let mut failed = Vec::new();
-    for kernel in &kernels {
-        println!("== Linux {}", kernel.release);
-        let started = Instant::now();
-        let outcome = machine::run(kernel, &archive);
-        let result = outcome.and_then(|outcome| outcome.passed(&suites.names(), &options.filters));
-        let seconds = started.elapsed().as_secs();
-        match result {
-            Ok(passed) => {
-                println!("== Linux {}: {passed} tests passed in {seconds} s", kernel.release);
-            }
-            Err(error) => {
-                println!("== Linux {}: failed after {seconds} s: {error:#}", kernel.release);
-                failed.push(kernel.release.as_str());
-            }
-        }
+    // Side by side: each emulated machine has one processor.
+    let results: Vec<Result<()>> = thread::scope(|scope| {
+        let runs: Vec<_> = kernels
+            .iter()
+            .map(|kernel| scope.spawn(|| test_under(kernel, &archive, &suites, &options.filters)))
+            .collect();
+        runs.into_iter().map(|run| run.join().expect("a machine's thread does not panic")).collect()
+    });
+    let failures: Vec<String> =
+        results.into_iter().filter_map(|result| Some(format!("{:#}", result.err()?))).collect();
+    if !failures.is_empty() {
+        bail!("{}", failures.join("\n"));
     }
-    if !failed.is_empty() {
-        bail!("tests failed under Linux {}", failed.join(" and "));
-    }
+    Ok(())
+}
+
+/// Runs all suites under one kernel and says how long it took.
+fn test_under(kernel: &Kernel, archive: &Path, suites: &Suites, filters: &[String]) -> Result<()> {
+    let started = Instant::now();
+    let passed = machine::run(kernel, archive)
+        .and_then(|outcome| outcome.passed(&suites.names(), filters))
+        .with_context(|| format!("tests failed under Linux {}", kernel.release))?;
+    let seconds = started.elapsed().as_secs();
+    println!("{}: {passed} tests passed in {seconds} s", kernel.release);
     Ok(())
 }
