@@ -35,7 +35,10 @@ pub fn run(options: Options) -> Result<()> {
     tests
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(options.arguments)
-        .env("TRACER_BIN", tracer);
+        .env("TRACER_BIN", tracer)
+        // Deaths take a millisecond, and what the dying process saw is looked up meanwhile: on two cores, tests
+        // beside each other would keep the tracer waiting.
+        .env("RUST_TEST_THREADS", "1");
     if required {
         tests.env("TRACER_TEST_PRIVILEGED", "required");
     }
