@@ -11,6 +11,7 @@ use super::{
     Confidence, Verdict,
     case::{Case, End},
     programs, select, wording,
+    words::LastWords,
 };
 
 /// One process on the way from main to where the failure began.
@@ -144,8 +145,17 @@ fn after_failed_child(
         && case.is_shell(parent)
         && at_once
         && !own_search
+        && !gave_own_reason(case, parent, last)
         && !failed_itself(case, parent, last.end.time_ns);
     passed.then_some(Link { id: last.id, exact: false })
+}
+
+/// It said something after its child's end that does not name the child: that is why it ended.
+fn gave_own_reason(case: &Case<'_>, parent: ProcessId, child: &Child<'_>) -> bool {
+    let words = LastWords::of(case, &[parent]);
+    let program = case.last_exec(child.id).map(|(_, _, exec)| programs::name(exec));
+    let named = program.is_some_and(|name| words.mention_word(&name).is_some());
+    words.since(child.end.time_ns) && !named
 }
 
 /// A shell that ended well because the program it ran did.

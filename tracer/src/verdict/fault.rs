@@ -22,6 +22,8 @@ const BUS_ADRALN: i32 = 1;
 const FPE_INTDIV: i32 = 1;
 /// No program maps the first pages: an address there is a member of a null pointer.
 const NULL_PAGES: u64 = 64 << 10;
+/// The status with which Go ends after a panic (runtime/panic.go).
+const PANICKED: u8 = 2;
 
 /// SEGV, BUS, ILL, FPE or SYS from the kernel, that ended the process or after which it gave up at once.
 pub(super) fn by_kernel(case: &Case<'_>) -> Option<Verdict> {
@@ -117,10 +119,25 @@ fn last_of<'a>(
     case.signals(id).rfind(|(index, _, it)| it.signal == signal && *index < end.index)
 }
 
-/// Runtimes with a handler (Go) turn a fault into a message and a status. Others catch faults as part of
-/// their work, so that only a null pointer or a division counts, and only if the end follows at once.
+/// Runtimes with a handler (Go) turn a fault into a message and a status. Others (Java) catch faults as part of
+/// their work, so that only a null pointer or a division counts, and only if the end follows at once, with Go's
+/// status or words that tell of the fault.
 fn gave_up(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> Option<Verdict> {
-    if !end.failed() {
+    const SIGNS: &[&str] = &[
+        "sigsegv",
+        "sigbus",
+        "sigfpe",
+        "segmentation",
+        "nil pointer",
+        "invalid memory",
+        "divide by zero",
+        "division by zero",
+        "bus error",
+    ];
+    let words = case.last_words();
+    let says = words.mention(SIGNS).is_some();
+    let panicked = end.status.code == Some(PANICKED) && words.is_empty();
+    if !end.failed() || !(says || panicked) {
         return None;
     }
     let (index, event, fault) = case.signals(id).rfind(|(index, event, it)| {

@@ -21,8 +21,16 @@ pub(super) fn by_signal(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id)?;
     if let Some(signal) = end.status.signal {
-        let last =
-            case.signals(id).rfind(|(index, _, it)| it.signal == signal && *index < end.index);
+        let sent =
+            || case.signals(id).filter(|(index, _, it)| it.signal == signal && *index < end.index);
+        // A handler that cleans up ends by raising the signal once more: who sent it first is meant.
+        let asked = |(_, event, it): &(usize, &Event, &SignalEvent)| {
+            let soon = end.time_ns.saturating_sub(event.time_ns) <= HANDLED_NS;
+            soon && it.disposition == Disposition::Handled && it.sender.id != id
+        };
+        let last = sent().last();
+        let again = last.is_some_and(|(_, _, it)| it.sender.id == id && !it.code.from_kernel());
+        let last = sent().rfind(asked).filter(|_| again).or(last);
         return Some(tell(case, &end, signal, last, Confidence::Proven));
     }
     let stop = case.signals(id).rfind(|(index, event, it)| {

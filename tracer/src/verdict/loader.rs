@@ -13,7 +13,7 @@ use super::{
     draft::Draft,
     failure::Failure,
     probes,
-    programs::{file_name, folder},
+    programs::{self, file_name, folder},
     select, wording,
     words::LastWords,
 };
@@ -60,6 +60,8 @@ struct Search {
     folders: Vec<String>,
     entries: Vec<usize>,
     last_ns: BootNs,
+    /// As loaders do, who open what they look for.
+    opened: bool,
 }
 
 fn searches(case: &Case<'_>, id: ProcessId) -> Vec<Search> {
@@ -74,7 +76,8 @@ fn searches(case: &Case<'_>, id: ProcessId) -> Vec<Search> {
         let at = match found.iter().position(|it| it.name == name) {
             Some(at) => at,
             None => {
-                found.push(Search { name, folders: Vec::new(), entries: Vec::new(), last_ns: 0 });
+                let (folders, entries) = (Vec::new(), Vec::new());
+                found.push(Search { name, folders, entries, last_ns: 0, opened: false });
                 found.len() - 1
             }
         };
@@ -82,6 +85,7 @@ fn searches(case: &Case<'_>, id: ProcessId) -> Vec<Search> {
         search.folders.push(Text(folder(path.as_bytes()).to_vec()).to_json_string());
         search.entries.push(failure.entries[0]);
         search.last_ns = failure.time_ns;
+        search.opened |= programs::opens(failure.call);
     }
     found.sort_by_key(|it| it.last_ns);
     found
@@ -150,7 +154,19 @@ fn is_last(case: &Case<'_>, id: ProcessId, end: &End<'_>, search: &Search) -> bo
         chosen.is_some_and(|it| it.confidence == Confidence::Proven || !it.failure.is_lookup());
     let words = case.last_words();
     let few = searches(case, id).len() <= PLUGINS_MAX;
-    soon && few && !later && !better && (words.is_empty() || !words.tell_of_a_program_error())
+    let silent = words.is_empty() || !words.tell_of_a_program_error();
+    soon && few && search.opened && was_exhausted(search) && !later && !better && silent
+}
+
+/// It was one file that was asked for, or the folders of the system, which come last, did not have it either: from
+/// a folder in between it may have been loaded.
+fn was_exhausted(search: &Search) -> bool {
+    let system = search.folders.last().is_some_and(|folder| {
+        let folder = folder.strip_prefix("/usr").unwrap_or(folder);
+        let below = folder.strip_prefix("/lib64").or_else(|| folder.strip_prefix("/lib"));
+        below.is_some_and(|below| below.matches('/').count() <= 1)
+    });
+    search.folders.len() == 1 || system
 }
 
 /// A library that the program itself needs and that was found in the end, or else it would not have begun to run.

@@ -11,6 +11,7 @@ mod failure;
 mod fault;
 mod killed;
 mod limits;
+mod lines;
 mod loader;
 mod network;
 mod oom;

@@ -192,14 +192,14 @@ fn with_mount(draft: Draft, mount: Option<&Mount>) -> Draft {
 }
 
 /// Another process of the life that should have created the missing file, and failed.
-struct Maker {
+pub(super) struct Maker {
     id: ProcessId,
     text: String,
     ended: String,
     entries: Vec<usize>,
 }
 
-fn maker(case: &Case<'_>, missing: &Failure<'_>) -> Option<Maker> {
+pub(super) fn maker(case: &Case<'_>, missing: &Failure<'_>) -> Option<Maker> {
     let path = missing.path()?;
     let before = 0..missing.entries[0];
     before.rev().find_map(|index| {

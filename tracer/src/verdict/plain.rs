@@ -5,7 +5,7 @@ use super::{
     Cause, Confidence, Policy, Verdict,
     case::Case,
     draft::Draft,
-    select::{Chosen, Why},
+    select::{self, Chosen, Why},
     wording,
 };
 
@@ -87,6 +87,14 @@ pub(super) fn exited_with_error(case: &Case<'_>) -> Option<Verdict> {
     if let Some(message) = &case.facts.runtime_message {
         draft = draft.detail("runtime_message", message.as_str());
     }
+    if let Some(failure) = select::hint(case, id) {
+        let about = failure.path().map(|path| format!(" of {path}")).unwrap_or_default();
+        let text = format!(
+            "shortly before, {}{about} had failed with {}; nothing shows that it mattered",
+            failure.call, failure.errno
+        );
+        draft = draft.evidence(text, failure.entries);
+    }
     let next_step = match words {
         Some(_) => {
             "Start from its last words; nothing that the kernel saw explains the status further."
@@ -148,13 +156,21 @@ pub(super) fn begin_failed_call(
         Why::NeverSucceeded => {
             draft.evidence(format!("it did not succeed later, and {name} {}", case.ending()), at)
         }
-        Why::EndFollowed(ns) => draft.evidence(
-            format!(
-                "{} later, without another failure, {name} {}",
-                wording::span(ns),
-                case.ending()
-            ),
-            at,
-        ),
+        Why::EndFollowed(ns) => {
+            let draft = draft.evidence(
+                format!(
+                    "{} later, without another failure, {name} {}",
+                    wording::span(ns),
+                    case.ending()
+                ),
+                at,
+            );
+            match case.last_words().quote() {
+                Some((text, index)) => {
+                    draft.evidence(format!("its last words do not name it: {text}"), [index])
+                }
+                None => draft,
+            }
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What loaders, C libraries and interpreters look for without needing it. It must not decide a cause.
 
+use std::collections::HashSet;
+
 use crate::{errno::Errno, text::Text};
 
 use super::{
@@ -44,6 +46,7 @@ const PARTS: &[&[u8]] = &[
     b"/var/lib/sss",
     b"/hugepages",
     b"/transparent_hugepage",
+    b"/etc/selinux/",
 ];
 
 /// At its beginning: the kernel's own files are asked for what this kernel may not have.
@@ -80,6 +83,7 @@ const TRIED: &[&str] = &[
     "utimensat",
     "fadvise64",
     "perf_event_open",
+    "epoll_ctl",
     "mlock",
     "mlockall",
     "setpgid",
@@ -92,10 +96,23 @@ const TRIED: &[&str] = &[
 const PROCESSOR_FOLDERS: &[&[u8]] =
     &[b"tls", b"x86_64", b"haswell", b"avx512_1", b"xeon_phi", b"aarch64", b"atomics"];
 
-/// So many lookups of one name or in one folder are a search, not a need.
+/// Calls that look whether a path is there, rather than use it.
+const LOOKS: &[&str] = &[
+    "access",
+    "faccessat",
+    "faccessat2",
+    "lstat",
+    "newfstatat",
+    "stat",
+    "statfs",
+    "statx",
+    "inotify_add_watch",
+];
+
+/// So many other lookups of one name or in one folder are a search, not a need.
 const SEARCH: usize = 5;
-/// So many lookups just before are the habit of an interpreter.
-const HABIT: usize = 3;
+/// So many other folders in which the very same name was looked for are a search along a path.
+const PLACES: usize = 2;
 
 /// Programs fail this way at every start and go on.
 pub(super) fn is_idle(failure: &Failure<'_>) -> bool {
@@ -119,6 +136,24 @@ pub(super) fn is_idle(failure: &Failure<'_>) -> bool {
             || file_name(path).starts_with(b"<"))
 }
 
+/// Nothing but words can say that a program needed this path: it only looked whether it was there, or did without it
+/// by custom.
+pub(super) fn need_not_exist(failure: &Failure<'_>) -> bool {
+    let looked = failure.told_by == Told::Call && LOOKS.contains(&failure.call);
+    failure.is_lookup() && (looked || is_custom(failure))
+}
+
+/// A user's own setting (a hidden name), or something beside programs, where they look for what was not installed.
+pub(super) fn is_custom(failure: &Failure<'_>) -> bool {
+    let Some(path) = failure.path().map(Text::as_bytes) else { return false };
+    let opened = failure.told_by == Told::Call && failure.call != "connect";
+    let is_hidden =
+        |name: &[u8]| name.len() > 2 && name.starts_with(b".") && !name.starts_with(b"..");
+    let hidden = path.split(|byte| *byte == b'/').any(is_hidden);
+    let beside = [&b"bin"[..], b"sbin"].contains(&file_name(folder(path)));
+    failure.is_lookup() && opened && (hidden || beside)
+}
+
 /// One of many lookups of the same name in different folders, or of different names in one.
 pub(super) fn is_search(failure: &Failure<'_>, all: &[Failure<'_>]) -> bool {
     let Some(path) = failure.path().map(Text::as_bytes) else { return false };
@@ -129,21 +164,12 @@ pub(super) fn is_search(failure: &Failure<'_>, all: &[Failure<'_>]) -> bool {
                 other != path && (stem(other) == stem(path) || folder(other) == folder(path))
             },
         );
-    failure.is_lookup() && alike.count() >= SEARCH
-}
-
-/// Lookups of other names were going on just before.
-pub(super) fn is_habit(failure: &Failure<'_>, all: &[Failure<'_>], within_ns: u64) -> bool {
-    let Some(path) = failure.path().map(Text::as_bytes) else { return false };
-    let others = all.iter().filter(|other| {
-        let before = failure.time_ns.saturating_sub(other.time_ns);
-        let named = other.path().map(Text::as_bytes);
-        other.is_lookup()
-            && other.time_ns <= failure.time_ns
-            && before <= within_ns
-            && named.is_some_and(|named| file_name(named) != file_name(path))
+    let places = all.iter().filter(|other| other.is_lookup()).filter_map(|other| {
+        let other = other.path()?.as_bytes();
+        (file_name(other) == file_name(path) && other != path).then(|| folder(other))
     });
-    failure.is_lookup() && others.count() > HABIT
+    let places: HashSet<&[u8]> = places.collect();
+    failure.is_lookup() && (alike.count() >= SEARCH || places.len() >= PLACES)
 }
 
 fn denied(errno: Errno) -> bool {

@@ -8,7 +8,7 @@ use super::{
     Cause, Confidence,
     case::Case,
     failure::{Failure, Subject, Told},
-    loader, probes,
+    loader, path, probes,
     words::{LastWords, Naming},
 };
 
@@ -20,6 +20,8 @@ const GIVE_UP_NS: u64 = 30_000_000_000;
 const QUIET_NS: u64 = 1_000_000_000;
 /// Resolvers wait 5 s for an answer (resolv.conf(5)); some time passes until the program has given up.
 const UNANSWERED_NS: u64 = 7_000_000_000;
+/// What a program still complains of when it ends, it met within this time before.
+const NAMED_NS: u64 = 10_000_000_000;
 /// A question asked again this much later was not answered before.
 const ASKED_AGAIN_NS: u64 = 900_000_000;
 
@@ -50,11 +52,27 @@ pub(super) fn cause<'a>(case: &Case<'a>, id: ProcessId) -> Option<Chosen<'a>> {
         return bind;
     }
     let words = LastWords::of(case, &all_of_chain(case, id));
-    let named = named_by(&words, &failures);
+    let named = named_by(&words, &failures, end.time_ns);
+    let bind = bind.filter(|it| it.confidence == Confidence::Proven || words.is_empty());
     match named {
         Some((naming, chosen)) if naming >= Naming::Object || bind.is_none() => Some(chosen),
         _ => bind.or_else(|| last_before_end(case, &words, &failures, end.time_ns)),
     }
+}
+
+/// What failed last before the end, though nothing says that it mattered.
+pub(super) fn hint<'a>(case: &Case<'a>, id: ProcessId) -> Option<Failure<'a>> {
+    let end = case.end(id)?;
+    let failures = candidates(case, id, end.time_ns);
+    let silent = LastWords::of(case, &all_of_chain(case, id)).is_empty();
+    let worth = |failure: &&Failure<'_>| {
+        let near = end.time_ns.saturating_sub(failure.time_ns) <= SOON_NS;
+        let sought = probes::is_custom(failure) || probes::is_search(failure, &failures);
+        // Of what was only looked for, words would tell.
+        let looked = probes::need_not_exist(failure) && !silent;
+        near && !is_unanswered(failure) && !sought && !looked
+    };
+    failures.iter().rev().find(worth).cloned()
 }
 
 /// Failures of a process that could be causes, up to its end, in order of time.
@@ -82,15 +100,21 @@ fn all_of_chain(case: &Case<'_>, id: ProcessId) -> Vec<ProcessId> {
 }
 
 /// The failure that last words name most surely; of equals the latest.
-fn named_by<'a>(words: &LastWords<'_>, failures: &[Failure<'a>]) -> Option<(Naming, Chosen<'a>)> {
-    let named =
-        failures.iter().filter_map(|it| words.naming(it).map(|(naming, at)| (naming, at, it)));
+fn named_by<'a>(
+    words: &LastWords<'_>,
+    failures: &[Failure<'a>],
+    end_ns: BootNs,
+) -> Option<(Naming, Chosen<'a>)> {
+    let recent = failures.iter().filter(|it| end_ns.saturating_sub(it.time_ns) <= NAMED_NS);
+    let named = recent.filter_map(|it| words.naming(it).map(|(naming, at)| (naming, at, it)));
     // A question may have had an answer that was not seen: its name alone does not say that it failed.
     let named = named.filter(|(naming, _, it)| !is_unanswered(it) || *naming != Naming::Object);
     let (naming, at, failure) =
         named.max_by_key(|(naming, _, failure)| (*naming, failure.time_ns))?;
-    // The bare text of an error does not say which of many lookups it was.
-    let vague = naming == Naming::Error && probes::is_search(failure, failures);
+    // The bare text of an error does not say which of several lookups it was, and words that go on to complain of
+    // something else may mean that.
+    let vague = naming == Naming::Error && is_one_of_several(failure, failures)
+        || words.complain_after_naming(failure);
     let confidence = if vague { Confidence::Likely } else { Confidence::Proven };
     Some((naming, Chosen { failure: failure.clone(), confidence, why: Why::Words(at) }))
 }
@@ -105,10 +129,22 @@ fn never_bound<'a>(
     let limit_ns = if failed { GIVE_UP_NS } else { QUIET_NS };
     let last = failures.iter().rev().find(|failure| failure.told_by == Told::Bind)?;
     let gave_up = end_ns.saturating_sub(last.time_ns) <= limit_ns;
+    // It may have made do with another port: then only its words can say that this one mattered.
+    let sure = !listened_later(case, last);
+    let confidence = if sure { Confidence::Proven } else { Confidence::Likely };
     (gave_up && !bound_later(case, last)).then(|| Chosen {
         failure: last.clone(),
-        confidence: Confidence::Proven,
+        confidence,
         why: Why::NeverSucceeded,
+    })
+}
+
+/// The process got some socket to listen after that.
+fn listened_later(case: &Case<'_>, failure: &Failure<'_>) -> bool {
+    let mut later = case.events(failure.process.id).filter(|(at, _)| *at > failure.entries[0]);
+    later.any(|(_, event)| match &event.what {
+        What::Bind(bind) => bind.listen && bind.errno.is_none(),
+        _ => false,
     })
 }
 
@@ -148,12 +184,15 @@ fn last_before_end<'a>(
         let asked = is_unanswered(failure) && failure.cause().is_none();
         end_ns.saturating_sub(failure.time_ns) <= SOON_NS && !handled && !asked
     };
-    let strong = failures.iter().rev().filter(near).find(|failure| !failure.is_lookup());
+    let strong = failures
+        .iter()
+        .rev()
+        .filter(near)
+        .find(|failure| !failure.is_lookup() && !words.speak_against(failure));
     let lookup = || {
         let last = failures.iter().rev().filter(near).find(|failure| failure.is_lookup())?;
-        let elsewhere = !words.is_empty()
-            && (words.tell_of_a_program_error() || probes::is_habit(last, failures, SOON_NS));
-        (!probes::is_search(last, failures) && !elsewhere).then_some(last)
+        let sought = probes::need_not_exist(last) || probes::is_search(last, failures);
+        (!sought && !speak_against_lookup(case, words, last)).then_some(last)
     };
     // Answers can be read in ways that are not watched: words that do not speak of names outweigh silence.
     let unanswered = |again: bool, within_ns: u64| {
@@ -169,6 +208,18 @@ fn last_before_end<'a>(
         .or_else(|| unanswered(true, UNANSWERED_NS))?;
     let why = Why::EndFollowed(end_ns.saturating_sub(failure.time_ns));
     Some(Chosen { failure: failure.clone(), confidence: Confidence::Likely, why })
+}
+
+/// A program that spoke after a lookup without naming it did not end because of it, unless another process had
+/// failed to make what it looked for.
+fn speak_against_lookup(case: &Case<'_>, words: &LastWords<'_>, failure: &Failure<'_>) -> bool {
+    words.speak_against(failure) && path::maker(case, failure).is_none()
+}
+
+/// Another path was looked for in vain as well.
+fn is_one_of_several(failure: &Failure<'_>, failures: &[Failure<'_>]) -> bool {
+    let other = |it: &&Failure<'_>| it.is_lookup() && it.path() != failure.path();
+    failure.is_lookup() && failures.iter().any(|it| other(&it))
 }
 
 /// A name that a later answer resolved.

@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 
 use crate::{
-    errno::Errno,
-    event::{Address, BootNs, ProcessId, Stream, What},
+    event::{BootNs, ProcessId, Stream, What},
     text::Text,
 };
 
 use super::{
+    Cause,
     case::Case,
-    failure::{Failure, Subject},
-    programs,
+    failure::Failure,
+    lines::{Sought, complains, contains, contains_word, goes_on, names_whole, tells},
 };
 
 /// Longest quotation, in characters.
@@ -30,6 +30,8 @@ struct Spoken<'a> {
     stream: Stream,
     time_ns: BootNs,
     bytes: &'a Text,
+    /// More was said before.
+    cut: bool,
     lower: Vec<u8>,
 }
 
@@ -57,7 +59,10 @@ impl<'a> LastWords<'a> {
                     if let What::Words(words) = &event.what {
                         let lower = words.bytes.as_bytes().to_ascii_lowercase();
                         let (stream, bytes) = (words.stream, &words.bytes);
-                        spoken.push(Spoken { index, stream, time_ns: event.time_ns, bytes, lower });
+                        let cut =
+                            words.total_bytes > u64::try_from(lower.len()).unwrap_or(u64::MAX);
+                        let time_ns = event.time_ns;
+                        spoken.push(Spoken { index, stream, time_ns, bytes, cut, lower });
                     }
                 }
             }
@@ -73,7 +78,7 @@ impl<'a> LastWords<'a> {
     pub fn quote(&self) -> Option<(String, usize)> {
         let by = |stream: Stream| {
             self.spoken.iter().filter(move |it| it.stream == stream).find_map(|it| {
-                let text = last_lines(it.bytes);
+                let text = last_lines(it.bytes, it.cut);
                 (!text.is_empty()).then_some((text, it.index))
             })
         };
@@ -82,8 +87,46 @@ impl<'a> LastWords<'a> {
 
     /// Whether and how surely they name this failed call, and which entry does.
     pub fn naming(&self, failure: &Failure<'_>) -> Option<(Naming, usize)> {
-        let named = self.spoken.iter().filter_map(|it| Some((it.naming(failure)?, it.index)));
+        let named = self.after(failure).filter_map(|it| Some((it.naming(failure)?, it.index)));
         named.max_by_key(|(naming, _)| *naming)
+    }
+
+    /// After the line that names this failed call they complain of something else.
+    pub fn complain_after_naming(&self, failure: &Failure<'_>) -> bool {
+        self.after(failure).any(|it| it.complains_after_naming(failure))
+    }
+
+    /// Something was said after this failed call that does not name it: of a lookup this is enough to say that it was
+    /// not the reason, of a refusal if it tells of another.
+    pub fn speak_against(&self, failure: &Failure<'_>) -> bool {
+        let telling: Vec<&Spoken<'_>> =
+            self.after(failure).filter(|it| it.lines().any(|line| tells(line))).collect();
+        if telling.is_empty() || self.naming(failure).is_some() {
+            return false;
+        }
+        let topic: &[&str] = match failure.cause() {
+            _ if failure.is_lookup() => return true,
+            Some(Cause::PermissionDenied) => &[],
+            Some(Cause::ConnectionRefused) => {
+                &["connect", "dial", "reach", "refuse", "unavailable"]
+            }
+            Some(Cause::NameResolutionFailed) => &["resol", "host", "dns", "lookup"],
+            // Nobody uses up a resource or writes to a read-only place for a try.
+            _ => return false,
+        };
+        let off_topic = !topic.is_empty()
+            && !telling
+                .iter()
+                .any(|it| topic.iter().any(|word| contains(&it.lower, word.as_bytes())));
+        off_topic
+            || self.tell_of_a_program_error()
+            || telling.iter().any(|it| it.waves_off(failure))
+    }
+
+    /// What was said at the time of this failed call or later: earlier words cannot be about it.
+    fn after(&self, failure: &Failure<'_>) -> impl Iterator<Item = &Spoken<'a>> {
+        let from_ns = failure.time_ns;
+        self.spoken.iter().filter(move |it| it.time_ns >= from_ns)
     }
 
     /// The first entry whose bytes hold one of these, whatever their case.
@@ -91,6 +134,11 @@ impl<'a> LastWords<'a> {
         let holds =
             |it: &&Spoken<'_>| phrases.iter().any(|phrase| contains(&it.lower, phrase.as_bytes()));
         self.spoken.iter().find(holds).map(|it| it.index)
+    }
+
+    /// Something was said at that time or later.
+    pub fn since(&self, time_ns: BootNs) -> bool {
+        self.spoken.iter().any(|it| it.time_ns >= time_ns && it.lines().any(|line| tells(line)))
     }
 
     /// The first entry that names `text` as a word of its own.
@@ -130,161 +178,54 @@ impl<'a> LastWords<'a> {
 
 impl Spoken<'_> {
     fn naming(&self, failure: &Failure<'_>) -> Option<Naming> {
-        let errors = error_phrases(failure);
-        let says_error = |text: &[u8]| errors.iter().any(|phrase| contains_phrase(text, phrase));
-        let lines: Vec<&[u8]> = self.lower.split(|byte| *byte == b'\n').collect();
-        let full = |line: &[u8]| names_whole(line, &failure.subject);
-        let part = |line: &[u8]| names_part(line, &failure.subject);
-        if lines.iter().any(|line| (full(line) || part(line)) && says_error(line)) {
+        let naming = Sought::of(failure);
+        let lines: Vec<&[u8]> = self.lines().filter(|line| !goes_on(line)).collect();
+        if lines.iter().any(|line| naming.both(line)) {
             return Some(Naming::Both);
         }
         let last = lines.iter().rev().filter(|line| !line.is_empty()).take(LAST_LINES);
-        if last.clone().any(|line| full(line)) {
+        if last.clone().any(|line| names_whole(line, &failure.subject)) {
             return Some(Naming::Object);
         }
-        says_error(&self.lower).then_some(Naming::Error)
+        lines.iter().any(|line| naming.error(line)).then_some(Naming::Error)
     }
-}
 
-/// What programs print for an error: strerror's text, its name, and the phrases of runtimes.
-fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
-    let own: &[&str] = match failure.errno {
-        _ if failure.is_dns() => &[
-            "temporary failure in name resolution",
-            "name or service not known",
-            "no such host",
-            "could not resolve",
-            "couldn't resolve",
-            "cannot resolve",
-            "name resolution",
-            "eai_again",
-            "enotfound",
-            "nxdomain",
-            "servfail",
-            "unknownhostexception",
-            "failed to lookup address",
-            "no address associated",
-            "bad address",
-            "getaddrinfo",
-            "name does not resolve",
-            "lookup",
-        ],
-        Errno::EADDRINUSE => &["address in use", "already in use", "eaddrinuse"],
-        Errno::EAGAIN => &[
-            "cannot fork",
-            "can't fork",
-            "can't start new thread",
-            "unable to create native thread",
-            "failed to create new os thread",
-            "pthread_create",
-            "fork failed",
-            "failed to spawn",
-        ],
-        Errno::ENOMEM => &[
-            "out of memory",
-            "not enough memory",
-            "memoryerror",
-            "bad_alloc",
-            "memory allocation of",
-            "memory exhausted",
-            "could not allocate",
-            "unable to allocate",
-            "failed to map segment",
-            "could not reserve enough space",
-        ],
-        _ => &[],
-    };
-    let mut phrases: Vec<String> = own.iter().map(|phrase| (*phrase).to_owned()).collect();
-    if !failure.is_dns() {
-        phrases.push(failure.errno.text().to_owned());
-        phrases.extend(failure.errno.name().map(str::to_ascii_lowercase));
+    /// Only a line that says how the program goes on names it.
+    fn waves_off(&self, failure: &Failure<'_>) -> bool {
+        let sought = Sought::of(failure);
+        self.lines().any(|line| goes_on(line) && sought.both(line))
+            && self.naming(failure).is_none()
     }
-    phrases
-}
 
-fn names_whole(line: &[u8], subject: &Subject<'_>) -> bool {
-    match subject {
-        Subject::Path(path) => {
-            path.as_bytes().len() > 1 && contains_word(line, &path.as_bytes().to_ascii_lowercase())
-        }
-        Subject::Address { address, port } => match address {
-            Address::Inet(inet) => {
-                contains_word(line, inet.to_string().as_bytes())
-                    || (inet.port() != 0
-                        && contains_word(line, format!(":{}", inet.port()).as_bytes()))
-            }
-            Address::Unix(path) => contains_word(line, &path.as_bytes().to_ascii_lowercase()),
-            Address::None | Address::Netlink | Address::Family(_) => {
-                *port != 0 && contains_word(line, format!(":{port}").as_bytes())
-            }
-        },
-        Subject::Question { name, .. } => {
-            let name = name.as_bytes().to_ascii_lowercase();
-            name.len() > 2 && contains_word(line, &name)
-        }
-        Subject::None => false,
+    fn complains_after_naming(&self, failure: &Failure<'_>) -> bool {
+        let sought = Sought::of(failure);
+        let names = |line: &[u8]| sought.error(line) || names_whole(line, &failure.subject);
+        let lines: Vec<&[u8]> = self.lines().collect();
+        let last = lines.iter().rposition(|line| names(line) && !goes_on(line));
+        last.is_some_and(|at| lines[at + 1..].iter().any(|line| complains(line)))
     }
-}
 
-/// Names too short or too common to mean the object unless the error stands beside them.
-fn names_part(line: &[u8], subject: &Subject<'_>) -> bool {
-    match subject {
-        Subject::Path(path) => {
-            let name = programs::file_name(path.as_bytes()).to_ascii_lowercase();
-            name.len() > 1 && contains_word(line, &name)
-        }
-        Subject::Address { address: Address::Inet(inet), .. } => {
-            inet.port() != 0 && contains_word(line, inet.port().to_string().as_bytes())
-        }
-        Subject::Address { .. } | Subject::Question { .. } | Subject::None => false,
+    fn lines(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.lower.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii)
     }
-}
-
-fn contains(text: &[u8], needle: &[u8]) -> bool {
-    !needle.is_empty() && text.windows(needle.len()).any(|window| window == needle)
-}
-
-/// A one-word phrase (an errno's name) must stand for itself, a longer one may stand anywhere.
-fn contains_phrase(text: &[u8], phrase: &str) -> bool {
-    if phrase.contains(' ') {
-        contains(text, phrase.as_bytes())
-    } else {
-        contains_word(text, phrase.as_bytes())
-    }
-}
-
-/// `needle` with no letter, digit or joining sign on either side, so that `/app` is not found in `/app/main.py`.
-pub(super) fn contains_word(text: &[u8], needle: &[u8]) -> bool {
-    if needle.is_empty() || needle.len() > text.len() {
-        return false;
-    }
-    let joins = |byte: u8| byte.is_ascii_alphanumeric() || b"_-/".contains(&byte) || byte >= 0x80;
-    let matches = text.windows(needle.len()).enumerate().filter(|(_, window)| *window == needle);
-    matches.map(|(start, _)| (start, start + needle.len())).any(|(start, end)| {
-        let before = start.checked_sub(1).map(|at| text[at]);
-        let after = text.get(end).copied();
-        let dotted = after == Some(b'.') && text.get(end + 1).is_some_and(|next| joins(*next));
-        let begins = needle[0] == b'/' || needle[0] == b':';
-        let free_before = before.is_none_or(|byte| {
-            if begins {
-                !(byte == b'/' || byte == b'.') || needle[0] == b':'
-            } else {
-                !joins(byte) || byte == b'/'
-            }
-        });
-        free_before && !after.is_some_and(joins) && !dotted
-    })
 }
 
 /// The last non-empty lines that fit a quotation, joined by spaced slashes.
-fn last_lines(bytes: &Text) -> String {
+/// Where the beginning is gone, so is that of the first line.
+fn last_lines(bytes: &Text, cut: bool) -> String {
     let mut kept: Vec<String> = Vec::new();
     let mut length = 0;
-    for line in bytes.as_bytes().split(|byte| *byte == b'\n').rev() {
-        let line = Text(line.trim_ascii().to_vec()).to_string();
-        if line.is_empty() {
+    let lines: Vec<&[u8]> = bytes.as_bytes().split(|byte| *byte == b'\n').collect();
+    let lines: Vec<&[u8]> = lines.into_iter().map(<[u8]>::trim_ascii).collect();
+    let whole = if cut && lines.len() > 1 { &lines[1..] } else { &lines[..] };
+    let telling = whole.iter().any(|line| !line.is_empty() && tells(line));
+    let lines = if telling { whole.to_vec() } else { lines };
+    for line in lines.into_iter().rev() {
+        // The calls of a stack trace would leave no room for the message above them.
+        if line.is_empty() || (telling && !tells(line)) {
             continue;
         }
+        let line = Text(line.to_vec()).to_string();
         let count = line.chars().count();
         if kept.is_empty() && count > QUOTE_MAX {
             let beginning: String = line.chars().take(QUOTE_MAX).collect();
@@ -305,24 +246,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_not_named_by_a_file_in_it() {
-        assert!(!contains_word(b"file \"/app/main.py\"", b"/app"));
-        assert!(contains_word(b"cannot open /app: no", b"/app"));
-        assert!(contains_word(b"cannot open /etc/app.conf.", b"/etc/app.conf"));
-        assert!(!contains_word(b"cannot open /etc/app.conf.d", b"/etc/app.conf"));
-    }
-
-    #[test]
-    fn a_port_is_named_behind_its_colon() {
-        assert!(contains_word(b"listen tcp :9443: bind", b":9443"));
-        assert!(contains_word(b"127.0.0.1:9443", b":9443"));
-        assert!(!contains_word(b"127.0.0.1:19443", b"9443"));
-    }
-
-    #[test]
     fn quotation_keeps_the_last_lines_that_fit() {
-        assert_eq!(last_lines(&Text::from("one\n\ntwo\n")), "one / two");
+        assert_eq!(last_lines(&Text::from("one\n\ntwo\n"), false), "one / two");
         let long = format!("{}\nlast\n", "x".repeat(400));
-        assert_eq!(last_lines(&Text::from(long.as_str())), "last");
+        assert_eq!(last_lines(&Text::from(long.as_str()), false), "last");
+    }
+
+    #[test]
+    fn a_stack_trace_is_quoted_by_its_message() {
+        let trace = "odule._load (node:1)\nError: Cannot find module 'x'\n    at a (b:1)\n    at c (d:2)\n}\n";
+        assert_eq!(last_lines(&Text::from(trace), true), "Error: Cannot find module 'x'");
     }
 }

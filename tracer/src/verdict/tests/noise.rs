@@ -2,8 +2,13 @@
 
 use crate::{
     errno::Errno,
+    event::Disposition,
     signal::Signal,
-    verdict::{Cause, Confidence::Proven, scene::Scene},
+    verdict::{
+        Cause,
+        Confidence::{Likely, Proven},
+        scene::Scene,
+    },
 };
 
 #[test]
@@ -120,6 +125,171 @@ fn forty_absent_modules_are_no_missing_library() {
     let (mut scene, main) = Scene::running("/app/interpreter");
     for number in 0..12 {
         scene.fails_at(main, "openat", &format!("/lib/m/module_{number}.so"), Errno::ENOENT);
+    }
+    scene.exits(main, 1);
+    scene.expect(Cause::ExitedWithError, Proven);
+}
+
+#[test]
+fn a_file_that_was_done_without_is_no_cause_of_another_complaint() {
+    for call in ["openat", "newfstatat"] {
+        let (mut scene, main) = Scene::running("/app/server");
+        scene.fails_at(main, call, "/etc/app/optional.yaml", Errno::ENOENT);
+        scene.says(main, "license expired\n").exits(main, 4);
+        let verdict = scene.expect(Cause::ExitedWithError, Proven);
+        assert!(verdict.summary.contains("license expired"), "{}", verdict.summary);
+    }
+}
+
+#[test]
+fn a_file_opened_shortly_before_another_complaint_is_mentioned_in_the_evidence() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.fails_at(main, "openat", "/etc/app/optional.yaml", Errno::ENOENT);
+    scene.says(main, "cannot start\n").exits(main, 4);
+    let evidence = scene.expect(Cause::ExitedWithError, Proven).evidence;
+    assert!(evidence.iter().any(|it| it.text.contains("/etc/app/optional.yaml")), "{evidence:?}");
+}
+
+#[test]
+fn words_spoken_before_a_lookup_do_not_speak_against_it() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.says(main, "starting\n");
+    scene.fails_at(main, "openat", "/etc/app/server.yaml", Errno::ENOENT).exits(main, 4);
+    scene.expect(Cause::FileNotFound, Likely);
+}
+
+#[test]
+fn a_failure_that_the_words_wave_off_is_no_cause() {
+    for words in [
+        "warning: /etc/app/opt.yaml: No such file or directory\nlicense expired\n",
+        "/etc/app/opt.yaml: No such file or directory, using defaults\nlicense expired\n",
+    ] {
+        let (mut scene, main) = Scene::running("/app/server");
+        scene.fails_at(main, "openat", "/etc/app/opt.yaml", Errno::ENOENT);
+        scene.says(main, words).exits(main, 1);
+        scene.expect(Cause::ExitedWithError, Proven);
+    }
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.fails_to(main, "connect", "127.0.0.1:9411", Errno::ECONNREFUSED);
+    scene.says(main, "tracing disabled: 127.0.0.1:9411: Connection refused\nlicense expired\n");
+    scene.exits(main, 1);
+    scene.expect(Cause::ExitedWithError, Proven);
+}
+
+#[test]
+fn a_failure_named_long_before_the_end_is_no_cause() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.fails_at(main, "openat", "/etc/app/opt.yaml", Errno::ENOENT).after_ms(12_000);
+    scene.says(main, "/etc/app/opt.yaml: No such file or directory\nlicense expired\n");
+    scene.exits(main, 1);
+    scene.expect(Cause::ExitedWithError, Proven);
+}
+
+#[test]
+fn a_complaint_after_the_one_that_names_a_failure_leaves_it_likely() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.fails_to(main, "connect", "127.0.0.1:9411", Errno::ECONNREFUSED);
+    scene.says(main, "127.0.0.1:9411: Connection refused\nfatal: bad license\n").exits(main, 1);
+    scene.expect(Cause::ConnectionRefused, Likely);
+}
+
+#[test]
+fn a_refusal_before_an_unrelated_exception_is_no_cause() {
+    let words = "Traceback (most recent call last):\nValueError: invalid literal\n";
+    let (mut scene, main) = Scene::running("/usr/bin/python3 /app/main.py");
+    scene.fails_at(main, "openat", "/etc/shadow", Errno::EACCES);
+    scene.says(main, words).exits(main, 1);
+    scene.expect(Cause::ExitedWithError, Proven);
+    let (mut scene, main) = Scene::running("/usr/bin/python3 /app/main.py");
+    scene.fails_to(main, "connect", "10.0.0.1:5432", Errno::ECONNREFUSED);
+    scene.says(main, words).exits(main, 1);
+    scene.expect(Cause::ExitedWithError, Proven);
+}
+
+#[test]
+fn a_refused_connect_before_words_about_something_else_is_no_cause() {
+    let (mut scene, main) = Scene::running("/usr/bin/kubectl gett");
+    scene.fails_to(main, "connect", "127.0.0.1:8080", Errno::ECONNREFUSED);
+    scene.says(main, "Error: unknown command \"gett\"\n").exits(main, 1);
+    scene.expect(Cause::ExitedWithError, Proven);
+}
+
+#[test]
+fn what_was_only_looked_for_is_no_cause_without_words() {
+    for (call, path) in [
+        ("newfstatat", "/usr/lib/python3.11/dist-packages"),
+        ("access", "/etc/app/feature"),
+        ("openat", "/root/.curlrc"),
+        ("openat", "/usr/bin/php.ini"),
+    ] {
+        let (mut scene, main) = Scene::running("/app/server");
+        scene.fails_at(main, call, path, Errno::ENOENT).exits(main, 1);
+        scene.expect(Cause::ExitedWithError, Proven);
+    }
+}
+
+#[test]
+fn a_file_looked_for_in_every_folder_above_is_no_cause() {
+    let (mut scene, main) = Scene::running("/usr/bin/node /srv/app/main.js");
+    for folder in ["/srv/app", "/srv", ""] {
+        scene.fails_at(main, "openat", &format!("{folder}/package.json"), Errno::ENOENT);
+    }
+    scene.exits(main, 1);
+    scene.expect(Cause::ExitedWithError, Proven);
+}
+
+#[test]
+fn a_bare_word_is_no_name_of_a_file() {
+    let (mut scene, main) = Scene::running("/usr/bin/make");
+    scene.fails_at(main, "newfstatat", "all", Errno::ENOENT);
+    scene.says(main, "make: *** [Makefile:2: all] Error 3\n").exits(main, 2);
+    scene.expect(Cause::ExitedWithError, Proven);
+}
+
+#[test]
+fn a_bind_for_which_another_port_did_is_no_cause() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.binds(main, "tcp 0.0.0.0:9443", Some(Errno::EADDRINUSE));
+    scene.listens(main, "tcp 0.0.0.0:9555").says(main, "license expired\n").exits(main, 1);
+    scene.expect(Cause::ExitedWithError, Proven);
+}
+
+#[test]
+fn a_shell_that_gave_its_own_reason_is_blamed_itself() {
+    let (mut scene, shell) = Scene::running("/bin/sh /entry.sh");
+    let probe = scene.runs(shell, "/bin/cat /etc/optional");
+    scene.fails_at(probe, "openat", "/etc/optional", Errno::ENOENT).exits(probe, 1);
+    scene.says(shell, "license expired\n").exits(shell, 3);
+    let verdict = scene.expect(Cause::ExitedWithError, Proven);
+    assert_eq!(verdict.blamed, scene.id(shell));
+}
+
+#[test]
+fn a_null_pointer_that_a_runtime_caught_is_no_cause_of_status_1() {
+    let (mut scene, main) = Scene::running("/usr/bin/java -jar app.jar");
+    scene.faults_with(main, Signal::SIGSEGV, 1, |it| {
+        (it.address, it.disposition) = (Some(0), Disposition::Handled);
+    });
+    scene.exits(main, 1);
+    scene.expect(Cause::ExitedWithError, Proven);
+}
+
+#[test]
+fn modules_that_were_only_looked_for_are_no_missing_library() {
+    let (mut scene, main) = Scene::running("/usr/bin/python3 /app/main.py");
+    for package in ["json", "re"] {
+        let path = format!("/usr/lib/python3.11/{package}/__init__.so");
+        scene.fails_at(main, "newfstatat", &path, Errno::ENOENT);
+    }
+    scene.exits(main, 1);
+    scene.expect(Cause::ExitedWithError, Proven);
+}
+
+#[test]
+fn a_library_that_a_later_folder_may_have_had_is_not_missing() {
+    let (mut scene, main) = Scene::running("/usr/bin/java -jar app.jar");
+    for folder in ["/usr/lib/jvm/java-17/lib/x86_64/y", "/usr/lib/jvm/java-17/lib/x86_64"] {
+        scene.fails_at(main, "openat", &format!("{folder}/libnet.so"), Errno::ENOENT);
     }
     scene.exits(main, 1);
     scene.expect(Cause::ExitedWithError, Proven);

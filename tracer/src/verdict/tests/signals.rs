@@ -138,3 +138,14 @@ fn a_kill_after_an_ignored_term_tells_both() {
     assert!(verdict.summary.contains("ignores SIGTERM"), "{}", verdict.summary);
     assert_eq!(verdict.details["reaction"], "ignored");
 }
+
+#[test]
+fn a_handler_that_raises_the_signal_again_does_not_hide_its_sender() {
+    let (mut scene, main) = Scene::running("/usr/bin/python3 /app/main.py");
+    let operator = scene.outsider("kill");
+    scene.sends(&operator, main, Signal::SIGINT, Disposition::Handled);
+    let own = scene.of(main).clone();
+    scene.sends(&own, main, Signal::SIGINT, Disposition::Default).dies(main, Signal::SIGINT);
+    let verdict = scene.expect(Cause::KilledBySignal, Proven);
+    assert_eq!(verdict.details["sender_comm"], "kill", "{}", verdict.summary);
+}
