@@ -415,6 +415,18 @@ impl Scene {
         verdict
     }
 
+    /// Its words show that it ended with an error that nothing explains; without them no more than a guess is made.
+    #[track_caller]
+    pub fn expect_by_words(&self) -> Verdict {
+        let verdict = self.verdict();
+        let error = Cause::ExitedWithError;
+        assert_eq!(verdict.cause, error, "{}", verdict.summary);
+        let silent = self.without_words().verdict();
+        let honest = silent.cause == error || silent.confidence == Confidence::Likely;
+        assert!(honest, "with output capture off: {}", silent.summary);
+        verdict
+    }
+
     fn spawn(&mut self, parent: u32, comm: &str) -> u32 {
         self.next_pid += 1;
         let pid = self.next_pid;

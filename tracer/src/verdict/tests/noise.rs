@@ -136,7 +136,7 @@ fn a_file_that_was_done_without_is_no_cause_of_another_complaint() {
         let (mut scene, main) = Scene::running("/app/server");
         scene.fails_at(main, call, "/etc/app/optional.yaml", Errno::ENOENT);
         scene.says(main, "license expired\n").exits(main, 4);
-        let verdict = scene.expect(Cause::ExitedWithError, Proven);
+        let verdict = scene.expect_by_words();
         assert!(verdict.summary.contains("license expired"), "{}", verdict.summary);
     }
 }
@@ -146,7 +146,7 @@ fn a_file_opened_shortly_before_another_complaint_is_mentioned_in_the_evidence()
     let (mut scene, main) = Scene::running("/app/server");
     scene.fails_at(main, "openat", "/etc/app/optional.yaml", Errno::ENOENT);
     scene.says(main, "cannot start\n").exits(main, 4);
-    let evidence = scene.expect(Cause::ExitedWithError, Proven).evidence;
+    let evidence = scene.expect_by_words().evidence;
     assert!(evidence.iter().any(|it| it.text.contains("/etc/app/optional.yaml")), "{evidence:?}");
 }
 
@@ -167,13 +167,13 @@ fn a_failure_that_the_words_wave_off_is_no_cause() {
         let (mut scene, main) = Scene::running("/app/server");
         scene.fails_at(main, "openat", "/etc/app/opt.yaml", Errno::ENOENT);
         scene.says(main, words).exits(main, 1);
-        scene.expect(Cause::ExitedWithError, Proven);
+        scene.expect_by_words();
     }
     let (mut scene, main) = Scene::running("/app/server");
     scene.fails_to(main, "connect", "127.0.0.1:9411", Errno::ECONNREFUSED);
     scene.says(main, "tracing disabled: 127.0.0.1:9411: Connection refused\nlicense expired\n");
     scene.exits(main, 1);
-    scene.expect(Cause::ExitedWithError, Proven);
+    scene.expect_by_words();
 }
 
 #[test]
@@ -199,11 +199,11 @@ fn a_refusal_before_an_unrelated_exception_is_no_cause() {
     let (mut scene, main) = Scene::running("/usr/bin/python3 /app/main.py");
     scene.fails_at(main, "openat", "/etc/shadow", Errno::EACCES);
     scene.says(main, words).exits(main, 1);
-    scene.expect(Cause::ExitedWithError, Proven);
+    scene.expect_by_words();
     let (mut scene, main) = Scene::running("/usr/bin/python3 /app/main.py");
     scene.fails_to(main, "connect", "10.0.0.1:5432", Errno::ECONNREFUSED);
     scene.says(main, words).exits(main, 1);
-    scene.expect(Cause::ExitedWithError, Proven);
+    scene.expect_by_words();
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_refused_connect_before_words_about_something_else_is_no_cause() {
     let (mut scene, main) = Scene::running("/usr/bin/kubectl gett");
     scene.fails_to(main, "connect", "127.0.0.1:8080", Errno::ECONNREFUSED);
     scene.says(main, "Error: unknown command \"gett\"\n").exits(main, 1);
-    scene.expect(Cause::ExitedWithError, Proven);
+    scene.expect_by_words();
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_shell_that_gave_its_own_reason_is_blamed_itself() {
     let probe = scene.runs(shell, "/bin/cat /etc/optional");
     scene.fails_at(probe, "openat", "/etc/optional", Errno::ENOENT).exits(probe, 1);
     scene.says(shell, "license expired\n").exits(shell, 3);
-    let verdict = scene.expect(Cause::ExitedWithError, Proven);
+    let verdict = scene.expect_by_words();
     assert_eq!(verdict.blamed, scene.id(shell));
 }
 

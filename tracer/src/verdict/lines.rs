@@ -1,0 +1,228 @@
+//! What one line of last words says: names an error or an object, goes on, complains. It must not know who said it.
+
+use crate::{errno::Errno, event::Address};
+
+use super::{
+    failure::{Failure, Subject},
+    programs,
+};
+
+/// What a line must hold to name a failed call.
+pub(super) struct Sought<'a> {
+    subject: &'a Subject<'a>,
+    errors: Vec<String>,
+}
+
+impl<'a> Sought<'a> {
+    pub fn of(failure: &'a Failure<'_>) -> Self {
+        Self { subject: &failure.subject, errors: error_phrases(failure) }
+    }
+
+    pub fn error(&self, line: &[u8]) -> bool {
+        self.errors.iter().any(|phrase| contains_phrase(line, phrase))
+    }
+
+    pub fn both(&self, line: &[u8]) -> bool {
+        (names_whole(line, self.subject) || names_part(line, self.subject)) && self.error(line)
+    }
+}
+
+/// It says that the program did without what failed.
+pub(super) fn goes_on(line: &[u8]) -> bool {
+    const SIGNS: &[&[u8]] = &[
+        b"warn",
+        b"warning",
+        b"ignoring",
+        b"ignored",
+        b"skipping",
+        b"skipped",
+        b"continuing",
+        b"optional",
+        b"disabled",
+        b"disabling",
+        b"fallback",
+        b"falling back",
+        b"using default",
+        b"using defaults",
+    ];
+    SIGNS.iter().any(|sign| contains_word(line, sign))
+}
+
+pub(super) fn complains(line: &[u8]) -> bool {
+    const SIGNS: &[&[u8]] = &[b"fatal", b"error", b"panic", b"critical", b"emerg", b"exception"];
+    SIGNS.iter().any(|sign| contains_word(line, sign))
+}
+
+/// A line that says something, other than where in the program it was said.
+pub(super) fn tells(line: &[u8]) -> bool {
+    let bare = line.iter().all(|byte| b"{}[]()^~, ".contains(byte));
+    !bare && !is_frame(line)
+}
+
+/// One call of a stack trace: `at main (app.js:3:1)`, `#3 0x7f...`, `12: 0x10c78d6 v8::internal`.
+fn is_frame(line: &[u8]) -> bool {
+    let number = line.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'#').count();
+    let rest = &line[number..];
+    let rest = rest.strip_prefix(b":").unwrap_or(rest).trim_ascii_start();
+    line.starts_with(b"at ") || (number > 0 && rest.starts_with(b"0x"))
+}
+
+/// What programs print for an error: strerror's text, its name, and the phrases of runtimes.
+fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
+    let own: &[&str] = match failure.errno {
+        _ if failure.is_dns() => &[
+            "temporary failure in name resolution",
+            "name or service not known",
+            "no such host",
+            "could not resolve",
+            "couldn't resolve",
+            "cannot resolve",
+            "name resolution",
+            "eai_again",
+            "enotfound",
+            "nxdomain",
+            "servfail",
+            "unknownhostexception",
+            "failed to lookup address",
+            "no address associated",
+            "bad address",
+            "getaddrinfo",
+            "name does not resolve",
+            "lookup",
+        ],
+        Errno::ECONNREFUSED => &[
+            "couldn't connect to",
+            "can't connect to",
+            "failed to connect to",
+            "cannot connect to",
+        ],
+        Errno::EADDRINUSE => &["address in use", "already in use", "eaddrinuse"],
+        Errno::EAGAIN => &[
+            "cannot fork",
+            "can't fork",
+            "can't start new thread",
+            "unable to create native thread",
+            "failed to create new os thread",
+            "pthread_create",
+            "fork failed",
+            "failed to spawn",
+        ],
+        Errno::ENOMEM => &[
+            "out of memory",
+            "not enough memory",
+            "memoryerror",
+            "bad_alloc",
+            "memory allocation of",
+            "memory exhausted",
+            "could not allocate",
+            "unable to allocate",
+            "failed to map segment",
+            "could not reserve enough space",
+        ],
+        _ => &[],
+    };
+    let mut phrases: Vec<String> = own.iter().map(|phrase| (*phrase).to_owned()).collect();
+    if !failure.is_dns() {
+        phrases.push(failure.errno.text().to_owned());
+        phrases.extend(failure.errno.name().map(str::to_ascii_lowercase));
+    }
+    phrases
+}
+
+pub(super) fn names_whole(line: &[u8], subject: &Subject<'_>) -> bool {
+    match subject {
+        Subject::Path(path) => {
+            // A bare word (`all`, `config`) may mean anything.
+            let telling = path.as_bytes().iter().any(|byte| b"/.".contains(byte));
+            telling
+                && path.as_bytes().len() > 1
+                && contains_word(line, &path.as_bytes().to_ascii_lowercase())
+        }
+        Subject::Address { address, port } => match address {
+            Address::Inet(inet) => {
+                contains_word(line, inet.to_string().as_bytes())
+                    || (inet.port() != 0
+                        && contains_word(line, format!(":{}", inet.port()).as_bytes()))
+            }
+            Address::Unix(path) => contains_word(line, &path.as_bytes().to_ascii_lowercase()),
+            Address::None | Address::Netlink | Address::Family(_) => {
+                *port != 0 && contains_word(line, format!(":{port}").as_bytes())
+            }
+        },
+        Subject::Question { name, .. } => {
+            let name = name.as_bytes().to_ascii_lowercase();
+            name.len() > 2 && contains_word(line, &name)
+        }
+        Subject::None => false,
+    }
+}
+
+/// Names too short or too common to mean the object unless the error stands beside them.
+fn names_part(line: &[u8], subject: &Subject<'_>) -> bool {
+    match subject {
+        Subject::Path(path) => {
+            let name = programs::file_name(path.as_bytes()).to_ascii_lowercase();
+            name.len() > 1 && contains_word(line, &name)
+        }
+        Subject::Address { address: Address::Inet(inet), .. } => {
+            inet.port() != 0 && contains_word(line, inet.port().to_string().as_bytes())
+        }
+        Subject::Address { .. } | Subject::Question { .. } | Subject::None => false,
+    }
+}
+
+pub(super) fn contains(text: &[u8], needle: &[u8]) -> bool {
+    !needle.is_empty() && text.windows(needle.len()).any(|window| window == needle)
+}
+
+/// A one-word phrase (an errno's name) must stand for itself, a longer one may stand anywhere.
+fn contains_phrase(text: &[u8], phrase: &str) -> bool {
+    if phrase.contains(' ') {
+        contains(text, phrase.as_bytes())
+    } else {
+        contains_word(text, phrase.as_bytes())
+    }
+}
+
+/// `needle` with no letter, digit or joining sign on either side, so that `/app` is not found in `/app/main.py`.
+pub(super) fn contains_word(text: &[u8], needle: &[u8]) -> bool {
+    if needle.is_empty() || needle.len() > text.len() {
+        return false;
+    }
+    let joins = |byte: u8| byte.is_ascii_alphanumeric() || b"_-/".contains(&byte) || byte >= 0x80;
+    let matches = text.windows(needle.len()).enumerate().filter(|(_, window)| *window == needle);
+    matches.map(|(start, _)| (start, start + needle.len())).any(|(start, end)| {
+        let before = start.checked_sub(1).map(|at| text[at]);
+        let after = text.get(end).copied();
+        let dotted = after == Some(b'.') && text.get(end + 1).is_some_and(|next| joins(*next));
+        let begins = needle[0] == b'/' || needle[0] == b':';
+        let free_before = before.is_none_or(|byte| {
+            if begins {
+                !(byte == b'/' || byte == b'.') || needle[0] == b':'
+            } else {
+                !joins(byte) || byte == b'/'
+            }
+        });
+        free_before && !after.is_some_and(joins) && !dotted
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_not_named_by_a_file_in_it() {
+        assert!(!contains_word(b"file \"/app/main.py\"", b"/app"));
+        assert!(contains_word(b"cannot open /app: no", b"/app"));
+        assert!(contains_word(b"cannot open /etc/app.conf.", b"/etc/app.conf"));
+        assert!(!contains_word(b"cannot open /etc/app.conf.d", b"/etc/app.conf"));
+    }
+
+    #[test]
+    fn a_port_is_named_behind_its_colon() {
+        assert!(contains_word(b"listen tcp :9443: bind", b":9443"));
+        assert!(contains_word(b"127.0.0.1:9443", b":9443"));
+        assert!(!contains_word(b"127.0.0.1:19443", b"9443"));
+    }
+}
