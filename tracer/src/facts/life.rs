@@ -238,10 +238,14 @@ impl Life {
         pids
     }
 
-    /// The root that a process with this mount namespace saw; the latest if that is not known.
+    /// The root that a process with this mount namespace saw, if it could be held; the latest where the namespace is
+    /// not known.
     pub fn held_for(&self, mount_ns: Option<u32>) -> Option<&Held> {
-        let same = |held: &&Held| Some(held.mount_ns) == mount_ns;
-        self.held.iter().rev().find(same).or(self.held.last())
+        match mount_ns {
+            // Another namespace may hold other files at the same paths.
+            Some(known) => self.held.iter().rev().find(|held| held.mount_ns == known),
+            None => self.held.last(),
+        }
     }
 
     fn look_at(&mut self, process: &Process, hierarchies: &[Hierarchy]) {

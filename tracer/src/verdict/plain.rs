@@ -135,9 +135,15 @@ pub(super) fn begin_failed_call(
     let name = case.name(id);
     let mut draft =
         Draft::new(cause, chosen.confidence, id).detail("syscall", failure.call).evidence(
-            match object {
-                "it" => format!("{} failed with {}", failure.call, failure.errno),
-                object => format!("{} of {object} failed with {}", failure.call, failure.errno),
+            match (object, failure.errno.0) {
+                // The call itself did what it should: a DNS message was sent or received.
+                (object, 0) => {
+                    format!("{} asked for {object} or told of it, in vain", failure.call)
+                }
+                ("it", _) => format!("{} failed with {}", failure.call, failure.errno),
+                (object, _) => {
+                    format!("{} of {object} failed with {}", failure.call, failure.errno)
+                }
             },
             failure.entries.clone(),
         );
