@@ -28,7 +28,7 @@ pub(super) fn by_signal(case: &Case<'_>) -> Option<Verdict> {
             let soon = end.time_ns.saturating_sub(event.time_ns) <= HANDLED_NS;
             soon && it.disposition == Disposition::Handled && it.sender.id != id
         };
-        let last = sent().last();
+        let last = sent().next_back();
         let again = last.is_some_and(|(_, _, it)| it.sender.id == id && !it.code.from_kernel());
         let last = sent().rfind(asked).filter(|_| again).or(last);
         return Some(tell(case, &end, signal, last, Confidence::Proven));

@@ -7,6 +7,7 @@ use super::{
     draft::Draft,
     select::{self, Chosen, Why},
     wording,
+    words::LastWords,
 };
 
 /// Status 0 of a life that may end: no crash.
@@ -63,6 +64,19 @@ fn last_failed_child(case: &Case<'_>) -> Option<(String, usize)> {
     Some((format!("{} {}", case.name(id), wording::ended(end.status)), end.index))
 }
 
+/// What became of the last child that failed, where its parent itself said nothing.
+fn failed_child_of_silent(case: &Case<'_>, spoke: bool) -> Option<(String, Vec<usize>)> {
+    let children = case.tree.children(case.blamed()).iter();
+    let ends = children.filter_map(|id| Some((*id, case.end(*id)?)));
+    let failed = ends.filter(|(id, end)| end.failed() && !case.never_execd(*id));
+    let (id, end) = failed.max_by_key(|(_, end)| end.index).filter(|_| !spoke)?;
+    let text = format!("{} {}", case.name(id), wording::ended(end.status));
+    Some(match LastWords::of(case, &[id]).quote() {
+        Some((words, at)) => (format!("{text}, its last words: \"{words}\""), vec![at, end.index]),
+        None => (text, vec![end.index]),
+    })
+}
+
 /// A status other than 0 that nothing explains further: the last words are quoted.
 pub(super) fn exited_with_error(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
@@ -79,6 +93,11 @@ pub(super) fn exited_with_error(case: &Case<'_>) -> Option<Verdict> {
         .status(end.status)
         .known("wrote_nothing", nothing)
         .evidence(format!("{name} {}", wording::ended(end.status)), [end.index]);
+    let mut before = String::new();
+    if let Some((child, at)) = failed_child_of_silent(case, words.is_some()) {
+        before = format!("; earlier its child {child}");
+        draft = draft.evidence(format!("its child {child}"), at);
+    }
     if let Some((text, index)) = &words {
         draft = draft
             .evidence(format!("last words: {text}"), [*index])
@@ -105,7 +124,7 @@ pub(super) fn exited_with_error(case: &Case<'_>) -> Option<Verdict> {
     };
     Some(
         draft
-            .summary(format!("{name} {}; {said}.", wording::ended(end.status)))
+            .summary(format!("{name} {}; {said}{before}.", wording::ended(end.status)))
             .next_step(next_step)
             .finish(),
     )

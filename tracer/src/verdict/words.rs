@@ -100,7 +100,7 @@ impl<'a> LastWords<'a> {
     /// not the reason, of a refusal if it tells of another.
     pub fn speak_against(&self, failure: &Failure<'_>) -> bool {
         let telling: Vec<&Spoken<'_>> =
-            self.after(failure).filter(|it| it.lines().any(|line| tells(line))).collect();
+            self.after(failure).filter(|it| it.lines().any(tells)).collect();
         if telling.is_empty() || self.naming(failure).is_some() {
             return false;
         }
@@ -138,7 +138,7 @@ impl<'a> LastWords<'a> {
 
     /// Something was said at that time or later.
     pub fn since(&self, time_ns: BootNs) -> bool {
-        self.spoken.iter().any(|it| it.time_ns >= time_ns && it.lines().any(|line| tells(line)))
+        self.spoken.iter().any(|it| it.time_ns >= time_ns && it.lines().any(tells))
     }
 
     /// The first entry that names `text` as a word of its own.

@@ -80,3 +80,15 @@ fn a_runtime_killing_the_child_of_a_shell_is_found_through_the_shell() {
     scene.dies(child, Signal::SIGKILL).exits(shell, 137);
     assert_eq!(scene.expect(Cause::StoppedByRuntime, Proven).blamed, scene.id(child));
 }
+
+#[test]
+fn a_silent_supervisor_that_gives_up_tells_of_the_child_that_failed() {
+    let (mut scene, shell) = Scene::running("/bin/sh /entry.sh");
+    let server = scene.runs(shell, "/app/server");
+    scene.says(server, "license expired\n").exits(server, 71);
+    let pause = scene.runs(shell, "/bin/sleep 1");
+    scene.after_ms(1000).exits(pause, 0).exits(shell, 1);
+    let verdict = scene.expect(Cause::ExitedWithError, Proven);
+    assert_eq!(verdict.blamed, scene.id(shell));
+    assert!(verdict.summary.contains("license expired"), "{}", verdict.summary);
+}
