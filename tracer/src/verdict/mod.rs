@@ -86,6 +86,8 @@ const RULES: &[Rule] = &[
     plain::completed,
     exec::never_executed,
     runtime_init::never_executed,
+    // Before the stop by which the runtime clears away what it could not set up.
+    runtime_init::not_set_up,
     shell::command_not_run,
     oom::killed,
     stopped::by_runtime,

@@ -87,6 +87,7 @@ pub(super) fn exited_with_error(case: &Case<'_>) -> Option<Verdict> {
     let said = match (&words, nothing) {
         (Some((text, _)), _) => format!("its last words: \"{text}\""),
         (None, Some(true)) => "it wrote nothing to stdout or stderr".to_owned(),
+        (None, _) if end.exit.written == Some([0, 0]) => "it wrote nothing itself".to_owned(),
         (None, _) => "its last words are not recorded".to_owned(),
     };
     let mut draft = Draft::new(Cause::ExitedWithError, Confidence::Proven, id)

@@ -9,12 +9,14 @@ use crate::{
 };
 
 use super::{
-    Confidence, Verdict,
-    case::Case,
+    Cause, Confidence, Verdict,
+    case::{Case, End},
+    draft::Draft,
     exec::{self, Wanted},
     failure::Failure,
     probes,
     programs::{file_name, folder},
+    wording,
 };
 
 /// What is known of the entrypoint that was refused.
@@ -27,13 +29,7 @@ struct Refused {
 
 /// The entrypoint was looked up and refused.
 pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
-    let id = case.blamed();
-    let end = case.end(id)?;
-    let init = case.process(id).is_some_and(|process| process.runtime_init)
-        || case.tree.parent(id).is_some_and(|parent| case.is_runtime(parent));
-    if !init || !case.never_execd(id) || !end.failed() || case.is_shell(id) {
-        return None;
-    }
+    let (id, end) = failed_init(case)?;
     let looked_up = by_lookup(case, id);
     let said = by_words(case);
     let checked = by_facts(case, id);
@@ -68,6 +64,43 @@ pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
         confidence: if sure { Confidence::Proven } else { Confidence::Likely },
     };
     exec::refused(case, &wanted)
+}
+
+/// The init told its runtime of an error before it came to the entrypoint. The KILL by which runc then clears it away
+/// stopped nothing.
+pub(super) fn not_set_up(case: &Case<'_>) -> Option<Verdict> {
+    let (id, end) = failed_init(case)?;
+    let words = case.last_words();
+    let (bytes, index) = words.of_init()?;
+    let message = error_message(&bytes.to_json_string())?;
+    Some(
+        Draft::new(Cause::ExitedWithError, Confidence::Proven, id)
+            .status(end.status)
+            .detail("runtime_message", message.as_str())
+            .evidence(format!("the runtime's init reported: {message}"), [index])
+            .evidence(format!("{} {}", case.name(id), wording::ended(end.status)), [end.index])
+            .summary(format!("The container runtime could not set the container up, its command never ran: {message}."))
+            .next_step("Mend what the runtime's message names: the pod's mounts, security settings or image, or the node.")
+            .finish(),
+    )
+}
+
+/// The runtime's init, if it ended before it became the entrypoint.
+fn failed_init<'a>(case: &Case<'a>) -> Option<(ProcessId, End<'a>)> {
+    let id = case.blamed();
+    let end = case.end(id).filter(End::failed)?;
+    let init = case.process(id).is_some_and(|process| process.runtime_init)
+        || case.tree.parent(id).is_some_and(|parent| case.is_runtime(parent));
+    (init && case.never_execd(id) && !case.is_shell(id)).then_some((id, end))
+}
+
+/// What runc's init says in its last message of the type `procError`.
+fn error_message(text: &str) -> Option<String> {
+    let text = &text[text.find("procError")?..];
+    let begin = "\"message\":\"";
+    let text = text[text.rfind(begin)? + begin.len()..].replace("\\\"", "\u{1}");
+    let message = text[..text.find('"')?].replace('\u{1}', "\"");
+    (!message.is_empty()).then_some(message)
 }
 
 /// The last name it looked for without finding it, in one folder or along PATH. Nothing but its report follows that,

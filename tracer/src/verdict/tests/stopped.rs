@@ -1,7 +1,10 @@
 //! Stops by the container runtime.
 
 use crate::{
-    event::Disposition::{Default, Handled},
+    event::{
+        Disposition::{Default, Handled},
+        Stream,
+    },
     signal::Signal,
     verdict::{
         Cause,
@@ -92,4 +95,17 @@ fn an_entrypoint_script_named_like_a_runtime_is_no_runtime() {
     scene.of(main).container_pid = 9;
     scene.sends(&sender, main, Signal::SIGTERM, Default).dies(main, Signal::SIGTERM);
     scene.expect(Cause::KilledBySignal, Proven);
+}
+
+#[test]
+fn an_init_that_its_runtime_clears_away_was_not_stopped() {
+    let mut scene = Scene::new();
+    let init = scene.init();
+    let message = "{\"type\":\"procError\",\"fd\":-1}{\"message\":\"error mounting \\\"/data\\\": no such device\"}";
+    scene.words(init, Stream::Init, message);
+    let runc = scene.outsider("runc");
+    scene.sends(&runc, init, Signal::SIGKILL, Default).dies(init, Signal::SIGKILL);
+    let verdict = scene.verdict();
+    assert_eq!(verdict.cause, Cause::ExitedWithError, "{}", verdict.summary);
+    assert!(verdict.summary.contains("error mounting \"/data\""), "{}", verdict.summary);
 }
