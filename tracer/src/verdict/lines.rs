@@ -55,7 +55,7 @@ pub(super) fn complains(line: &[u8]) -> bool {
 
 /// A line that says something, other than where in the program it was said.
 pub(super) fn tells(line: &[u8]) -> bool {
-    let bare = line.iter().all(|byte| b"{}[]()^~, ".contains(byte));
+    let bare = line.iter().all(|byte| b"{}[]()^~, ".contains(byte) || byte.is_ascii_control());
     !bare && !is_frame(line)
 }
 

@@ -5,6 +5,7 @@ use crate::{
     errno::Errno,
     event::ProcessId,
     facts::model::{Executable, ExecutableKind, FileState},
+    signal::Signal,
     text::Text,
 };
 
@@ -16,7 +17,7 @@ use super::{
     failure::Failure,
     probes,
     programs::{file_name, folder},
-    wording,
+    stopped, wording,
 };
 
 /// What is known of the entrypoint that was refused.
@@ -47,6 +48,8 @@ pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
             let entries = said.entries.iter().copied().chain(more).collect();
             Refused { entries, ..said }
         }
+        // It told of another error, perhaps about a mount.
+        (None, None, _) if init_error(case).is_some() => return None,
         (None, None, looked_up) => looked_up?,
     };
     if refused.entries.is_empty() {
@@ -66,23 +69,61 @@ pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
     exec::refused(case, &wanted)
 }
 
-/// The init told its runtime of an error before it came to the entrypoint. The KILL by which runc then clears it away
-/// stopped nothing.
+/// The container never came to its entrypoint: the init told of another error, or its runtime cleared it away. That
+/// KILL stopped nothing.
 pub(super) fn not_set_up(case: &Case<'_>) -> Option<Verdict> {
     let (id, end) = failed_init(case)?;
+    let cleared_away = case.signals(id).any(|(index, event, signal)| {
+        index < end.index
+            && signal.signal == Signal::SIGKILL
+            && stopped::from_runtime(&event.process, signal)
+    });
     let words = case.last_words();
-    let (bytes, index) = words.of_init()?;
-    let message = error_message(&bytes.to_json_string())?;
+    let told = init_error(case).or_else(|| words.quote().filter(|_| cleared_away));
+    if told.is_none() && !cleared_away {
+        return None;
+    }
+    let mut draft = Draft::new(Cause::ExitedWithError, Confidence::Proven, id).status(end.status);
+    let reason = match (&told, &case.facts.runtime_message) {
+        (Some((message, index)), _) => {
+            draft = draft
+                .detail("runtime_message", message.as_str())
+                .evidence(format!("the runtime reported: {message}"), [*index]);
+            message.as_str()
+        }
+        (None, Some(message)) => {
+            draft = draft.detail("runtime_message", message.as_str());
+            message.as_str()
+        }
+        (None, None) => "what it reported is not recorded",
+    };
+    let summary = format!(
+        "The container runtime could not set the container up, so that its command never ran: {}.",
+        reason.trim_end_matches('.')
+    );
     Some(
-        Draft::new(Cause::ExitedWithError, Confidence::Proven, id)
-            .status(end.status)
-            .detail("runtime_message", message.as_str())
-            .evidence(format!("the runtime's init reported: {message}"), [index])
-            .evidence(format!("{} {}", case.name(id), wording::ended(end.status)), [end.index])
-            .summary(format!("The container runtime could not set the container up, its command never ran: {message}."))
-            .next_step("Mend what the runtime's message names: the pod's mounts, security settings or image, or the node.")
+        draft
+            .evidence(
+                format!(
+                    "{} had not become the command when it {}",
+                    case.name(id),
+                    wording::ended(end.status)
+                ),
+                [end.index],
+            )
+            .summary(summary)
+            .next_step(
+                "Mend what the runtime's message names: the pod's mounts, security settings or image, or the node.",
+            )
             .finish(),
     )
+}
+
+/// The error that the init reported to its runtime, and the entry that holds it.
+fn init_error(case: &Case<'_>) -> Option<(String, usize)> {
+    let words = case.last_words();
+    let (bytes, index) = words.of_init()?;
+    Some((error_message(&bytes.to_json_string())?, index))
 }
 
 /// The runtime's init, if it ended before it became the entrypoint.

@@ -77,7 +77,9 @@ impl<'a> LastWords<'a> {
     /// The end of what was said: stderr before stdout, the first process given before the others.
     pub fn quote(&self) -> Option<(String, usize)> {
         let by = |stream: Stream| {
-            self.spoken.iter().filter(move |it| it.stream == stream).find_map(|it| {
+            // A runtime's init speaks by single bytes too.
+            let spoken = self.spoken.iter().filter(move |it| it.stream == stream);
+            spoken.filter(|it| stream != Stream::Init || it.lines().any(tells)).find_map(|it| {
                 let text = last_lines(it.bytes, it.cut);
                 (!text.is_empty()).then_some((text, it.index))
             })

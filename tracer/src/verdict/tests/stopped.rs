@@ -1,6 +1,7 @@
 //! Stops by the container runtime.
 
 use crate::{
+    errno::Errno,
     event::{
         Disposition::{Default, Handled},
         Stream,
@@ -108,4 +109,32 @@ fn an_init_that_its_runtime_clears_away_was_not_stopped() {
     let verdict = scene.verdict();
     assert_eq!(verdict.cause, Cause::ExitedWithError, "{}", verdict.summary);
     assert!(verdict.summary.contains("error mounting \"/data\""), "{}", verdict.summary);
+}
+
+#[test]
+fn a_runtime_that_gives_a_container_up_tells_why_itself() {
+    let mut scene = Scene::new();
+    let runtime = scene.init();
+    scene.execs(runtime, "/usr/bin/crun run box");
+    let init = scene.forks_container(runtime, runtime);
+    scene.of(init).runtime_init = true;
+    scene.words(init, Stream::Init, "\0");
+    let sender = scene.of(runtime).clone();
+    scene.sends(&sender, init, Signal::SIGKILL, Default).dies(init, Signal::SIGKILL);
+    scene.says(runtime, "cgroups are not supported\n").exits(runtime, 1);
+    let verdict = scene.verdict();
+    assert_eq!(verdict.cause, Cause::ExitedWithError, "{}", verdict.summary);
+    assert!(verdict.summary.contains("cgroups are not supported"), "{}", verdict.summary);
+}
+
+#[test]
+fn a_missing_source_of_a_mount_is_no_missing_entrypoint() {
+    let mut scene = Scene::new();
+    let init = scene.init();
+    scene.fails_at(init, "newfstatat", "/srv/secrets", Errno::ENOENT);
+    let message = "{\"type\":\"procError\"}{\"message\":\"error mounting: stat /srv/secrets: no such file or directory\"}";
+    scene.words(init, Stream::Init, message).exits(init, 1);
+    let verdict = scene.verdict();
+    assert_eq!(verdict.cause, Cause::ExitedWithError, "{}", verdict.summary);
+    assert!(verdict.summary.contains("/srv/secrets"), "{}", verdict.summary);
 }
