@@ -80,6 +80,16 @@ impl Bundle {
         Ok(self)
     }
 
+    /// Mounts a folder of the host.
+    pub fn with_mount(mut self, source: &str, destination: &str) -> Self {
+        let options = ["rbind"];
+        let mount = json!({ "destination": destination, "type": "bind", "source": source, "options": options });
+        if let Some(mounts) = self.config["mounts"].as_array_mut() {
+            mounts.push(mount);
+        }
+        self
+    }
+
     /// A FIFO that the container sees as `/ready`.
     pub fn ready(&self) -> Result<Ready> {
         Ready::new(self.folder.join("rootfs/ready"))

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::death::Exit::Code;
-use crate::{Act, Death, Need, Stage};
+use crate::{Act, Bundle, Death, Need, Stage};
 
 const SHELL: &[Need] = &[Need::Root, Need::Tool("sh")];
 
@@ -23,6 +23,13 @@ pub const DEATHS: &[Death] = &[
     Death::new("perl_syntax_error", "exited_with_error", Code(255), perl)
         .says(&["syntax error"])
         .needs(&[Need::Root, Need::Tool("perl")]),
+    Death::new("file_done_without", "exited_with_error", Code(4), file_done_without)
+        .says(&["licence period is over"])
+        .needs(&[Need::Root, Need::Tool("perl")]),
+    Death::new("set_up_refused", "exited_with_error", Code(1), set_up_refused)
+        .says(&["could not set the container up", "/no-such-secret"])
+        .words(&["/no-such-secret"])
+        .needs(&[Need::Root, Need::Tool("runc")]),
     Death::new("bind_retried", "exited_with_error", Code(1), bind_retried)
         .says(&["configuration has no realm"]),
     Death::new("child_failure_handled", "exited_with_error", Code(3), child_failure_handled)
@@ -58,6 +65,21 @@ fn interpreter(stage: &Stage) -> Result<Act> {
 
 fn perl(_: &Stage) -> Result<Act> {
     Ok(Act::new(["perl", "-e", "use strict; my $port = ;"]))
+}
+
+// What failed last before the end is not what it ends of.
+fn file_done_without(stage: &Stage) -> Result<Act> {
+    let path = stage.path("optional.toml");
+    let program = format!(
+        "open(F, '<', '{path}') or warn \"warning: {path}: $!, using defaults\\n\"; print STDERR \"licence period is over\\n\"; exit 4"
+    );
+    Ok(Act::new(["perl", "-e", &program]))
+}
+
+fn set_up_refused(stage: &Stage) -> Result<Act> {
+    Bundle::new(stage, "runc", &["/victim", "exit", "0"])?
+        .with_mount("/no-such-secret", "/tmp")
+        .act()
 }
 
 fn bind_retried(stage: &Stage) -> Result<Act> {
