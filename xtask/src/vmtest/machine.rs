@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use super::kernel::Kernel;
 use super::outcome::Outcome;
 
-/// From the boot to the end of all tests: some five times what an idle machine of two cores needs.
+/// From the boot to the end of all tests: some three times what two busy cores took.
 const RUN: Duration = Duration::from_secs(1800);
 /// Lines of the console that are shown when it did not come to an end.
 const TAIL: usize = 40;
@@ -75,8 +75,8 @@ fn qemu(processors: Processors, kernel: &Kernel, archive: &Path) -> Command {
     match processors {
         // Why it does not work is of no interest: there is another way.
         Processors::Real => command.args(["-accel", "kvm", "-smp", "2"]).stderr(Stdio::null()),
-        // With two, Linux 6.12 dies now and then in code that it patches while it runs
-        // (arch/x86/kernel/alternative.c, text_poke_bp_batch): the other one stumbles over its int3.
+        // With two, Linux 6.12 died in two of five runs of an int3 in functions that the kernel patches
+        // while they run (static keys); emulated with one, it has not.
         Processors::Emulated => command.args(["-accel", "tcg", "-smp", "1"]),
     };
     command
