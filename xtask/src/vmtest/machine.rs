@@ -75,7 +75,7 @@ fn qemu(processors: Processors, kernel: &Kernel, archive: &Path) -> Command {
     match processors {
         // Why it does not work is of no interest: there is another way.
         Processors::Real => command.args(["-accel", "kvm", "-smp", "2"]).stderr(Stdio::null()),
-        // With two, Linux 6.12 died in two of five runs of an int3 in functions that the kernel patches
+        // With two, Linux 6.12 died in two of four runs of an int3 in functions that the kernel patches
         // while they run (static keys); emulated with one, it has not.
         Processors::Emulated => command.args(["-accel", "tcg", "-smp", "1"]),
     };

@@ -12,6 +12,7 @@ mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 echo "+memory +pids" > /sys/fs/cgroup/cgroup.subtree_control
 mount -t tracefs tracefs /sys/kernel/tracing
+mount -t securityfs securityfs /sys/kernel/security
 mount -t bpf bpf /sys/fs/bpf
 ip link set lo up
 # As many descriptors as container runtimes allow: some deaths come of that.
@@ -20,7 +21,7 @@ ulimit -n 1048576
 export TRACER_TEST_THROW_AWAY_MACHINE=1 TRACER_TEST_PRIVILEGED=required
 export TRACER_BIN=/usr/bin/tracer TRACER_VICTIMS=/victims TRACER_CRASH_SCHEMA=/crash.schema.json
 echo "@vm booted $(uname -r)"
-tracer doctor
+NO_COLOR=1 tracer doctor
 for suite in @SUITES@; do
     echo "@vm begin $suite"
     "/tests/$suite" @FILTERS@ < /dev/null 2>&1
