@@ -60,7 +60,8 @@ live! {
         connect_refused_by_unix_socket name_unknown name_server_failing name_server_gone;
     exits:
         exit_0 exit_0_hiding_a_child exit_3_silent exit_1_with_words wrapper_passes_code_on
-        interpreter_syntax_error perl_syntax_error bind_retried child_failure_handled;
+        interpreter_syntax_error perl_syntax_error file_done_without set_up_refused bind_retried
+        child_failure_handled;
 }
 
 #[test]
