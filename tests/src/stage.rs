@@ -155,9 +155,9 @@ impl Stage {
         self.memory(limits, false)
     }
 
-    /// One memory cgroup whose processes the OOM killer takes all at once (cgroup v2 only).
-    pub fn memory_cgroup_killed_as_a_group(&self, bytes: u64) -> Result<String> {
-        self.memory(&[("group", bytes)], true)
+    /// As [`Self::memory_cgroups`]; the OOM killer takes all processes of each at once (cgroup v2 only).
+    pub fn memory_cgroups_killed_as_a_group(&self, limits: &[(&str, u64)]) -> Result<String> {
+        self.memory(limits, true)
     }
 
     /// A pids cgroup; gives its file of processes.

@@ -1,6 +1,6 @@
 //! Events: decoded records. It must not know bytes, containers' names or Kubernetes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::{
     errno::Errno,
@@ -314,6 +314,8 @@ pub struct Dns {
     /// Name asked for, without the last dot.
     pub question: Text,
     pub answer: Option<DnsAnswer>,
+    /// Whom it was sent to, or came from.
+    pub server: Option<IpAddr>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -169,6 +169,8 @@ fn whole_timeline(page: &Page, tracer: &Path) -> Result<()> {
     command.args(["exec", "--"]).args(&act.argv).envs(act.env).stdin(Stdio::null());
     // The tracer prints to stderr: on this page that is where everything else went.
     command.stdout(Stdio::null()).stderr(io::stdout().as_fd().try_clone_to_owned()?);
+    // cargo's own: it would show this checkout's folders to the dynamic loader, and so to the recorder.
+    command.env_remove("LD_LIBRARY_PATH");
     if !page.is_coloured() {
         command.env("NO_COLOR", "1");
     }

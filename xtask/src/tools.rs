@@ -35,6 +35,8 @@ impl Tool {
         let mut command = Command::new("cargo");
         command
             .args(["install", self.name, "--version", self.version, "--locked", "--no-track"])
+            // It would advise to put a folder on PATH that nobody needs there.
+            .arg("--quiet")
             .arg("--root")
             .arg(self.folder())
             .arg("--target-dir")

@@ -17,10 +17,13 @@ pub const DEATHS: &[Death] = &[
         .says(&["ECONNREFUSED"]),
     Death::new("name_unknown", "name_resolution_failed", Code(1), name_unknown)
         .says(&["db.macula.example", "NXDOMAIN"]),
+    Death::new("name_unknown_to_go", "name_resolution_failed", Code(1), name_unknown_to_go)
+        .says(&["db.macula.example", "NXDOMAIN", "127.0.0.1"])
+        .needs(&[Need::Root, Need::Tool("kubectl")]),
     Death::new("name_server_failing", "name_resolution_failed", Code(1), name_server_failing)
         .says(&["db.macula.example", "SERVFAIL"]),
     Death::new("name_server_gone", "name_resolution_failed", Code(1), name_server_gone)
-        .says(&["db.macula.example"]),
+        .says(&["db.macula.example", "127.0.0.1"]),
 ];
 
 fn blocking(stage: &Stage) -> Result<Act> {
@@ -57,21 +60,28 @@ fn etc(stage: &Stage) -> Result<String> {
 }
 
 // The name server stands outside the command's tree, in network and mount namespaces that the command then joins.
-fn answered(stage: &Stage, response_code: &str) -> Result<Act> {
+fn answered(stage: &Stage, response_code: &str, client: &[&str]) -> Result<Act> {
     let etc = format!("etc={}", etc(stage)?);
     let victim = stage.path("victim");
     let server =
         stage.bystander(&[&victim, "with", "net", &etc, "--", &victim, "dns", response_code])?;
     let join = format!("join={}", server.pid);
-    Ok(Act::new([&victim, "with", &join, "--", &stage.path("resolve"), "db.macula.example"]))
+    Ok(Act::new([&victim, "with", &join, "--"].iter().chain(client)))
 }
 
 fn name_unknown(stage: &Stage) -> Result<Act> {
-    answered(stage, "3")
+    answered(stage, "3", &[&stage.path("resolve"), "db.macula.example"])
+}
+
+// Go's own resolver reads answers by read(2).
+fn name_unknown_to_go(stage: &Stage) -> Result<Act> {
+    let client = ["/usr/bin/env", "kubectl", "--server", "http://db.macula.example", "get", "pods"];
+    let act = answered(stage, "3", &client)?;
+    Ok(act.env("HOME", stage.path("home")).env("KUBECONFIG", ""))
 }
 
 fn name_server_failing(stage: &Stage) -> Result<Act> {
-    answered(stage, "2")
+    answered(stage, "2", &[&stage.path("resolve"), "db.macula.example"])
 }
 
 // Nobody listens on port 53: the kernel answers each question with ICMP, which the resolver sees as ECONNREFUSED.

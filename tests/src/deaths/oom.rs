@@ -39,6 +39,14 @@ pub const DEATHS: &[Death] = &[
         .proven()
         .says(&["24 MiB"])
         .needs(&[Need::Root, Need::MemoryCgroup, Need::OomGroup]),
+    Death::new("oom_group_of_one", "oom_killed", Signal("SIGKILL"), group_of_one)
+        .proven()
+        .says(&["24 MiB"])
+        .needs(&[Need::Root, Need::MemoryCgroup, Need::OomGroup]),
+    Death::new("oom_group_pod", "oom_killed", Signal("SIGKILL"), group_pod)
+        .proven()
+        .says(&["32 MiB", "pod"])
+        .needs(&[Need::Root, Need::MemoryCgroup, Need::OomGroup]),
     Death::new("oom_child", "oom_killed_child", Code(1), child)
         .proven()
         .says(&["24 MiB"])
@@ -65,7 +73,10 @@ fn after_words(stage: &Stage) -> Result<Act> {
 }
 
 fn port_table(stage: &Stage) -> Result<Act> {
-    Ok(confined(stage, &stage.memory_cgroups(&[("container", 64 * MIB)])?, &["port-table"]))
+    let cgroup = format!("cgroup={}", stage.memory_cgroups(&[("container", 64 * MIB)])?);
+    let victim = stage.path("victim");
+    // Not the limit of whoever runs this: it may be too small to matter.
+    Ok(Act::new([&victim, "with", "nofile=16384", &cgroup, "--", &victim, "port-table"]))
 }
 
 fn status_passed_on(stage: &Stage) -> Result<Act> {
@@ -85,7 +96,18 @@ fn pod_full(stage: &Stage) -> Result<Act> {
 }
 
 fn group(stage: &Stage) -> Result<Act> {
-    let procs = stage.memory_cgroup_killed_as_a_group(24 * MIB)?;
+    let procs = stage.memory_cgroups_killed_as_a_group(&[("group", 24 * MIB)])?;
+    Ok(confined(stage, &procs, &["eat-in-group"]))
+}
+
+fn group_of_one(stage: &Stage) -> Result<Act> {
+    let procs = stage.memory_cgroups_killed_as_a_group(&[("group", 24 * MIB)])?;
+    Ok(confined(stage, &procs, &["eat"]))
+}
+
+fn group_pod(stage: &Stage) -> Result<Act> {
+    let limits = [("pod", 32 * MIB), ("container", 512 * MIB)];
+    let procs = stage.memory_cgroups_killed_as_a_group(&limits)?;
     Ok(confined(stage, &procs, &["eat-in-group"]))
 }
 

@@ -33,7 +33,7 @@ live! {
         crun_without_x_bit runc_foreign_machine crun_foreign_machine;
     oom:
         oom_silent oom_after_words oom_port_table oom_status_passed_on oom_in_container oom_pod_full
-        oom_group oom_child oom_node;
+        oom_group oom_group_of_one oom_group_pod oom_child oom_node;
     stopped:
         stopped_never_listened stopped_udp_only stopped_deadlock stopped_ignoring_term
         stopped_killed_at_once;
@@ -57,7 +57,8 @@ live! {
         address_space_used_up;
     network:
         connect_refused connect_refused_to_epoll connect_refused_to_go
-        connect_refused_by_unix_socket name_unknown name_server_failing name_server_gone;
+        connect_refused_by_unix_socket name_unknown name_unknown_to_go name_server_failing
+        name_server_gone;
     exits:
         exit_0 exit_0_hiding_a_child exit_3_silent exit_1_with_words wrapper_passes_code_on
         interpreter_syntax_error perl_syntax_error file_done_without set_up_refused bind_retried

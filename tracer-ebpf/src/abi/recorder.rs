@@ -33,7 +33,7 @@ pub mod data_kind {
     pub const ADDRESS: u16 = 2;
     /// Names from the file up to the root, each ended by NUL: `app.log\0log\0var\0`.
     pub const COMPONENTS: u16 = 3;
-    /// A DNS message.
+    /// A DNS message; the call's last two arguments hold the name server's address instead, 16 bytes as IPv6.
     pub const DNS: u16 = 4;
     /// Of a refused fork: how many processes and threads the full pids cgroup holds, and its pids.max, two u64.
     pub const PIDS: u16 = 5;

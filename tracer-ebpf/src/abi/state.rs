@@ -25,7 +25,7 @@ record! {
 
 record! {
     /// Value of PROCESSES, key: tgid. Kept from fork or attach to exit.
-    Process [64] {
+    Process [80] {
         /// The tracked container.
         cgroup: u64,
         start_ns: u64,
@@ -45,6 +45,8 @@ record! {
         failed: u32,
         /// Bytes ever written to descriptor 1 and 2.
         written: [u64; 2],
+        /// Address of that name server, as IPv6 (an IPv4 one mapped, RFC 4291 2.5.5.2).
+        dns_server: [u8; 16],
     }
 }
 
@@ -119,7 +121,8 @@ pub mod number {
     pub const CLONE3: usize = 14;
     pub const FORK: usize = 15;
     pub const VFORK: usize = 16;
-    pub const COUNT: usize = 17;
+    pub const READ: usize = 17;
+    pub const COUNT: usize = 18;
     /// Names, in the order of the indexes.
     pub const NAMES: [&str; COUNT] = [
         "write",
@@ -139,6 +142,7 @@ pub mod number {
         "clone3",
         "fork",
         "vfork",
+        "read",
     ];
 }
 

@@ -38,6 +38,7 @@ pub fn adopt(tgid: u32, start_ns: u64, cgroup: u64, parent: u32, flags: u32) -> 
         dns_fd: 0,
         failed: 0,
         written: [0; 2],
+        dns_server: [0; 16],
     };
     if PROCESSES.insert(&tgid, &process, 0).is_err() {
         lost(cgroup, LOST_PROCESS);

@@ -1,6 +1,8 @@
 //! DNS messages (RFC 1035), as far as a failed look-up needs them: the question and the answer's code.
 //! Strict: a message that is not quite one is none.
 
+use std::net::IpAddr;
+
 use crate::{
     event::{Dns, DnsAnswer},
     text::Text,
@@ -11,7 +13,7 @@ const NAME_MAX: usize = 255;
 const LABEL_MAX: usize = 63;
 
 /// The one question of a standard query, and the code if the message is an answer.
-pub(super) fn message(bytes: &[u8]) -> Option<Dns> {
+pub(super) fn message(bytes: &[u8], server: Option<IpAddr>) -> Option<Dns> {
     let (_id, rest) = bytes.split_first_chunk::<2>()?;
     let ([flags, code], rest) = rest.split_first_chunk::<2>()?;
     let (questions, rest) = number(rest)?;
@@ -26,7 +28,7 @@ pub(super) fn message(bytes: &[u8]) -> Option<Dns> {
     let _type_and_class = rest.first_chunk::<4>()?;
     let is_answer = flags & 0x80 != 0;
     let answer = is_answer.then_some(DnsAnswer { code: code & 0x0f, records });
-    Some(Dns { question, answer })
+    Some(Dns { question, answer, server })
 }
 
 fn number(bytes: &[u8]) -> Option<(u16, &[u8])> {
@@ -63,6 +65,10 @@ fn name(bytes: &[u8]) -> Option<(Text, &[u8])> {
 mod tests {
     use super::*;
 
+    fn message(bytes: &[u8]) -> Option<Dns> {
+        super::message(bytes, None)
+    }
+
     /// A message with one question for `labels`, type A, class IN.
     fn query(flags: [u8; 2], records: u8, labels: &[&str]) -> Vec<u8> {
         let mut bytes = vec![0x12, 0x34, flags[0], flags[1], 0, 1, 0, records, 0, 0, 0, 1];
@@ -78,7 +84,7 @@ mod tests {
     fn a_question_is_a_name_without_its_last_dot() {
         assert_eq!(
             message(&query([1, 0], 0, &["db", "example", "com"])),
-            Some(Dns { question: Text::from("db.example.com"), answer: None })
+            Some(Dns { question: Text::from("db.example.com"), answer: None, server: None })
         );
         assert_eq!(message(&query([1, 0], 0, &[])).unwrap().question, Text::default());
     }

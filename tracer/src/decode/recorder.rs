@@ -1,5 +1,7 @@
 //! The flight recorder: the failed calls of one process.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use tracer_ebpf::abi::{
     exec::PATH_MAX,
     recorder::{self as abi, call_flag, data_kind},
@@ -56,14 +58,14 @@ fn named(
     truncated: bool,
     arch: Arch,
 ) -> Result<Call, DecodeError> {
-    let object = object(raw.data_kind, data, truncated)
+    let object = object(raw, data, truncated)
         .ok_or_else(|| record.meaningless("data_kind", raw.data_kind))?;
     Ok(Call {
         seq: raw.seq,
         number: raw.number,
         name: arch.syscalls.name(raw.number),
         errno: Errno(raw.errno),
-        args: raw.args,
+        args: if raw.data_kind == data_kind::DNS { passed(raw.args) } else { raw.args },
         protocol: protocol(raw.socket, &object),
         object,
         reported: raw.flags & call_flag::REPORTED != 0,
@@ -71,8 +73,8 @@ fn named(
 }
 
 /// `None` for a kind that does not exist.
-fn object(kind: u16, data: &[u8], truncated: bool) -> Option<Object> {
-    let object = match kind {
+fn object(call: &abi::Call, data: &[u8], truncated: bool) -> Option<Object> {
+    let object = match call.data_kind {
         data_kind::NONE => Object::None,
         data_kind::PATH => Object::Path { path: Text::until_nul(data), truncated },
         data_kind::COMPONENTS => {
@@ -83,10 +85,25 @@ fn object(kind: u16, data: &[u8], truncated: bool) -> Option<Object> {
             address => Object::Address(address),
         },
         data_kind::PIDS => pids(data)?,
-        data_kind::DNS => dns::message(data).map_or(Object::None, Object::Dns),
+        data_kind::DNS => dns::message(data, server(call)).map_or(Object::None, Object::Dns),
         _ => return None,
     };
     Some(object)
+}
+
+/// The arguments of a DNS message without the address that stands in their place.
+fn passed([first, second, third, ..]: [u64; 5]) -> [u64; 5] {
+    [first, second, third, 0, 0]
+}
+
+/// The name server of a DNS message.
+fn server(call: &abi::Call) -> Option<IpAddr> {
+    let [.., first, last] = call.args;
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&first.to_ne_bytes());
+    bytes[8..].copy_from_slice(&last.to_ne_bytes());
+    let address = Ipv6Addr::from(bytes).to_canonical();
+    (!address.is_unspecified()).then_some(address)
 }
 
 /// Two counts; `None` if they are not there.

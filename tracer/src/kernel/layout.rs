@@ -183,11 +183,11 @@ fn shape_of(name: &str) -> u8 {
         | "name_to_handle_at" | "open_tree" | "inotify_add_watch" | "mount" | "mount_setattr"
         | "fspick" => shape::PATH1,
         "symlinkat" => shape::PATH2,
-        "read" | "pread64" | "readv" | "preadv" | "preadv2" | "pwrite64" | "pwritev"
-        | "pwritev2" | "fsync" | "fdatasync" | "ftruncate" | "getdents64" | "fchdir" | "fchmod"
-        | "fchown" | "fallocate" | "sendfile" | "lseek" | "ioctl" | "fcntl" | "flock"
-        | "syncfs" | "fsetxattr" => shape::FD0,
-        "write" | "writev" => shape::FD0 | shape::SUCCESS,
+        "pread64" | "readv" | "preadv" | "preadv2" | "pwrite64" | "pwritev" | "pwritev2"
+        | "fsync" | "fdatasync" | "ftruncate" | "getdents64" | "fchdir" | "fchmod" | "fchown"
+        | "fallocate" | "sendfile" | "lseek" | "ioctl" | "fcntl" | "flock" | "syncfs"
+        | "fsetxattr" => shape::FD0,
+        "read" | "write" | "writev" => shape::FD0 | shape::SUCCESS,
         "copy_file_range" | "splice" => shape::FD2,
         "mmap" => shape::FD4,
         "connect" | "bind" => shape::ADDRESS | shape::SUCCESS,

@@ -219,7 +219,11 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
         ..call(
             "recvfrom",
             Errno(0),
-            Object::Dns(Dns { question: Text::from("db.example.com"), answer }),
+            Object::Dns(Dns {
+                question: Text::from("db.example.com"),
+                answer,
+                server: Some([10, 96, 0, 10].into()),
+            }),
         )
     };
     let fault = SignalEvent {

@@ -1,7 +1,9 @@
 //! Peers that could not be reached: refused connections, names that did not resolve. It must not know
 //! sockets of the process's own.
 
-use crate::event::{Address, What};
+use std::net::SocketAddr;
+
+use crate::event::{Address, Object, What};
 
 use super::{
     Cause, Verdict,
@@ -147,8 +149,12 @@ fn name_server(case: &Case<'_>, failure: &Failure<'_>) -> Option<String> {
 fn named_server(case: &Case<'_>, failure: &Failure<'_>) -> Option<String> {
     case.events(failure.process.id).rev().find_map(|(_, event)| match &event.what {
         What::Call(call) => match &call.object {
-            crate::event::Object::Address(Address::Inet(inet)) if inet.port() == 53 => {
+            Object::Address(Address::Inet(inet)) if inet.port() == 53 => {
                 Some(wording::address(&Address::Inet(*inet), call.protocol, 53))
+            }
+            Object::Dns(dns) => {
+                let inet = SocketAddr::new(dns.server?, 53);
+                Some(wording::address(&Address::Inet(inet), call.protocol, 53))
             }
             _ => None,
         },

@@ -195,7 +195,7 @@ impl Scene {
             who,
             name,
             Errno(0),
-            Object::Dns(Dns { question: question.into(), answer }),
+            Object::Dns(Dns { question: question.into(), answer, server: None }),
             [0; 5],
         )
     }

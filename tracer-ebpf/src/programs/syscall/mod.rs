@@ -88,7 +88,7 @@ fn passes(number_: u64, first: u64) -> bool {
     if one_of(nr::WRITE) || one_of(nr::WRITEV) {
         return first != 1 && first != 2 && !any_curious();
     }
-    (one_of(nr::RECVFROM) || one_of(nr::RECVMSG)) && !any_curious()
+    (one_of(nr::READ) || one_of(nr::RECVFROM) || one_of(nr::RECVMSG)) && !any_curious()
 }
 
 #[inline(always)]
@@ -114,7 +114,7 @@ fn succeeded(tgid: u32, process: &mut Process, ended: &Ended) {
         socket::sent(tgid, process, ended, ended.args[1], ended.args[4]);
     } else if is(nr::SENDMSG) || is(nr::SENDMMSG) {
         socket::message(tgid, process, ended, true);
-    } else if is(nr::RECVFROM) {
+    } else if is(nr::RECVFROM) || is(nr::READ) {
         if process.dns_fd != 0 && ended.args[0] + 1 == u64::from(process.dns_fd) {
             socket::dns(tgid, process, ended, ended.args[1], false);
         }

@@ -98,6 +98,13 @@ fn mark_if_dns(process: &mut Process, fd: u64, address: u64) {
             curious(1);
         }
         process.dns_fd = fd as u32 + 1;
+        process.dns_server = if family == 2 {
+            let address: [u8; 4] = load_user(address + 4);
+            let [a, b, c, d] = address;
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+        } else {
+            load_user(address + 8)
+        };
     }
 }
 
@@ -160,6 +167,14 @@ pub fn dns(tgid: u32, process: &mut Process, ended: &Ended, buffer: u64, sent: b
     if sent {
         call.flags |= call_flag::SENT;
     }
+    let [.., last_but_one, last] = &mut call.args;
+    let server = process.dns_server;
+    let half = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&server[at..at + 8]);
+        u64::from_ne_bytes(bytes)
+    };
+    (*last_but_one, *last) = (half(0), half(8));
     call.data = [0; DATA];
     // SAFETY: a valid reference. Read once more, so that the mask stays: the compiler would leave it out for what the
     // tests prove, which the verifier of 6.1 does not see.

@@ -213,6 +213,7 @@ fn call(fields: &mut Fields, call: &Call) {
                 fields.object("question", |question| {
                     question.text("name", &dns.question);
                 });
+                fields.put("server", dns.server.map(|server| server.to_string()));
                 fields.put("response_code", dns.answer.map(|answer| names::dns_code(answer.code)));
                 fields.put("answer_count", dns.answer.map(|answer| answer.records));
             });

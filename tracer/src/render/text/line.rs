@@ -146,12 +146,17 @@ fn call(call: &Call) -> String {
 
 fn dns_text(dns: &Dns) -> String {
     let question = quoted(&dns.question);
+    let server = |word: &str| dns.server.map(|it| format!(" {word} {it}")).unwrap_or_default();
     match dns.answer {
-        None => format!("DNS question {question}"),
+        None => format!("DNS question {question}{}", server("to")),
         Some(answer) => {
             let plural = if answer.records == 1 { "record" } else { "records" };
             let code = names::dns_code(answer.code);
-            format!("DNS answer to {question}: {code}, {} {plural}", answer.records)
+            format!(
+                "DNS answer{} to {question}: {code}, {} {plural}",
+                server("from"),
+                answer.records
+            )
         }
     }
 }

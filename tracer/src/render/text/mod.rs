@@ -201,8 +201,8 @@ mod tests {
           18  +0.019000s  app[4242]  connect AF_NETLINK = ECONNREFUSED (connection refused)
           19  +0.020000s  app[4242]  connect AF_PACKET = ECONNREFUSED (connection refused)
           20  +0.021000s  app[4242]  bind 0.0.0.0:80 = EACCES (permission denied)
-          21  +0.022000s  app[4242]  recvfrom DNS question "db.example.com"
-          22  +0.023000s  app[4242]  recvfrom DNS answer to "db.example.com": NXDOMAIN, 0 records
+          21  +0.022000s  app[4242]  recvfrom DNS question "db.example.com" to 10.96.0.10
+          22  +0.023000s  app[4242]  recvfrom DNS answer from 10.96.0.10 to "db.example.com": NXDOMAIN, 0 records
           23  +0.024000s  app[4242]  9 earlier failed calls were overwritten in the recorder
           24  +0.025000s  app[4242]  stdout: "plain"
           25  +0.026000s  app[4242]  to another descriptor: "exec failed\xff"
