@@ -10,6 +10,7 @@ pub mod errno;
 pub mod event;
 pub mod exec;
 pub mod facts;
+pub mod identity;
 pub mod kernel;
 pub mod render;
 pub mod signal;
