@@ -5,8 +5,9 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    doctor,
+    agent, config, doctor,
     exec::{self, Format, Job},
+    query::{self, crashes, death, events},
     render::Detail,
 };
 
@@ -20,13 +21,37 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch this node's pods, remember what happens to them, and say why they die
+    #[command(after_help = RUN_HELP)]
+    Run(Box<config::Options>),
+    /// Remove what a stopped agent left in the kernel
+    Unload(Box<config::Options>),
     /// Run one command under the recorder; afterwards print its timeline and verdict
     #[command(after_help = EXEC_HELP)]
     Exec(Exec),
+    /// List the crashes that this node remembers
+    #[command(after_help = QUERY_HELP)]
+    Crashes(crashes::Options),
+    /// Print the timeline of a death
+    #[command(after_help = QUERY_HELP)]
+    Timeline(death::Timeline),
+    /// Say why a container died, by what evidence, what to do, and what changed before
+    #[command(after_help = QUERY_HELP)]
+    Explain(death::Explain),
+    /// Print the events that are stored, or follow them live
+    #[command(after_help = QUERY_HELP)]
+    Events(events::Options),
     /// Say what this kernel and these permissions allow, and how to mend what is missing
     #[command(after_help = DOCTOR_HELP)]
     Doctor(Doctor),
 }
+
+const RUN_HELP: &str = "\
+Prints JSON lines to stdout: events of the selected containers, and a crash object for each death.
+Every setting can be a flag (--store-max-age), a variable (TRACER_STORE_MAX_AGE) or a key of the
+file (store_max_age). SIGHUP reads the selection anew, SIGTERM ends it.
+
+Example: tracer run --select 'shop:app=cart'";
 
 const EXEC_HELP: &str = "\
 Ends with the command's own status (128+n for signal n), 125 for a failure of its own, 126 for a
@@ -36,6 +61,10 @@ With `-o json` on stdout the command's own stdout goes to stderr; with --output-
 streams are left alone.
 
 Example: tracer exec -- nginx -g 'daemon off;'";
+
+const QUERY_HELP: &str = "\
+Without --store and --socket the agent of this node is asked, or its store read where no agent runs.
+Ends with 0, with 1 if nothing was found, with 2 for a failure or wrong usage.";
 
 const DOCTOR_HELP: &str = "\
 Ends with 0 if all that is required works, 1 if something required is missing, 2 for a failure of
@@ -87,10 +116,19 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == exec::ENTER) {
         return exec::enter(arguments.skip(1));
     }
-    start_logging();
     let cli = Cli::parse_from(program.into_iter().chain(arguments));
+    // The agent says by its settings what it logs.
+    if !matches!(cli.command, Command::Run(_)) {
+        start_logging(&std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()));
+    }
     let (done, failed) = match cli.command {
+        Command::Run(options) => (agent::run(&options), agent::OWN_FAILURE),
+        Command::Unload(options) => (agent::unload(&options), agent::OWN_FAILURE),
         Command::Exec(options) => (exec::run(&job(options)), exec::OWN_FAILURE),
+        Command::Crashes(options) => (crashes::run(&options), query::FAILURE),
+        Command::Timeline(options) => (death::timeline(&options), query::FAILURE),
+        Command::Explain(options) => (death::explain(&options), query::FAILURE),
+        Command::Events(options) => (events::run(&options), query::FAILURE),
         Command::Doctor(options) => (doctor::run(options.output), doctor::OWN_FAILURE),
     };
     match done {
@@ -113,9 +151,9 @@ fn job(options: Exec) -> Job {
     }
 }
 
-/// Logs go to stderr; `RUST_LOG` says which, warnings by default.
-fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+/// Logs go to stderr. `filter` says which, as RUST_LOG does; one that makes no sense means warnings.
+pub fn start_logging(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt()

@@ -73,6 +73,7 @@ pub enum What {
     Words(Words),
     Cgroup(CgroupChange),
     Lost(Lost),
+    Found(Found),
 }
 
 /// A successful exec.
@@ -108,6 +109,16 @@ pub struct ExecFailed {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fork {
     pub forker_pid: u32,
+}
+
+/// It ran already when its container came to be tracked; the event's time is its start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// When it was found.
+    pub found_ns: BootNs,
+    /// Its program and arguments by then, from /proc; empty where it had ended.
+    pub path: Text,
+    pub args: Vec<Text>,
 }
 
 /// How a process ended.
@@ -383,4 +394,6 @@ pub enum LostKind {
     Container,
     /// Bytes from the kernel that no decoder accepts.
     Undecodable,
+    /// Entries between the beginning and the end of a long life that the agent no longer holds.
+    Forgotten,
 }

@@ -1,8 +1,12 @@
 //! The tracer as a library: from kernel records to a verdict. The binary `tracer` is a thin shell over it.
 
+pub mod agent;
+pub mod api;
+pub mod attribute;
 pub mod btf;
 pub mod cgroup;
 pub mod cli;
+pub mod config;
 pub mod crash;
 pub mod decode;
 pub mod doctor;
@@ -10,11 +14,18 @@ pub mod errno;
 pub mod event;
 pub mod exec;
 pub mod facts;
+pub mod health;
 pub mod identity;
 pub mod kernel;
+pub mod live;
+pub mod metrics;
+pub mod query;
+pub mod redact;
 pub mod render;
 pub mod signal;
+pub mod store;
 pub mod syscall;
 pub mod text;
 pub mod timeline;
 pub mod verdict;
+pub mod when;

@@ -32,6 +32,13 @@ signals! {
 const SIGRTMIN: u32 = 32;
 
 impl Signal {
+    /// A signal by which a process ends for its own doing: a fault, a refused system call, abort(3).
+    pub fn is_own_doing(self) -> bool {
+        let own =
+            [Self::SIGSEGV, Self::SIGBUS, Self::SIGILL, Self::SIGFPE, Self::SIGSYS, Self::SIGABRT];
+        own.contains(&self)
+    }
+
     /// `SIGSEGV`; real-time signals as `SIGRTMIN+3`, counted from the kernel's 32.
     pub fn name(self) -> String {
         match self.fixed_name() {

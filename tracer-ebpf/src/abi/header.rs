@@ -18,10 +18,11 @@ pub enum Kind {
     Words = 10,
     Cgroup = 11,
     LongCall = 12,
+    Found = 13,
 }
 
 /// Number of kinds, and the size of an array indexed by kind (0 is unused).
-pub const KINDS: usize = 13;
+pub const KINDS: usize = 14;
 
 record! {
     /// One process as the kernel knew it at that moment.

@@ -6,6 +6,7 @@ pub mod cgroup;
 pub mod exec;
 pub mod exit;
 pub mod fork;
+pub mod found;
 pub mod header;
 pub mod oom;
 pub mod recorder;

@@ -18,9 +18,16 @@ record! {
         root: u64,
         /// When it was tracked.
         since_ns: u64,
+        /// Bits of `container_flag`.
         flags: u32,
         _pad: u32,
     }
+}
+
+/// Bits of [`Container::flags`].
+pub mod container_flag {
+    /// Nobody wants to know of it: its processes are let go of, nothing of it is sent or counted as lost.
+    pub const UNWANTED: u32 = 1;
 }
 
 record! {
@@ -71,13 +78,12 @@ pub const LOST_CONTAINER: u32 = 103;
 
 record! {
     /// Settings, the frozen global SETTINGS, written once before load.
-    Settings [64] {
+    Settings [56] {
         /// Subsystem index of the chosen cgroup v1 hierarchy; `u32::MAX` for the default (v2) hierarchy.
         cgroup_subsystem: u32,
         /// Subsystem index of the memory controller; `u32::MAX` where there is none.
         memory_subsystem: u32,
-        /// Level of the agent's pid namespace and its inum.
-        agent_pid_level: u32,
+        /// inum of the agent's pid namespace.
         agent_pid_ns: u32,
         /// 1 to keep last words.
         capture_output: u32,
@@ -89,15 +95,14 @@ record! {
         deaths_budget: u32,
         events_budget: u32,
         recorders_budget: u32,
+        /// Subsystem index of the pids controller; `u32::MAX` where there is none.
+        pids_subsystem: u32,
         /// Length of the budget's window.
         window_ns: u64,
         /// Page shift, for completeness of page counts.
         page_shift: u32,
         /// hierarchy id (`cgroup_root.hierarchy_id`) of the chosen hierarchy: cgroup_mkdir of others is not ours.
         hierarchy_id: u32,
-        /// Subsystem index of the pids controller; `u32::MAX` where there is none.
-        pids_subsystem: u32,
-        _pad: u32,
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     kernel::{Ptr, cgroup_id, copy_str, current, pointer, read, tgid_of},
     maps::{TASK_SCRATCH, TRACKED},
     record::{Ring, begin, scratch, send},
-    track::{adopt, in_hierarchy, process, root_above, track},
+    track::{adopt, in_hierarchy, process, root_above, track, wanted},
 };
 
 #[repr(C)]
@@ -73,7 +73,7 @@ pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
         }
         return 0;
     }
-    if TRACKED.get_ptr(&id).is_none() {
+    if !wanted(id) {
         return 0;
     }
     let leader = pointer(task, at::TASK_LEADER);

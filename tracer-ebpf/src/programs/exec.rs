@@ -15,7 +15,7 @@ use super::{
     kernel::{Ptr, copy_str, copy_user, copy_user_str, current, load_user, pointer, read, tgid_of},
     maps::TASK_SCRATCH,
     record::{Ring, begin, scratch, send},
-    track::{curious, forget, process},
+    track::{curious, forget, let_go, process, unwanted},
 };
 
 #[repr(C)]
@@ -31,6 +31,10 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     let bprm: Ptr = ctx.arg(2);
     let tgid = tgid_of(task);
     let Some(process) = process(tgid) else { return 0 };
+    if unwanted(process.cgroup) {
+        let_go(tgid, process);
+        return 0;
+    }
     let flags = process.flags;
     if flags & task_flag::RUNTIME_INIT != 0 {
         process.flags &= !task_flag::RUNTIME_INIT;

@@ -11,9 +11,9 @@ use tracer_ebpf::{
 
 use super::{
     kernel::{Ptr, cgroup_id, cgroup_of, member, pointer, read, tgid_of},
-    maps::{TASK_SCRATCH, TRACKED},
+    maps::TASK_SCRATCH,
     record::{Ring, begin, scratch, send},
-    track::{adopt, process},
+    track::{adopt, let_go, process, unwanted, wanted},
 };
 
 #[btf_tracepoint(function = "sched_process_fork")]
@@ -27,12 +27,14 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     let forker = tgid_of(parent);
     let own = cgroup_id(cgroup_of(child));
     let (cgroup, flags) = match process(forker) {
+        Some(process) if unwanted(process.cgroup) => {
+            let_go(forker, process);
+            return 0;
+        }
         Some(process) => {
             process.forks += 1;
             // clone3 with CLONE_INTO_CGROUP makes the child in another container.
-            let into = own != process.cgroup
-                && TRACKED.get_ptr(&own).is_some()
-                && !already_in(parent, own);
+            let into = own != process.cgroup && wanted(own) && !already_in(parent, own);
             let inherited = process.flags & (task_flag::RUNTIME_INIT | task_flag::ROOT);
             // Only a runtime's init hands on that it is one; a root's children are no roots.
             let flags = if inherited & task_flag::RUNTIME_INIT != 0 { inherited } else { 0 };
@@ -42,7 +44,7 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
                 (process.cgroup, flags)
             }
         }
-        None if TRACKED.get_ptr(&own).is_some() => (own, task_flag::ROOT | task_flag::RUNTIME_INIT),
+        None if wanted(own) => (own, task_flag::ROOT | task_flag::RUNTIME_INIT),
         None => return 0,
     };
     let flags = if begins_pid_namespace(child) { flags | task_flag::RUNTIME_INIT } else { flags };

@@ -71,7 +71,6 @@ pub static ARMED: Array<u64> = Array::with_max_entries(1, 0);
 pub static SETTINGS: Settings = Settings {
     cgroup_subsystem: 0,
     memory_subsystem: 0,
-    agent_pid_level: 0,
     agent_pid_ns: 0,
     capture_output: 0,
     victim_is_task: 0,
@@ -83,7 +82,6 @@ pub static SETTINGS: Settings = Settings {
     page_shift: 0,
     hierarchy_id: 0,
     pids_subsystem: 0,
-    _pad: 0,
 };
 #[unsafe(no_mangle)]
 pub static OFFSETS: [u32; offsets::COUNT] = [0; offsets::COUNT];

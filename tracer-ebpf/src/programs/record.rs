@@ -15,6 +15,7 @@ use tracer_ebpf::abi::{
 use super::{
     kernel::{Ptr, describe},
     maps::{DEATHS, EVENTS, LOST, SCRATCH, TRACKED, setting},
+    track::unwanted,
 };
 
 /// Where a record goes.
@@ -65,6 +66,9 @@ pub fn begin(header: &mut Header, kind: Kind, size: u32, cgroup: u64, task: Ptr,
 /// Sends `size` bytes at `record`, within the container's budget unless it is `vital`.
 #[inline(always)]
 pub fn send(ring: Ring, kind: Kind, cgroup: u64, record: *const u8, size: u32, vital: bool) {
+    if unwanted(cgroup) {
+        return;
+    }
     if !vital && !within_budget(ring, cgroup) {
         return lost(cgroup, kind as u32);
     }

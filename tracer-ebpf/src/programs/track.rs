@@ -2,7 +2,7 @@
 
 use tracer_ebpf::abi::{
     header::task_flag,
-    state::{Container, LOST_CONTAINER, LOST_PROCESS, Process},
+    state::{Container, LOST_CONTAINER, LOST_PROCESS, Process, container_flag},
 };
 
 use super::{
@@ -63,6 +63,31 @@ pub fn release(tgid: u32, flags: u32, dns_fd: u32) -> bool {
         curious(-1);
     }
     true
+}
+
+/// True if user space does not want to know of a container.
+#[inline(always)]
+pub fn unwanted(cgroup: u64) -> bool {
+    // SAFETY: a map value.
+    TRACKED
+        .get_ptr(&cgroup)
+        .is_some_and(|container| unsafe { (*container).flags } & container_flag::UNWANTED != 0)
+}
+
+/// True if a process that is, or comes to be, in this cgroup is to be tracked.
+#[inline(always)]
+pub fn wanted(cgroup: u64) -> bool {
+    TRACKED.get_ptr(&cgroup).is_some() && !unwanted(cgroup)
+}
+
+/// Lets go of a process whose container nobody wants to know of.
+#[inline(never)]
+pub fn let_go(tgid: u32, process: &Process) -> u32 {
+    let (cgroup, flags, dns_fd) = (process.cgroup, process.flags, process.dns_fd);
+    if release(tgid, flags, dns_fd) {
+        forget(tgid, cgroup);
+    }
+    0
 }
 
 /// Drops what was kept of a process's calls and words.

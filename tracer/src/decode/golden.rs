@@ -2,7 +2,7 @@
 //! them: a moved field fails here.
 
 use tracer_ebpf::abi::{
-    bind, cgroup, exec, exit, fork,
+    bind, cgroup, exec, exit, fork, found as abi_found,
     header::{Header, Kind, Task},
     oom, recorder, signal, words,
 };
@@ -309,6 +309,10 @@ pub fn cgroup(change: u32) -> Vec<u8> {
         .record(size_of::<cgroup::Cgroup>(), 13)
 }
 
+pub fn found() -> Vec<u8> {
+    header(Kind::Found).record(size_of::<abi_found::Found>(), 0)
+}
+
 /// One valid record of every kind.
 pub fn all() -> Vec<Vec<u8>> {
     let slot = Slot {
@@ -343,5 +347,6 @@ pub fn all() -> Vec<Vec<u8>> {
         words([(0, 0, 0, 0, b""), (3, 400, 3, 0, b"oh!"), (0, 0, 0, 0, b"")]),
         cgroup(0),
         long_call(slot, b"/etc/app.yml"),
+        found(),
     ]
 }

@@ -11,6 +11,8 @@ mod error;
 mod exec;
 mod exit;
 mod fork;
+mod found;
+mod lost;
 mod oom;
 mod record;
 mod recorder;
@@ -20,7 +22,7 @@ mod threads;
 mod words;
 
 #[cfg(test)]
-mod golden;
+pub(crate) mod golden;
 #[cfg(test)]
 mod properties;
 
@@ -28,6 +30,7 @@ use tracer_ebpf::abi::header::Kind;
 
 pub use arch::Arch;
 pub use error::DecodeError;
+pub use lost::lost_kind;
 
 use crate::event::Event;
 use record::Record;
@@ -56,6 +59,7 @@ pub fn decode(bytes: &[u8], arch: Arch) -> Result<Vec<Event>, DecodeError> {
         Kind::Words => words::words(&record),
         Kind::Cgroup => one(cgroup::cgroup(&record)?),
         Kind::LongCall => one(recorder::long_call(&record, arch)?),
+        Kind::Found => one(found::found(&record)?),
     }
 }
 

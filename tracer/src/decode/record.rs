@@ -109,6 +109,7 @@ impl<'a> Record<'a> {
             Kind::Words => "words",
             Kind::Cgroup => "cgroup",
             Kind::LongCall => "long_call",
+            Kind::Found => "found",
         }
     }
 }
@@ -165,7 +166,7 @@ fn at_most(
 }
 
 fn kind(number: u16) -> Option<Kind> {
-    const ALL: [Kind; 12] = [
+    const ALL: [Kind; 13] = [
         Kind::Exec,
         Kind::ExecFailed,
         Kind::Fork,
@@ -178,6 +179,7 @@ fn kind(number: u16) -> Option<Kind> {
         Kind::Words,
         Kind::Cgroup,
         Kind::LongCall,
+        Kind::Found,
     ];
     const _: () = assert!(ALL.len() + 1 == tracer_ebpf::abi::header::KINDS);
     ALL.into_iter().find(|kind| *kind as u16 == number)
@@ -211,7 +213,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_refused_by_its_number() {
-        for number in [0_u16, 13, 500] {
+        for number in [0_u16, 14, 500] {
             let mut bytes = fork();
             bytes[..2].copy_from_slice(&number.to_ne_bytes());
             assert_eq!(decode(&bytes, Arch::X86_64), Err(DecodeError::Kind(number)));

@@ -13,15 +13,12 @@ use tokio::{
     process::Command,
     signal::unix::{Signal, SignalKind, signal},
 };
-use tracer_ebpf::abi::{
-    header::Kind,
-    state::{LOST_CONTAINER, LOST_PROCESS, LOST_RECORDER, LOST_WORDS, LostKey},
-};
+use tracer_ebpf::abi::state::LostKey;
 
 use super::{ENTER, Format, Job, recording::Recording};
 use crate::{
     cgroup::OwnCgroup,
-    decode::{Arch, decode},
+    decode::{Arch, decode, lost_kind},
     event::{Event, Lost, LostKind, What},
     facts::Gatherer,
     kernel::{Programs, Rings},
@@ -199,31 +196,4 @@ impl Collector {
             self.events.push(Event { what: What::Lost(Lost { of, count }), ..last.clone() });
         }
     }
-}
-
-/// The kind of a LOST entry.
-fn lost_kind(kind: u32) -> Option<LostKind> {
-    let records = [
-        (Kind::Exec, LostKind::Exec),
-        (Kind::ExecFailed, LostKind::ExecFailed),
-        (Kind::Fork, LostKind::Fork),
-        (Kind::Exit, LostKind::Exit),
-        (Kind::Signal, LostKind::Signal),
-        (Kind::Threads, LostKind::Threads),
-        (Kind::Oom, LostKind::Oom),
-        (Kind::Bind, LostKind::Bind),
-        (Kind::Calls, LostKind::Calls),
-        (Kind::Words, LostKind::Words),
-        (Kind::Cgroup, LostKind::Cgroup),
-        (Kind::LongCall, LostKind::Calls),
-    ];
-    let of_record =
-        records.iter().find(|(record, _)| *record as u32 == kind).map(|(_, lost)| *lost);
-    of_record.or(match kind {
-        LOST_PROCESS => Some(LostKind::Process),
-        LOST_RECORDER => Some(LostKind::Recorder),
-        LOST_WORDS => Some(LostKind::Words),
-        LOST_CONTAINER => Some(LostKind::Container),
-        _ => None,
-    })
 }

@@ -92,12 +92,16 @@ impl Gatherer {
                     life.read_cgroups(event, hierarchies);
                 }
             }
-            What::Fork(_) => self.life(event.cgroup).0.forked(&event.process),
+            What::Found(_) => {
+                let (life, hierarchies) = self.life(event.cgroup);
+                life.found(event, hierarchies);
+            }
+            // crun's init is born outside and moved in.
+            What::Fork(_) | What::Cgroup(_) => self.life(event.cgroup).0.forked(&event.process),
             What::Threads(_)
             | What::Call(_)
             | What::CallsForgotten(_)
             | What::Words(_)
-            | What::Cgroup(_)
             | What::Lost(_) => {}
         }
     }

@@ -70,7 +70,7 @@ impl Life {
     /// Holds the namespace of a container's init from its birth: it has milliseconds of work before it, but its
     /// entrypoint may fail at once.
     pub fn forked(&mut self, process: &Process) {
-        if !begins_container(process) {
+        if !begins_container(process) || self.inits.iter().any(|(id, _)| *id == process.id) {
             return;
         }
         let namespace = ProcessDir::of(process).ok().as_ref().and_then(Namespace::of);
@@ -97,6 +97,13 @@ impl Life {
         }
         if is_new {
             self.hold_init(&event.process);
+        }
+    }
+
+    /// Holds what a process sees that ran before its container was tracked.
+    pub fn found(&mut self, event: &Event, hierarchies: &[Hierarchy]) {
+        if self.membership.is_none() || event.process.root {
+            self.look_at(&event.process, hierarchies);
         }
     }
 

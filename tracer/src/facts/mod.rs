@@ -29,4 +29,6 @@ mod root;
 mod shebang;
 
 pub use gather::Gatherer;
+pub use machine::boot_offset_ns;
 pub use model::Facts;
+pub use process_dir::program_of;

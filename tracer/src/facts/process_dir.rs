@@ -38,6 +38,19 @@ const TICK_NS: u64 = 10_000_000;
 /// Bytes of /proc/PID/stat: 52 numbers and a name.
 const STAT_MAX: usize = 4096;
 
+/// Bytes of a command line that are read.
+const ARGUMENTS_MAX: usize = 4096;
+
+/// The path of a living process's program, as the process sees it, and its arguments. `None` if it has ended.
+pub fn program_of(process: &Process) -> Option<(Text, Vec<Text>)> {
+    let process = ProcessDir::of(process).ok()?;
+    let path = process.link("exe").ok()?;
+    let line = process.read("cmdline", ARGUMENTS_MAX).ok()?;
+    let line = line.strip_suffix(b"\0").unwrap_or(&line);
+    let args = line.split(|byte| *byte == 0).map(|argument| Text(argument.to_vec())).collect();
+    Some((path, args))
+}
+
 impl ProcessDir {
     /// Opens the process of an event.
     pub fn of(process: &Process) -> Result<Self, Gone> {

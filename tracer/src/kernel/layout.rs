@@ -83,7 +83,7 @@ impl Layout {
         let table = SyscallTable::of_machine(&machine)
             .ok_or_else(|| LayoutError::Machine(machine.to_string()))?;
         let (offsets, missing) = offsets(&btf)?;
-        let (agent_pid_level, agent_pid_ns) = own_pid_namespace()?;
+        let agent_pid_ns = own_pid_namespace()?;
         let percpu_counter = btf.struct_size("percpu_counter").unwrap_or(8);
         let atomic_rss = btf.struct_size("mm_rss_stat").is_some();
         let victim_is_task =
@@ -95,7 +95,6 @@ impl Layout {
                 None => u32::MAX,
             },
             memory_subsystem: btf.enumerator("memory_cgrp_id").unwrap_or(u32::MAX),
-            agent_pid_level,
             agent_pid_ns,
             capture_output: u32::from(options.capture_output),
             victim_is_task: u32::from(victim_is_task),
@@ -107,7 +106,6 @@ impl Layout {
             page_shift: rustix::param::page_size().trailing_zeros(),
             hierarchy_id: hierarchy.id(),
             pids_subsystem: btf.enumerator("pids_cgrp_id").unwrap_or(u32::MAX),
-            _pad: 0,
         };
         Ok(Self { offsets, settings, numbers: numbers(table), shapes: shapes(table), missing })
     }
@@ -130,18 +128,11 @@ fn offsets(btf: &Btf<'_>) -> Result<([u32; COUNT], Vec<&'static str>), LayoutErr
     Ok((offsets, missing))
 }
 
-/// Level and inum of our own pid namespace.
-fn own_pid_namespace() -> Result<(u32, u32), LayoutError> {
-    let status = fs::read_to_string("/proc/self/status")
-        .map_err(|error| LayoutError::Proc("/proc/self/status", error))?;
-    // NSpid lists our pid in each namespace from the one that this /proc shows: without the initial
-    // namespace's /proc the level is counted from there, and the inum tells whether it is right.
-    let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-    let level = pids.map_or(0, |pids| pids.split_whitespace().count().saturating_sub(1));
-    let inode = rustix::fs::stat("/proc/self/ns/pid")
-        .map_err(|error| LayoutError::Proc("/proc/self/ns/pid", error.into()))?
-        .st_ino;
-    Ok((u32::try_from(level).unwrap_or(0), u32::try_from(inode).unwrap_or(0)))
+/// inum of our own pid namespace.
+fn own_pid_namespace() -> Result<u32, LayoutError> {
+    let link = "/proc/self/ns/pid";
+    let stat = rustix::fs::stat(link).map_err(|error| LayoutError::Proc(link, error.into()))?;
+    Ok(u32::try_from(stat.st_ino).unwrap_or(0))
 }
 
 fn numbers(table: SyscallTable) -> [u32; number::COUNT] {

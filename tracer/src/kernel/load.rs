@@ -1,17 +1,24 @@
 //! Loads and attaches the eBPF programs. The one place that knows aya.
 
-use std::io;
+use std::{io, path::Path};
 
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
     maps::{Array, HashMap, MapData, RingBuf},
-    programs::{BtfTracePoint, RawTracePoint},
+    programs::{
+        BtfTracePoint, Iter, RawTracePoint, links::FdLink, raw_trace_point::RawTracePointLinkId,
+        tp_btf::BtfTracePointLinkId,
+    },
 };
 use thiserror::Error;
-use tracer_ebpf::abi::state::{LostKey, Process};
-use zerocopy::{FromBytes, IntoBytes};
+use tracer_ebpf::abi::state::{Container, LostKey, Process, container_flag};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
-use super::{layout::Layout, object};
+use super::{
+    layout::Layout,
+    object,
+    pins::{PinError, Pins},
+};
 
 /// Why the programs do not run.
 #[derive(Debug, Error)]
@@ -30,6 +37,10 @@ pub enum LoadError {
     Missing(&'static str),
     #[error("cannot use map {map}: {}", chain(.source))]
     Map { map: &'static str, source: aya::maps::MapError },
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    #[error("cannot read the inventory of running processes: {0}")]
+    Inventory(io::Error),
 }
 
 /// An error with its causes, in one line.
@@ -61,6 +72,23 @@ pub const OOM_HOOK: &str = "mark_victim";
 /// The syscall-level recorder, attached last.
 pub const RECORDER: &str = "sys_exit";
 
+/// Maps whose contents an agent that comes later takes over. The others are frozen, scratch, or templates.
+const MAPS: [&str; 11] = [
+    "DEATHS",
+    "EVENTS",
+    "ROOTS",
+    "TRACKED",
+    "PROCESSES",
+    "CALLS",
+    "WORDS",
+    "VICTIMS",
+    "LOST",
+    "CURIOUS",
+    "ARMED",
+];
+/// Iterates over the tasks that run already.
+pub const INVENTORY: &str = "inventory";
+
 /// A hook, and whether the kernel takes it.
 pub type Tried = (&'static str, Result<(), LoadError>);
 
@@ -68,6 +96,8 @@ pub type Tried = (&'static str, Result<(), LoadError>);
 #[derive(Debug)]
 pub struct Programs {
     ebpf: Ebpf,
+    /// The recorder's link, while it is on.
+    recorder: Option<BtfTracePointLinkId>,
 }
 
 impl Programs {
@@ -82,17 +112,126 @@ impl Programs {
             programs.attach_btf(hook, &btf)?;
         }
         programs.attach_oom()?;
-        programs.attach_btf(RECORDER, &btf)?;
-        programs.set_armed()?;
+        programs.load_btf(RECORDER, &btf)?;
+        programs.arm()?;
         Ok(programs)
     }
 
-    /// Tells the other programs that the recorder is on, so that each process knows whether it was from its birth.
-    fn set_armed(&mut self) -> Result<(), LoadError> {
+    /// Loads all programs and attaches them, but for the recorder, which is only loaded. With `pins` the maps and links
+    /// outlive this process; where an earlier agent left them, its links stay and its maps are taken over, with all
+    /// that was recorded meanwhile. Returns whether that was so.
+    ///
+    /// # Errors
+    /// As [`Self::attach`], or pins cannot be made.
+    pub fn attach_for_agent(
+        layout: &Layout,
+        level: Option<tracing::Level>,
+        pins: Option<&Pins>,
+    ) -> Result<(Self, bool), LoadError> {
+        let taken_over = pins.is_some_and(Pins::are_whole);
+        if let Some(pins) = pins.filter(|_| !taken_over) {
+            pins.begin()?;
+        }
+        let mut programs = Self::load_with(layout, level, pins.map(Pins::maps))?;
+        let btf = Btf::from_sys_fs()?;
+        programs.load_btf(RECORDER, &btf)?;
+        programs.load_inventory(&btf)?;
+        programs.set_armed(false)?;
+        if taken_over {
+            return Ok((programs, true));
+        }
+        for hook in HOOKS {
+            let id = programs.attach_btf(hook, &btf)?;
+            if let Some(pins) = pins {
+                pins.pin(programs.take_btf_link(hook, id)?, hook)?;
+            }
+        }
+        let id = programs.attach_oom()?;
+        if let Some(pins) = pins {
+            pins.pin(programs.take_oom_link(id)?, OOM_HOOK)?;
+            pins.finish()?;
+        }
+        Ok((programs, false))
+    }
+
+    /// Attaches the recorder. Does nothing where it is on.
+    ///
+    /// # Errors
+    /// The kernel refuses it.
+    pub fn arm(&mut self) -> Result<(), LoadError> {
+        if self.recorder.is_some() {
+            return Ok(());
+        }
+        let attached = self.btf_program(RECORDER)?.attach();
+        self.recorder = Some(attached.map_err(failed("attach", RECORDER))?);
+        // After it: a process that is told to be recorded is.
+        self.set_armed(true)
+    }
+
+    /// Detaches the recorder. Does nothing where it is off.
+    ///
+    /// # Errors
+    /// The kernel refuses it.
+    pub fn disarm(&mut self) -> Result<(), LoadError> {
+        let Some(id) = self.recorder.take() else { return Ok(()) };
+        self.set_armed(false)?;
+        self.btf_program(RECORDER)?.detach(id).map_err(failed("detach", RECORDER))
+    }
+
+    /// True while the recorder is attached.
+    pub fn is_armed(&self) -> bool {
+        self.recorder.is_some()
+    }
+
+    /// Tells the other programs whether the recorder is on, so that each process knows whether it was from its birth.
+    fn set_armed(&mut self, armed: bool) -> Result<(), LoadError> {
         let wrong = |source| LoadError::Map { map: "ARMED", source };
         let map = self.ebpf.map_mut("ARMED").ok_or(LoadError::Missing("ARMED"))?;
-        let mut armed: Array<&mut MapData, u64> = Array::try_from(map).map_err(wrong)?;
-        armed.set(0, 1, 0).map_err(wrong)
+        let mut map: Array<&mut MapData, u64> = Array::try_from(map).map_err(wrong)?;
+        map.set(0, u64::from(armed), 0).map_err(wrong)
+    }
+
+    /// Tells of every process that runs in a tracked container and is not known yet, as records in the ring.
+    ///
+    /// # Errors
+    /// The kernel refuses the iterator.
+    pub fn take_inventory(&mut self) -> Result<(), LoadError> {
+        let refused = failed("attach", INVENTORY);
+        let program = self.ebpf.program_mut(INVENTORY).ok_or(LoadError::Missing(INVENTORY))?;
+        let program: &mut Iter = program.try_into().map_err(failed("use", INVENTORY))?;
+        let id = program.attach().map_err(refused)?;
+        let link = program.take_link(id).map_err(failed("use", INVENTORY))?;
+        let mut file =
+            link.into_file().map_err(|error| LoadError::Inventory(io::Error::other(error)))?;
+        // It writes nothing: reading makes it run.
+        io::copy(&mut file, &mut io::sink()).map_err(LoadError::Inventory)?;
+        Ok(())
+    }
+
+    fn load_inventory(&mut self, btf: &Btf) -> Result<(), LoadError> {
+        let program = self.ebpf.program_mut(INVENTORY).ok_or(LoadError::Missing(INVENTORY))?;
+        let program: &mut Iter = program.try_into().map_err(failed("use", INVENTORY))?;
+        program.load("task", btf).map_err(failed("load", INVENTORY))
+    }
+
+    fn btf_program(&mut self, hook: &'static str) -> Result<&mut BtfTracePoint, LoadError> {
+        let program = self.ebpf.program_mut(hook).ok_or(LoadError::Missing(hook))?;
+        program.try_into().map_err(failed("use", hook))
+    }
+
+    fn take_btf_link(
+        &mut self,
+        hook: &'static str,
+        id: BtfTracePointLinkId,
+    ) -> Result<FdLink, LoadError> {
+        let link = self.btf_program(hook)?.take_link(id).map_err(failed("use", hook))?;
+        Ok(link.into())
+    }
+
+    fn take_oom_link(&mut self, id: RawTracePointLinkId) -> Result<FdLink, LoadError> {
+        let program = self.ebpf.program_mut(OOM_HOOK).ok_or(LoadError::Missing(OOM_HOOK))?;
+        let program: &mut RawTracePoint = program.try_into().map_err(failed("use", OOM_HOOK))?;
+        Ok(program.take_link(id).map_err(failed("use", OOM_HOOK))?.into())
     }
 
     /// Loads the object and creates its maps, without any program.
@@ -100,19 +239,34 @@ impl Programs {
     /// # Errors
     /// As [`Self::attach`].
     pub fn load(layout: &Layout, level: Option<tracing::Level>) -> Result<Self, LoadError> {
+        Self::load_with(layout, level, None)
+    }
+
+    /// With `folder`, maps are pinned there, or taken from there.
+    fn load_with(
+        layout: &Layout,
+        level: Option<tracing::Level>,
+        folder: Option<&Path>,
+    ) -> Result<Self, LoadError> {
         let object = object::bytes().ok_or(LoadError::Stub)?;
-        let settings = settings_bytes(layout);
+        let settings = layout.settings.as_bytes();
         let log_level = log_level(level);
-        let ebpf = EbpfLoader::new()
+        let mut loader = EbpfLoader::new();
+        if let Some(folder) = folder {
+            for map in MAPS {
+                loader.map_pin_path(map, folder.join(map));
+            }
+        }
+        let ebpf = loader
             .verifier_log_level(VerifierLogLevel::STATS)
             .override_global("OFFSETS", layout.offsets.as_slice(), true)
-            .override_global("SETTINGS", settings.as_slice(), true)
+            .override_global("SETTINGS", settings, true)
             .override_global("NUMBERS", layout.numbers.as_slice(), true)
             .override_global("SHAPES", layout.shapes.as_slice(), true)
             .override_global("AYA_LOG_LEVEL", &log_level, true)
             .load(object)
             .map_err(LoadError::Object)?;
-        Ok(Self { ebpf })
+        Ok(Self { ebpf, recorder: None })
     }
 
     /// Tries each hook alone: attaches it to programs loaded for it, and detaches it again.
@@ -125,9 +279,9 @@ impl Programs {
         for hook in HOOKS.into_iter().chain([OOM_HOOK, RECORDER]) {
             let mut programs = Self::load(layout, None)?;
             let result = if hook == OOM_HOOK {
-                programs.attach_oom()
+                programs.attach_oom().map(drop)
             } else {
-                programs.attach_btf(hook, &btf)
+                programs.attach_btf(hook, &btf).map(drop)
             };
             tried.push((hook, result));
         }
@@ -138,27 +292,50 @@ impl Programs {
     ///
     /// # Errors
     /// The kernel refuses it.
-    pub fn attach_btf(&mut self, hook: &'static str, btf: &Btf) -> Result<(), LoadError> {
-        let failed = |action| move |source| LoadError::Program { action, program: hook, source };
-        let program = self.ebpf.program_mut(hook).ok_or(LoadError::Missing(hook))?;
-        let program: &mut BtfTracePoint = program.try_into().map_err(failed("use"))?;
-        program.load(hook, btf).map_err(failed("load"))?;
-        program.attach().map_err(failed("attach"))?;
-        Ok(())
+    pub fn attach_btf(
+        &mut self,
+        hook: &'static str,
+        btf: &Btf,
+    ) -> Result<BtfTracePointLinkId, LoadError> {
+        self.load_btf(hook, btf)?;
+        self.btf_program(hook)?.attach().map_err(failed("attach", hook))
+    }
+
+    fn load_btf(&mut self, hook: &'static str, btf: &Btf) -> Result<(), LoadError> {
+        self.btf_program(hook)?.load(hook, btf).map_err(failed("load", hook))
     }
 
     /// Loads and attaches the OOM program.
     ///
     /// # Errors
     /// The kernel refuses it.
-    pub fn attach_oom(&mut self) -> Result<(), LoadError> {
-        let failed =
-            |action| move |source| LoadError::Program { action, program: OOM_HOOK, source };
+    pub fn attach_oom(&mut self) -> Result<RawTracePointLinkId, LoadError> {
         let program = self.ebpf.program_mut(OOM_HOOK).ok_or(LoadError::Missing(OOM_HOOK))?;
-        let program: &mut RawTracePoint = program.try_into().map_err(failed("use"))?;
-        program.load().map_err(failed("load"))?;
-        program.attach(OOM_HOOK).map_err(failed("attach"))?;
-        Ok(())
+        let program: &mut RawTracePoint = program.try_into().map_err(failed("use", OOM_HOOK))?;
+        program.load().map_err(failed("load", OOM_HOOK))?;
+        program.attach(OOM_HOOK).map_err(failed("attach", OOM_HOOK))
+    }
+
+    /// Tracks a cgroup that exists already; `root` is the id of the watched root above it. One that is tracked is left
+    /// as it is, but for being wanted.
+    ///
+    /// # Errors
+    /// The map is full (4096 containers) or gone.
+    pub fn track(&mut self, cgroup: u64, root: u64, wanted: bool) -> Result<(), LoadError> {
+        let wrong = |source| LoadError::Map { map: "TRACKED", source };
+        let map = self.ebpf.map_mut("TRACKED").ok_or(LoadError::Missing("TRACKED"))?;
+        let mut tracked: HashMap<&mut MapData, u64, [u8; size_of::<Container>()]> =
+            HashMap::try_from(map).map_err(wrong)?;
+        let known =
+            tracked.get(&cgroup, 0).ok().and_then(|it| Container::read_from_bytes(&it).ok());
+        let flags = if wanted { 0 } else { container_flag::UNWANTED };
+        let container = match known {
+            Some(known) => Container { flags, ..known },
+            None => Container { root, flags, ..Container::new_zeroed() },
+        };
+        let mut bytes = [0; size_of::<Container>()];
+        bytes.copy_from_slice(container.as_bytes());
+        tracked.insert(cgroup, bytes, 0).map_err(wrong)
     }
 
     /// Tracks every cgroup that is made below the one with this id from now on.
@@ -200,6 +377,20 @@ impl Programs {
         Ok(found)
     }
 
+    /// Makes room for the losses of others: those of a cgroup that is gone were told.
+    pub fn forget_lost(&mut self, keys: &[LostKey]) {
+        let Some(map) = self.ebpf.map_mut("LOST").filter(|_| !keys.is_empty()) else { return };
+        let lost: Result<HashMap<&mut MapData, [u8; size_of::<LostKey>()], u64>, _> =
+            HashMap::try_from(map);
+        let Ok(mut lost) = lost else { return };
+        for key in keys {
+            let mut bytes = [0; size_of::<LostKey>()];
+            bytes.copy_from_slice(key.as_bytes());
+            // It is gone then.
+            let _ = lost.remove(&bytes);
+        }
+    }
+
     /// Tracked processes that live now, by pid in the initial namespace.
     ///
     /// # Errors
@@ -228,8 +419,11 @@ impl Programs {
     }
 }
 
-fn settings_bytes(layout: &Layout) -> Vec<u8> {
-    layout.settings.as_bytes().to_vec()
+fn failed(
+    action: &'static str,
+    program: &'static str,
+) -> impl FnOnce(aya::programs::ProgramError) -> LoadError {
+    move |source| LoadError::Program { action, program, source }
 }
 
 /// aya-log's levels: 0 off, 1 error to 5 trace.

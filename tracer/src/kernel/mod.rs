@@ -4,6 +4,7 @@
 pub mod layout;
 pub mod load;
 pub mod object;
+pub mod pins;
 pub mod rings;
 
 pub use layout::{Layout, LayoutError, Options};

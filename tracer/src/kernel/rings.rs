@@ -36,13 +36,23 @@ impl Rings {
     ///
     /// # Errors
     /// The runtime can no longer watch them.
-    pub async fn next(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    pub async fn next(&mut self, take: impl FnMut(&[u8])) -> io::Result<()> {
+        self.ready().await?;
+        self.drain(take);
+        Ok(())
+    }
+
+    /// Waits until there is something, for whoever drains the rings right after. Nothing is lost if it is not waited for
+    /// to the end.
+    ///
+    /// # Errors
+    /// The runtime can no longer watch them.
+    pub async fn ready(&mut self) -> io::Result<()> {
+        // Cleared before reading: what comes meanwhile makes it ready again.
         tokio::select! {
             ready = self.deaths.readable_mut() => ready?.clear_ready(),
             ready = self.events.readable_mut() => ready?.clear_ready(),
         }
-        // Cleared before reading: what comes meanwhile makes it ready again.
-        self.drain(&mut take);
         Ok(())
     }
 

@@ -9,10 +9,11 @@ use crate::{
 };
 
 /// Every kind of timeline entry.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 14] = [
     "exec",
     "exec_failed",
     "fork",
+    "found",
     "exit",
     "signal",
     "threads",
@@ -40,6 +41,7 @@ pub fn kind(what: &What) -> &'static str {
         What::Words(_) => "words",
         What::Cgroup(_) => "cgroup",
         What::Lost(_) => "lost",
+        What::Found(_) => "found",
     }
 }
 
@@ -105,6 +107,7 @@ pub fn lost(kind: LostKind) -> &'static str {
         LostKind::Recorder => "recorder",
         LostKind::Container => "container",
         LostKind::Undecodable => "undecodable",
+        LostKind::Forgotten => "forgotten",
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     errno::Errno,
     event::{
         Address, Bind, Call, CgroupChange, Change, Delivery, Disposition, Dns, DnsAnswer, Event,
-        Exec, ExecFailed, Exit, Fork, Limits, Lost, LostKind, Memcg, Object, Oom, Process,
+        Exec, ExecFailed, Exit, Fork, Found, Limits, Lost, LostKind, Memcg, Object, Oom, Process,
         ProcessId, Protocol, SignalEvent, Status, Stream, Thread, ThreadState, Threads, What,
         Words,
     },
@@ -316,6 +316,11 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
             ..exit(killed(Signal::SIGSEGV, true))
         }),
         What::Exit(exit(code(1))),
+        What::Found(Found {
+            found_ns: 352_000_000_000,
+            path: Text::from("/usr/bin/app"),
+            args: vec![Text::from("app"), Text::from("serve")],
+        }),
     ];
     let entries = (1..).zip(whats).map(|(n, what)| event(n * 1_000_000, what)).collect();
     (Timeline { lost: 12, ..timeline(entries) }, facts, verdict)

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::event::BootNs;
 
 /// RFC 3339 in UTC with nine decimal places, such as `2001-02-03T04:05:06.000000007Z`.
-pub(super) fn rfc3339(boot_ns: BootNs, boot_offset_ns: i64) -> String {
+pub fn rfc3339(boot_ns: BootNs, boot_offset_ns: i64) -> String {
     let ns = i128::from(boot_ns) + i128::from(boot_offset_ns);
     let time = Timestamp::from_nanosecond(ns)
         .expect("u64 plus i64 nanoseconds are at most a few hundred years from 1970");

@@ -13,9 +13,10 @@ pub(super) fn find(
     tree: &Tree,
 ) -> Option<ProcessId> {
     let root = first_root(entries, processes)?;
-    if became_something(entries, tree, root)
-        || processes.get(&root).is_some_and(|p| !p.runtime_init)
-    {
+    // Its flag is gone with its first exec, even if that was only the runtime's of itself.
+    let was_running =
+        tree.execs(root).is_empty() && processes.get(&root).is_some_and(|p| !p.runtime_init);
+    if became_something(entries, tree, root) || was_running {
         return Some(root);
     }
     let inits = unexecd_family(entries, tree, root);
@@ -54,7 +55,7 @@ fn became_something(entries: &[Event], tree: &Tree, id: ProcessId) -> bool {
 }
 
 /// runc runs itself again as `runc init`, from /proc/self/exe or a copy in memory.
-fn is_runtime_itself(exec: &Exec) -> bool {
+pub(super) fn is_runtime_itself(exec: &Exec) -> bool {
     let path = exec.path.as_bytes();
     let again = path.starts_with(b"/proc/self/")
         || path.starts_with(b"/dev/fd/")

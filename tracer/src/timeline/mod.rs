@@ -41,10 +41,22 @@ impl Timeline {
         let tree = Tree::of(&entries, &processes);
         let main = main_process::find(&entries, &processes, &tree).ok_or(NoProcess)?;
         let lost = entries.iter().fold(0_u64, |sum, event| match &event.what {
-            What::Lost(lost) => sum.saturating_add(lost.count),
+            // What the agent itself let go of is not lost: the store has it.
+            What::Lost(lost) if lost.of != LostKind::Forgotten => sum.saturating_add(lost.count),
             _ => sum,
         });
         Ok(Self { main, began_ns, processes, entries, lost })
+    }
+
+    /// Whether the main process is known to run a program: it exec'd one, or was found running.
+    pub fn main_has_begun(&self) -> bool {
+        self.entries.iter().filter(|event| event.process.id == self.main).any(|event| match &event
+            .what
+        {
+            What::Exec(exec) => !main_process::is_runtime_itself(exec),
+            What::Found(_) => true,
+            _ => false,
+        })
     }
 
     /// Who forked whom, and which entries tell of whom.

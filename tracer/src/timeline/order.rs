@@ -46,6 +46,7 @@ fn mark(what: &What) -> (u8, u64, u64) {
         What::Words(words) => (10, words.stream as u64, 0),
         What::Cgroup(change) => (11, change.change as u64, change.id),
         What::Lost(lost) => (12, lost.of as u64, lost.count),
+        What::Found(_) => (13, 0, 0),
     }
 }
 

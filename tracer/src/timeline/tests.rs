@@ -61,6 +61,21 @@ fn main_is_the_last_stage_of_runcs_init() {
 }
 
 #[test]
+fn main_is_the_last_stage_also_where_runc_ran_itself_again_in_the_cgroup() {
+    let mut scene = Scene::new();
+    let first = scene.init();
+    scene.of(first).container_pid = 501;
+    scene.of(first).pid_ns = 1;
+    scene.execs(first, "/dev/fd/6 init");
+    let second = scene.forks(first);
+    let outside = scene.outsider("runc");
+    let third = scene.forks_container(second, Who(outside.id.pid));
+    scene.exits(second, 0).exits(first, 0);
+    scene.execs(third, "/app/server");
+    assert_eq!(scene.timeline().main, scene.id(third));
+}
+
+#[test]
 fn an_init_that_never_execd_is_main() {
     let mut scene = Scene::new();
     let init = scene.init();

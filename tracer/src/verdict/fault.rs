@@ -93,11 +93,6 @@ pub(super) fn abort(case: &Case<'_>) -> Option<Verdict> {
     )
 }
 
-/// A signal by which a process ends for its own doing.
-pub(super) fn is_own(signal: Signal) -> bool {
-    cause(signal).is_some() || signal == Signal::SIGABRT
-}
-
 fn cause(signal: Signal) -> Option<Cause> {
     match signal {
         Signal::SIGSEGV => Some(Cause::Segfault),

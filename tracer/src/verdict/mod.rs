@@ -48,6 +48,7 @@ use crate::{
     crash::Evidence,
     event::{Event, ProcessId, What},
     facts::Facts,
+    signal::Signal,
     timeline::Timeline,
 };
 
@@ -132,7 +133,7 @@ pub fn incidents(timeline: &Timeline, facts: &Facts) -> Vec<Verdict> {
         .collect();
     let counts = |event: &&Event| match &event.what {
         What::Exit(exit) => {
-            let faulted = exit.status.signal.is_some_and(fault::is_own);
+            let faulted = exit.status.signal.is_some_and(Signal::is_own_doing);
             event.time_ns < end_ns && (faulted || victims.contains(&event.process.id))
         }
         _ => false,

@@ -8,7 +8,7 @@ use tracer_ebpf::{
         recorder::{
             Call, Calls, DATA, LANE_SIZE, LANE_START, LongCall, call_flag, data_kind, lane,
         },
-        state::{LOST_RECORDER, Process, shape as kind},
+        state::{LOST_RECORDER, Process, container_flag, shape as kind},
     },
     offsets as at,
 };
@@ -253,6 +253,9 @@ fn recorder(tgid: u32, cgroup: u64) -> Option<*mut Calls> {
     if let Some(container) = container {
         // SAFETY: a map value; counted loosely.
         let container = unsafe { &mut *container };
+        if container.flags & container_flag::UNWANTED != 0 {
+            return None;
+        }
         if container.recorders >= setting!(recorders_budget) {
             lost(cgroup, LOST_RECORDER);
             return None;

@@ -10,6 +10,7 @@ use crate::programs::{
     kernel::{copy_user, load_user},
     maps::{NO_WORDS, WORDS, setting},
     record::{lost, now},
+    track::unwanted,
 };
 
 use super::Ended;
@@ -36,6 +37,9 @@ pub fn keep(tgid: u32, process: &mut Process, ended: &Ended, vectored: bool) -> 
         return 0;
     }
     if WORDS.get_ptr(&tgid).is_none() {
+        if unwanted(process.cgroup) {
+            return 0;
+        }
         let Some(none) = NO_WORDS.get(0) else { return 0 };
         if WORDS.insert(&tgid, none, 1 /* BPF_NOEXIST */).is_err() {
             lost(process.cgroup, LOST_WORDS);

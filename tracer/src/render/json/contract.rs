@@ -125,6 +125,7 @@ fn make_hostile(event: &mut Event) {
         },
         What::Bind(_)
         | What::Fork(_)
+        | What::Found(_)
         | What::Threads(_)
         | What::CallsForgotten(_)
         | What::Lost(_) => {}

@@ -47,6 +47,14 @@ pub fn entry(event: &Event, began_ns: BootNs, boot_offset_ns: i64) -> Value {
             What::Words(what) => words(fields, what),
             What::Cgroup(what) => cgroup(fields, what),
             What::Lost(what) => lost(fields, what),
+            What::Found(what) => {
+                fields
+                    .put("found_time", rfc3339(what.found_ns, boot_offset_ns))
+                    .texts("command_args", &what.args)
+                    .object("file", |file| {
+                        file.text("path", &what.path).put("truncated", false);
+                    });
+            }
         }
     })
 }

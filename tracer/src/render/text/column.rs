@@ -50,6 +50,7 @@ pub(super) fn who(event: &Event) -> String {
         What::Exec(_)
         | What::ExecFailed(_)
         | What::Fork(_)
+        | What::Found(_)
         | What::Exit(_)
         | What::Signal(_)
         | What::Threads(_)

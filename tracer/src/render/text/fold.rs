@@ -72,6 +72,7 @@ fn can_repeat(what: &What) -> bool {
         What::ExecFailed(_) | What::Call(_) | What::Bind(_) | What::Signal(_) => true,
         What::Exec(_)
         | What::Fork(_)
+        | What::Found(_)
         | What::Exit(_)
         | What::Threads(_)
         | What::Oom(_)
@@ -104,6 +105,7 @@ fn lookup(what: &What) -> Option<Lookup<'_>> {
         },
         What::Exec(_)
         | What::Fork(_)
+        | What::Found(_)
         | What::Exit(_)
         | What::Signal(_)
         | What::Threads(_)

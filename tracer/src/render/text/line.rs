@@ -10,8 +10,8 @@ use super::{
 use crate::{
     errno::Errno,
     event::{
-        Address, Bind, Call, CgroupChange, Change, Dns, Event, Exec, ExecFailed, Lost, LostKind,
-        Object, Protocol, What,
+        Address, Bind, Call, CgroupChange, Change, Dns, Event, Exec, ExecFailed, Found, Lost,
+        LostKind, Object, Protocol, What,
     },
     render::names,
     text::Text,
@@ -46,6 +46,7 @@ fn whole(event: &Event, detail: Detail) -> Vec<String> {
         What::Words(what) => return words(what, detail),
         What::Cgroup(what) => cgroup(what),
         What::Lost(what) => lost(what),
+        What::Found(what) => found(event, what),
     };
     vec![line]
 }
@@ -56,6 +57,18 @@ fn exec(exec: &Exec) -> String {
         false => String::new(),
     };
     format!("exec {}{rest}", command(&exec.path, &exec.args))
+}
+
+/// What ran before the recorder came.
+fn found(event: &Event, found: &Found) -> String {
+    let age_ns = found.found_ns.saturating_sub(event.time_ns);
+    let seconds = age_ns / 1_000_000_000;
+    let program = if found.path.is_empty() {
+        "started".to_owned()
+    } else {
+        format!("started {}", command(&found.path, &found.args))
+    };
+    format!("{program}; the recorder came {seconds} s later")
 }
 
 fn exec_failed(failed: &ExecFailed) -> String {
@@ -178,6 +191,9 @@ fn lost(lost: &Lost) -> String {
         LostKind::Recorder => format!("gap: {count} processes had no flight recorder"),
         LostKind::Container => format!("gap: {count} containers could not be tracked"),
         LostKind::Undecodable => format!("gap: {count} records could not be decoded"),
+        LostKind::Forgotten => {
+            format!("{count} entries are left out here: `tracer events` has them")
+        }
         LostKind::Exec
         | LostKind::ExecFailed
         | LostKind::Fork

@@ -17,11 +17,12 @@ use crate::{
     verdict::{Cause, Verdict},
 };
 
-pub use style::Style;
+pub use size::size;
+pub use style::{Style, printable, without_colour};
 
 use column::{Row, offset, who};
 use shorten::shorten_words;
-use style::{Paint, printable};
+use style::Paint;
 
 /// How much of a timeline is shown. The crash object always has all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,9 +144,12 @@ fn paint(event: &Event) -> Paint {
         What::Call(_) => Paint::Failed,
         What::Words(_) => Paint::Words,
         What::CallsForgotten(_) | What::Lost(_) => Paint::Gap,
-        What::Exec(_) | What::Fork(_) | What::Threads(_) | What::Bind(_) | What::Cgroup(_) => {
-            Paint::Plain
-        }
+        What::Exec(_)
+        | What::Fork(_)
+        | What::Found(_)
+        | What::Threads(_)
+        | What::Bind(_)
+        | What::Cgroup(_) => Paint::Plain,
     }
 }
 
@@ -215,6 +219,7 @@ mod tests {
           31  +0.032000s  app[4242]  killed by SIGKILL; wrote 21 bytes to stderr; peak memory 10 MiB
           32  +0.033000s  app[4242]  killed by SIGSEGV (core dumped); peak memory 10 MiB; the recorder was not on from its first exec
           33  +0.034000s  app[4242]  exited with status 1; wrote 21 bytes to stderr; peak memory 10 MiB
+          34  +0.035000s  app[4242]  started /usr/bin/app serve; the recorder came 351 s later
           12 records were lost: entries may be missing
         "#);
     }

@@ -1,7 +1,7 @@
 //! Bytes as people read them.
 
 /// `512 bytes`, `64 MiB`, `62.5 MiB`: one decimal place where it is not whole.
-pub(super) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     for (unit, shift) in UNITS {
         let whole = bytes >> shift;

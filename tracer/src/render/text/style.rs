@@ -43,7 +43,7 @@ impl Style {
 }
 
 /// `text` with what could steer a terminal or turn the direction of reading escaped.
-pub(super) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() || turns_direction(character) {
@@ -52,6 +52,16 @@ pub(super) fn printable(text: &str) -> String {
         } else {
             out.push(character);
         }
+    }
+    out
+}
+
+/// `text` of ours, which has no other escape sequences, without its colours.
+pub fn without_colour(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
     }
     out
 }
@@ -80,6 +90,15 @@ pub(super) fn word(text: &Text) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_can_be_taken_off() {
+        let coloured = Style::Coloured.paint(Paint::Fatal, "main")
+            + " m "
+            + &Style::Coloured.paint(Paint::Gap, "x");
+        assert_eq!(without_colour(&coloured), "main m x");
+        assert_eq!(without_colour("plain"), "plain");
+    }
 
     #[test]
     fn words_are_quoted_where_they_must_be() {

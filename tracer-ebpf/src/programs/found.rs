@@ -1,0 +1,60 @@
+//! Iterator over tasks (struct bpf_iter__task: meta, task; kernel/bpf/task_iter.c): the inventory of processes that ran
+//! in a container before it was tracked. It runs when user space reads it.
+
+use tracer_ebpf::{
+    abi::{
+        found::Found,
+        header::{Kind, task_flag},
+    },
+    offsets as at,
+};
+
+use super::{
+    kernel::{Ptr, cgroup_id, cgroup_of, pointer, read, tgid_of},
+    maps::TASK_SCRATCH,
+    record::{Ring, begin, scratch, send},
+    track::{adopt, process, wanted},
+};
+
+/// Each task once; then once more with a null pointer, which ends it.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task")]
+pub fn inventory(ctx: *mut core::ffi::c_void) -> i32 {
+    // SAFETY: the second member of struct bpf_iter__task; volatile, so that the verifier sees one load of 8 bytes.
+    let task = unsafe { core::ptr::read_volatile(ctx.cast::<Ptr>().add(1)) };
+    if task.is_null() {
+        return 0;
+    }
+    found(task);
+    0
+}
+
+#[inline(always)]
+fn found(task: Ptr) {
+    let tgid = tgid_of(task);
+    if tgid != read::<u32>(task, at::TASK_PID) || process(tgid).is_some() {
+        return;
+    }
+    let cgroup = cgroup_id(cgroup_of(task));
+    if !wanted(cgroup) {
+        return;
+    }
+    let parent = pointer(task, at::TASK_REAL_PARENT);
+    // The first of a container, and what came in by `kubectl exec`, have their parents elsewhere.
+    let root = cgroup_id(cgroup_of(parent)) != cgroup;
+    let flags = if root { task_flag::ROOT } else { 0 };
+    if !adopt(tgid, read(task, at::TASK_START), cgroup, tgid_of(parent), flags) {
+        return;
+    }
+    let Some(record) = scratch::<Found>(&TASK_SCRATCH) else { return };
+    let flags = flags | task_flag::TRACKED;
+    begin(&mut record.header, Kind::Found, size_of::<Found>() as u32, cgroup, task, flags);
+    send(
+        Ring::Events,
+        Kind::Found,
+        cgroup,
+        (&raw const *record).cast(),
+        size_of::<Found>() as u32,
+        true,
+    );
+}

@@ -1,0 +1,234 @@
+//! One container from its cgroup's birth to its removal: who it is, which process is its main one, and when its life is
+//! over. It must not do I/O or know the clock.
+
+use std::{collections::HashSet, sync::Arc};
+
+use serde_json::Value;
+
+use crate::{
+    event::{BootNs, Event, ProcessId, What, Words},
+    identity::Identity,
+    signal::Signal,
+    timeline::Timeline,
+};
+
+use super::history::History;
+
+/// Processes of one container that are counted as living; beyond them its end is told by that of its cgroup.
+const LIVING: usize = 4096;
+/// Processes that were killed while the container lived on, and are still to be told of.
+const VICTIMS: usize = 16;
+
+/// A container whose cgroup is tracked.
+#[derive(Debug)]
+pub struct Container {
+    pub cgroup: u64,
+    pub id: String,
+    /// When it was first seen.
+    pub since_ns: BootNs,
+    pub who: Who,
+    pub history: History,
+    /// The process that its runtime's init became.
+    pub main: Option<ProcessId>,
+    pub stage: Stage,
+    /// Its cgroup is gone.
+    pub is_removed: bool,
+    /// The runtime was asked about its end.
+    pub explained: bool,
+    /// What it said.
+    pub runtime_message: Option<String>,
+    /// The recorder was on for its main process.
+    recorded: bool,
+    living: HashSet<ProcessId>,
+    victims: Vec<(ProcessId, BootNs)>,
+}
+
+/// What attribution found out.
+#[derive(Clone, Debug)]
+pub enum Who {
+    /// Asked, no answer yet: its events are held.
+    Asked,
+    /// Selected.
+    Known(Arc<Known>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    pub identity: Arc<Identity>,
+    /// Its JSON, made once.
+    pub container: Value,
+    pub k8s: Value,
+    pub capture_output: bool,
+}
+
+impl Known {
+    pub fn new(identity: Identity, capture_output: bool) -> Self {
+        let (container, k8s) = (identity.container(), identity.k8s());
+        Self { identity: Arc::new(identity), container, k8s, capture_output }
+    }
+}
+
+/// How far a life is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Its main process has not begun.
+    Starting,
+    Running,
+    /// Over; the verdict is due.
+    Ended,
+    /// The verdict was told.
+    Told,
+}
+
+impl Container {
+    pub fn new(cgroup: u64, id: String, since_ns: BootNs) -> Self {
+        Self {
+            cgroup,
+            id,
+            since_ns,
+            who: Who::Asked,
+            history: History::default(),
+            main: None,
+            stage: Stage::Starting,
+            is_removed: false,
+            explained: false,
+            runtime_message: None,
+            recorded: false,
+            living: HashSet::new(),
+            victims: Vec::new(),
+        }
+    }
+
+    /// Takes an event of the container. Returns whether its life ended by it.
+    pub fn take(&mut self, event: Event) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        let id = event.process.id;
+        let is_exec = matches!(event.what, What::Exec(_));
+        let exit = match &event.what {
+            What::Exit(exit) => Some(exit.recorded),
+            _ => None,
+        };
+        let killed = is_killed(&event);
+        self.count(&event);
+        let time_ns = event.time_ns;
+        self.history.push(event);
+        if is_exec && self.main.is_none() {
+            self.look_for_main();
+        }
+        let is_told = self.victims.iter().any(|(victim, _)| *victim == id);
+        if killed && self.main != Some(id) && !is_told && self.victims.len() < VICTIMS {
+            self.victims.push((id, time_ns));
+        }
+        let over = match self.main {
+            Some(main) => exit.is_some() && main == id,
+            // A runtime's init that ends without an exec is a failed entrypoint.
+            None => exit.is_some() && self.living.is_empty(),
+        };
+        if over {
+            self.recorded = exit.unwrap_or_default();
+            self.stage = Stage::Ended;
+        }
+        over
+    }
+
+    /// Its main process is known from elsewhere.
+    pub fn runs_as(&mut self, main: ProcessId) {
+        self.main = Some(main);
+        self.stage = Stage::Running;
+    }
+
+    /// Whether nothing that happens matters any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Ended | Stage::Told)
+    }
+
+    /// Whether nothing ever happened in it.
+    pub fn is_blank(&self) -> bool {
+        self.history.is_empty()
+    }
+
+    /// Whether the runtime knows more of its end than the recorder: why it could not be started, and what it wrote
+    /// while the recorder was off.
+    pub fn needs_explaining(&self) -> bool {
+        !self.explained && (self.main.is_none() || !self.recorded)
+    }
+
+    /// An event for what its main process wrote, at its end; `None` if nothing is known of that process.
+    pub fn word(&self, words: Words) -> Option<Event> {
+        let main = self.main?;
+        let of_main = |event: &&Event| event.process.id == main;
+        let last = self.history.events().into_iter().rev().find(|event| of_main(&event))?;
+        Some(Event { what: What::Words(words), ..last })
+    }
+
+    /// Its end was told; nothing of it is held any longer.
+    pub fn told(&mut self) {
+        self.stage = Stage::Told;
+        self.history = History::default();
+        self.living = HashSet::new();
+        self.victims = Vec::new();
+    }
+
+    /// Its cgroup is gone, and so is every process of it. Returns whether its life ended by it: whether its end was lost.
+    pub fn removed(&mut self) -> bool {
+        let over =
+            matches!(self.stage, Stage::Starting | Stage::Running) && !self.history.is_empty();
+        if over {
+            self.stage = Stage::Ended;
+        }
+        over
+    }
+
+    /// The oldest process found is the main one: others came by `kubectl exec`.
+    pub fn found_all(&mut self) {
+        if self.main.is_none() {
+            self.main = self.living.iter().min_by_key(|id| (id.start_ns, id.pid)).copied();
+            if self.main.is_some() {
+                self.stage = Stage::Running;
+            }
+        }
+    }
+
+    /// Processes killed before a time, which are not to be told of again.
+    pub fn take_victims(&mut self, before_ns: BootNs) -> Vec<ProcessId> {
+        let due = |(_, time_ns): &(ProcessId, BootNs)| *time_ns < before_ns;
+        let (due, later) = self.victims.drain(..).partition(due);
+        self.victims = later;
+        let due: Vec<(ProcessId, BootNs)> = due;
+        due.into_iter().map(|(id, _)| id).collect()
+    }
+
+    fn count(&mut self, event: &Event) {
+        let id = event.process.id;
+        if matches!(event.what, What::Exit(_)) {
+            self.living.remove(&id);
+        } else if event.process.tracked && !matches!(event.what, What::Lost(_)) {
+            self.add_living(id);
+        }
+    }
+
+    fn add_living(&mut self, id: ProcessId) {
+        if self.living.len() < LIVING {
+            self.living.insert(id);
+        }
+    }
+
+    fn look_for_main(&mut self) {
+        let Ok(timeline) = Timeline::build(self.history.events()) else { return };
+        if timeline.main_has_begun() {
+            self.main = Some(timeline.main);
+            self.stage = Stage::Running;
+        }
+    }
+}
+
+/// The kernel ends a process: for want of memory, or for its own doing.
+fn is_killed(event: &Event) -> bool {
+    match &event.what {
+        What::Oom(_) => true,
+        What::Exit(exit) => exit.status.signal.is_some_and(Signal::is_own_doing),
+        _ => false,
+    }
+}

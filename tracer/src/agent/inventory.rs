@@ -1,0 +1,58 @@
+//! What ran before the agent came: cgroups below the watched roots, and what /proc says of their processes. It must not
+//! decide what is watched.
+
+use std::{fs, os::unix::fs::DirEntryExt, path::Path};
+
+use crate::{
+    attribute::{
+        cgroup_path::{self, CgroupPath},
+        roots::Root,
+    },
+    event::{Found, Process},
+    facts::program_of,
+};
+
+/// A cgroup below a watched root.
+#[derive(Clone, Debug)]
+pub struct Cgroup {
+    /// Its id: the inode of its folder.
+    pub id: u64,
+    pub root: u64,
+    pub path: CgroupPath,
+}
+
+/// Slices nest: QoS class, pod, container, and what a container makes for itself.
+const DEPTH: usize = 6;
+/// More than a node has.
+const MOST: usize = 4096;
+
+/// Every cgroup below the root, parents first.
+pub fn below(root: &Root) -> Vec<Cgroup> {
+    let mut found = Vec::new();
+    walk(&root.path, root.id, DEPTH, &mut found);
+    found
+}
+
+fn walk(folder: &Path, root: u64, depth: usize, found: &mut Vec<Cgroup>) {
+    // What vanishes meanwhile is not there.
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if depth == 0 || found.len() >= MOST {
+            return;
+        }
+        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let path = entry.path();
+        let parsed = cgroup_path::parse(&path.to_string_lossy());
+        found.push(Cgroup { id: entry.ino(), root, path: parsed });
+        walk(&path, root, depth - 1, found);
+    }
+}
+
+/// Adds program and arguments to a process that was found; leaves them empty where it has ended.
+pub fn complete(found: &mut Found, process: &Process) {
+    if let Some((path, args)) = program_of(process) {
+        found.path = path;
+        found.args = args;
+    }
+}

@@ -1,0 +1,448 @@
+//! `tracer run`: watches a node's pods, remembers what happened to them and says why they died. This file wires the parts
+//! together; what is done with an event is in `watch`.
+
+mod arming;
+mod container;
+mod ending;
+mod explain;
+mod history;
+mod inventory;
+mod loops;
+mod losses;
+mod records;
+mod stdout;
+mod teller;
+mod watch;
+
+use std::{collections::HashSet, fs, sync::Arc, time::Duration};
+
+use anyhow::{Context, ensure};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch as flag,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+
+use self::{
+    arming::{Arming, Mode},
+    explain::Explained,
+    records::Records,
+    stdout::Stdout,
+    teller::Teller,
+    watch::{Parts, Question, Watch},
+};
+use crate::{
+    api::{self, Listener},
+    attribute::{
+        Answer, Attributor, Patience,
+        roots::{self, Root},
+    },
+    cgroup::Hierarchy,
+    config::{Listen, Options, Recorder, Settings},
+    decode::Arch,
+    event::BootNs,
+    health::{self, Health},
+    kernel::{
+        self, Layout, Programs, Rings,
+        load::{HOOKS, OOM_HOOK},
+        pins::Pins,
+    },
+    live::Bus,
+    metrics::{ByHook, Metrics},
+    redact::Redactor,
+    store::{self, Reader, Writer},
+};
+
+/// Exit code for a failure of its own.
+pub const OWN_FAILURE: u8 = 2;
+
+/// How often roots are looked for and the runtime is asked whether it is there.
+const LOOK: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_secs(1);
+
+/// Runs until SIGTERM or SIGINT; then tells what is known and ends with 0.
+///
+/// # Errors
+/// It cannot start; the error says what is missing. Once it runs, what fails is told and goes on.
+pub fn run(options: &Options) -> anyhow::Result<u8> {
+    let settings = options.load()?;
+    if options.print_config {
+        print!("{}", settings.to_toml()?);
+        return Ok(0);
+    }
+    crate::cli::start_logging(&settings.log);
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "tracer run needs root, to load eBPF programs: run it as root, or as a DaemonSet (docs/operations.md)"
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(Agent::start(options, settings)?.run())?;
+    Ok(0)
+}
+
+/// Removes whatever an agent left in the kernel.
+///
+/// # Errors
+/// A pin cannot be removed.
+pub fn unload(options: &Options) -> anyhow::Result<u8> {
+    let settings = options.load()?;
+    let sets = kernel::pins::unload(&settings.pin_dir)?;
+    let folder = settings.pin_dir.display();
+    match sets {
+        0 => eprintln!("tracer: nothing of an agent is in {folder}"),
+        _ => eprintln!("tracer: programs and maps pinned in {folder} are unloaded"),
+    }
+    Ok(0)
+}
+
+/// Now, CLOCK_BOOTTIME.
+fn now() -> BootNs {
+    let time = clock_gettime(ClockId::Boottime);
+    let ns = |part: i64| u64::try_from(part).unwrap_or(0);
+    ns(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(ns(time.tv_nsec))
+}
+
+/// What an outside answered.
+enum Reply {
+    Who(u64, Box<Answer>),
+    End(u64, Explained),
+    /// The health knows it already.
+    Runtime,
+}
+
+struct Agent {
+    options: Options,
+    settings: Settings,
+    hierarchy: Hierarchy,
+    layout: Layout,
+    pins: Option<Pins>,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+}
+
+impl Agent {
+    fn start(options: &Options, settings: Settings) -> anyhow::Result<Self> {
+        let hierarchy = Hierarchy::find()?;
+        let kernel_options = kernel::Options {
+            capture_output: settings.capture_output,
+            ..kernel::Options::default()
+        };
+        let layout = Layout::of_running_kernel(&hierarchy, kernel_options)?;
+        let pins = settings.keep_when_stopped.then(|| Pins::at(&settings.pin_dir, &layout));
+        Ok(Self {
+            pins: pins.transpose()?,
+            options: options.clone(),
+            settings,
+            hierarchy,
+            layout,
+            metrics: Arc::new(Metrics::new()),
+            health: Arc::new(Health::default()),
+        })
+    }
+
+    async fn run(self) -> anyhow::Result<()> {
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+
+        let bus = Bus::new(self.metrics.clone());
+        let store = self.open_store()?;
+        let servers = self.serve(&bus).await?;
+        let attributor = Arc::new(
+            Attributor::new(
+                &self.settings.cri_socket,
+                Some(self.settings.node_name.clone()),
+                Patience::default(),
+            )?
+            .counting(self.metrics.attribution.clone()),
+        );
+
+        let log_level = tracing::enabled!(tracing::Level::DEBUG).then_some(tracing::Level::DEBUG);
+        let (mut programs, taken_over) =
+            Programs::attach_for_agent(&self.layout, log_level, self.pins.as_ref())?;
+        let mut rings = Rings::take(&mut programs)?;
+        self.tell_hooks();
+        let teller = Teller::new(
+            self.settings.stdout,
+            Stdout::start().context("cannot start a thread for stdout")?,
+            bus.clone(),
+            store,
+        );
+        let mut watch = Watch::new(Parts {
+            programs,
+            teller,
+            arming: Arming::new(mode(self.settings.recorder), nanoseconds(&self.settings)),
+            boot_id: boot_id(),
+            selections: self.settings.select.clone(),
+            redactor: Redactor::new(self.settings.redact, &self.settings.redact_pattern)?,
+            metrics: self.metrics.clone(),
+        });
+        let mut records = self.records()?;
+        if taken_over {
+            tracing::info!("taking over what was recorded since an earlier agent ended");
+            self.resume(&mut watch);
+        }
+        watch.watch_roots(&self.roots(), now())?;
+        // From here on the new programs see everything.
+        self.drain_older_pins(&mut records, now());
+        take(&mut rings, &mut records, &mut watch, &self.metrics);
+        watch.inventory_taken();
+        if taken_over {
+            let roots = self.roots();
+            let below = roots.iter().flat_map(inventory::below).map(|cgroup| cgroup.id);
+            let there: HashSet<u64> = below.collect();
+            watch.give_up_the_vanished(|id| there.contains(&id));
+        }
+
+        let mut replies = JoinSet::new();
+        let mut tick = interval(TICK);
+        let mut look = interval(LOOK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tracing::info!("watching");
+        loop {
+            self.ask(&mut watch, &attributor, &mut replies);
+            watch.switch_recorder(now());
+            let more = records.has_more() || watch.has_strays();
+            tokio::select! {
+                // Records first: what they tell is what the others wait for.
+                biased;
+                ready = rings.ready(), if !more => {
+                    ready.context("cannot read the ring buffers")?;
+                    take(&mut rings, &mut records, &mut watch, &self.metrics);
+                }
+                () = std::future::ready(()), if more => {
+                    tokio::task::yield_now().await;
+                    take(&mut rings, &mut records, &mut watch, &self.metrics);
+                }
+                Some(reply) = replies.join_next(), if !replies.is_empty() => match reply {
+                    Ok(Reply::Who(cgroup, answer)) => watch.answered(cgroup, *answer),
+                    Ok(Reply::End(cgroup, explained)) => watch.end_explained(cgroup, explained),
+                    Ok(Reply::Runtime) => {}
+                    Err(error) => tracing::error!(%error, "a question was lost"),
+                },
+                () = watch.teller.next_committed() => {}
+                _ = tick.tick() => {
+                    // Some records wake nobody.
+                    take(&mut rings, &mut records, &mut watch, &self.metrics);
+                    watch.tick(now());
+                    self.tell_state(&watch);
+                }
+                _ = look.tick() => {
+                    if let Err(error) = watch.watch_roots(&self.roots(), now()) {
+                        tracing::error!(%error, "a folder of pods cannot be watched");
+                    }
+                    replies.spawn(ask_runtime(attributor.clone(), self.health.clone()));
+                }
+                _ = hang_up.recv() => self.reload(&mut watch),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+            watch.tell_the_dead();
+        }
+
+        tracing::info!("stopping");
+        watch.programs.disarm()?;
+        take(&mut rings, &mut records, &mut watch, &self.metrics);
+        watch.tell_the_dead();
+        let Watch { teller, programs, .. } = watch;
+        teller.finish().await;
+        drop(programs);
+        if let Some(pins) = self.pins.as_ref().filter(|_| !self.settings.keep_when_stopped) {
+            pins.remove()?;
+        }
+        servers.end().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn open_store(&self) -> anyhow::Result<Writer> {
+        let path = &self.settings.store;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make the store's folder {}", folder.display()))?;
+        }
+        let options = store::Options {
+            max_bytes: self.settings.store_max_size.0,
+            max_age: self.settings.store_max_age.0,
+            boot_id: boot_id(),
+        };
+        Ok(Writer::open(path, options)?)
+    }
+
+    fn records(&self) -> anyhow::Result<Records> {
+        let machine = rustix::system::uname().machine().to_string_lossy().into_owned();
+        Ok(Records::new(Arch::of_machine(&machine).context("unknown machine")?))
+    }
+
+    /// The folders of pods that are there now; with names that are not there yet it is tried again.
+    fn roots(&self) -> Vec<Root> {
+        if self.settings.cgroup_root.is_empty() {
+            return roots::find(&self.hierarchy);
+        }
+        let named = self.settings.cgroup_root.iter();
+        named
+            .filter_map(|name| roots::named(&self.hierarchy, std::slice::from_ref(name)).ok())
+            .flatten()
+            .collect()
+    }
+
+    fn resume(&self, watch: &mut Watch) {
+        let living = Reader::open(&self.settings.store).and_then(|store| store.living(&boot_id()));
+        match living {
+            Ok(living) => living.iter().for_each(|life| watch.resume(life, now())),
+            Err(error) => tracing::warn!(%error, "what an earlier agent watched is not known"),
+        }
+    }
+
+    /// What another version left in the kernel is told too, until the time from which this one sees all; then it goes.
+    fn drain_older_pins(&self, records: &mut Records, until: BootNs) {
+        let own = self.pins.as_ref().map(Pins::maps);
+        for set in kernel::pins::sets(&self.settings.pin_dir) {
+            if Some(set.as_path()) == own {
+                continue;
+            }
+            tracing::info!(set = %set.display(), "taking what an older agent left, and removing it");
+            let mut earlier = Records::new(records.arch());
+            if let Err(error) =
+                kernel::pins::drain(&set, |record| earlier.push(record, &self.metrics))
+            {
+                tracing::warn!(%error, "what an older agent left cannot be read: it is lost");
+            }
+            records.append(earlier.until(until));
+            if let Err(error) = kernel::pins::remove(&set) {
+                tracing::warn!(%error, "what an older agent left cannot be removed");
+            }
+        }
+    }
+
+    async fn serve(&self, bus: &Bus) -> anyhow::Result<Servers> {
+        let about = api::Agent { metrics: self.metrics.clone(), health: self.health.clone() };
+        let data = api::data_router(&self.settings.store, bus.clone(), about.clone());
+        let mut servers = Servers::new();
+        servers.add(Listener::unix(&self.settings.socket)?, data.clone());
+        if let Listen::At(address) = self.settings.api_listen {
+            servers.add(Listener::loopback(address).await?, api::on_loopback(data));
+        }
+        if let Listen::At(address) = self.settings.metrics_listen {
+            servers.add(Listener::tcp(address).await?, api::health_router(about.clone()));
+        }
+        Ok(servers)
+    }
+
+    fn ask(&self, watch: &mut Watch, attributor: &Arc<Attributor>, replies: &mut JoinSet<Reply>) {
+        for question in watch.take_questions() {
+            let attributor = attributor.clone();
+            match question {
+                Question::Who { cgroup, container_id, pod_uid } => replies.spawn(async move {
+                    let answer = attributor.identify(&container_id, pod_uid.as_deref()).await;
+                    Reply::Who(cgroup, Box::new(answer))
+                }),
+                Question::End { cgroup, container_id } => replies.spawn(async move {
+                    Reply::End(cgroup, explain::explain(&attributor, &container_id).await)
+                }),
+            };
+        }
+    }
+
+    fn reload(&self, watch: &mut Watch) {
+        let selected = self.options.reload_selection().map_err(anyhow::Error::from);
+        let done = selected.and_then(|select| Ok(watch.select(select, &self.roots(), now())?));
+        match done {
+            Ok(()) => tracing::info!("selection reloaded"),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the selection stays as it was")
+            }
+        }
+    }
+
+    fn tell_hooks(&self) {
+        let hook = |name: &str| {
+            self.metrics.hooks_attached.get_or_create(&ByHook { hook: name.to_owned() }).set(1);
+            health::Hook { name: name.to_owned(), required: true, attached: true }
+        };
+        let hooks = HOOKS.iter().chain([&OOM_HOOK]).map(|name| hook(name)).collect();
+        self.health.set(|state| state.hooks = hooks);
+    }
+
+    fn tell_state(&self, watch: &Watch) {
+        self.health.tick();
+        let store = watch.teller.store().statistics();
+        self.metrics.store.set(&store);
+        let attached = watch.programs.is_armed();
+        let mode = self.settings.recorder.to_string();
+        self.health.set(|state| {
+            state.recorder = health::Recorder { mode, attached };
+            state.store =
+                health::Store { writable: !store.failing, size_bytes: store.bytes, error: None };
+        });
+    }
+}
+
+/// Servers of the API, until they are told to end.
+struct Servers {
+    closing: flag::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Servers {
+    fn new() -> Self {
+        Self { closing: flag::Sender::new(false), tasks: JoinSet::new() }
+    }
+
+    fn add(&mut self, listener: Listener, router: axum::Router) {
+        self.tasks.spawn(api::serve(listener, router, self.closing.subscribe()));
+    }
+
+    async fn end(mut self) {
+        self.closing.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Reads both rings and lets the watch take what was written before.
+fn take(rings: &mut Rings, records: &mut Records, watch: &mut Watch, metrics: &Metrics) {
+    let until = now();
+    rings.drain(|record| records.push(record, metrics));
+    watch.take(records.until(until));
+}
+
+async fn ask_runtime(attributor: Arc<Attributor>, health: Arc<Health>) -> Reply {
+    let answer = attributor.runtime_answers().await;
+    health.set(|state| {
+        state.runtime = Some(match answer {
+            Ok(version) => health::Runtime {
+                name: format!("{} {}", version.runtime_name, version.runtime_version),
+                answering: true,
+                error: None,
+            },
+            Err(error) => health::Runtime {
+                name: state.runtime.take().map_or_else(String::new, |known| known.name),
+                answering: false,
+                error: Some(error.to_string()),
+            },
+        });
+    });
+    Reply::Runtime
+}
+
+fn mode(recorder: Recorder) -> Mode {
+    match recorder {
+        Recorder::Auto => Mode::Auto,
+        Recorder::Always => Mode::Always,
+        Recorder::Never => Mode::Never,
+    }
+}
+
+fn nanoseconds(settings: &Settings) -> u64 {
+    u64::try_from(settings.startup_window.0.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Empty where /proc does not tell: then only container ids tell lives apart, and those are random.
+fn boot_id() -> String {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    text.trim().to_owned()
+}

@@ -1,0 +1,147 @@
+//! Tells what happened to everybody who wants to know: stdout, the store, live followers. It must not decide anything.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use super::{container::Known, stdout::Stdout};
+use crate::{
+    config::Stdout as Lines,
+    crash::CrashObject,
+    event::{BootNs, Event, ProcessId},
+    live::{Bus, Line},
+    render::{json::entry, names},
+    store::{End, Life, LifeKey, NewCrash, Recorded, Writer},
+};
+
+/// Where everything is told.
+pub struct Teller {
+    lines: Lines,
+    stdout: Stdout,
+    bus: Bus,
+    store: Writer,
+    /// Crashes whose lines wait until they are committed.
+    waiting: JoinSet<Option<Line>>,
+}
+
+/// A crash or incident, ready to be told.
+pub struct Told {
+    pub object: CrashObject,
+    pub cause: &'static str,
+    /// With colour.
+    pub text: String,
+    /// The process of an incident.
+    pub process: Option<ProcessId>,
+    pub is_crash: bool,
+}
+
+impl Teller {
+    pub fn new(lines: Lines, stdout: Stdout, bus: Bus, store: Writer) -> Self {
+        Self { lines, stdout, bus, store, waiting: JoinSet::new() }
+    }
+
+    pub fn store(&self) -> &Writer {
+        &self.store
+    }
+
+    pub fn life(&self, life: Life) {
+        self.store.life(life);
+    }
+
+    pub fn end(&self, life: &Arc<LifeKey>, end: End) {
+        self.store.end(life, end);
+    }
+
+    /// One event of a selected container.
+    pub fn event(
+        &self,
+        life: &Arc<LifeKey>,
+        known: &Known,
+        event: &Event,
+        since_ns: BootNs,
+        offset_ns: i64,
+    ) {
+        let entry = entry(event, since_ns, offset_ns);
+        self.store.event(life, &entry);
+        let to_stdout = self.lines == Lines::Events;
+        if !to_stdout && !self.bus.is_followed() {
+            return;
+        }
+        let json = with_owner(entry, known);
+        if to_stdout {
+            self.stdout.line(json.clone());
+        }
+        self.bus.publish(Line {
+            json,
+            kind: names::kind(&event.what),
+            identity: Some(known.identity.clone()),
+            cause: None,
+        });
+    }
+
+    /// A crash, an incident, or an end that is none. Its line follows when it is committed.
+    pub fn crash(&mut self, life: &Arc<LifeKey>, known: &Known, told: Told) {
+        let Told { object, cause, text, process, is_crash } = told;
+        // A line has no timeline: whoever wants it asks for the id.
+        let mut short = object.clone();
+        short.timeline = None;
+        let line = serde_json::to_string(&short).map(|json| Line {
+            json,
+            kind: "crash",
+            identity: Some(known.identity.clone()),
+            cause: Some(cause),
+        });
+        let answer = self.store.crash(NewCrash { life: life.clone(), process, object, text });
+        self.waiting.spawn(async move {
+            match answer.await {
+                // What was told before is not told again.
+                Ok(Recorded::Known) => None,
+                // A store that fails costs memory, not the line.
+                Ok(Recorded::New | Recorded::Revised) | Err(_) => line.ok().filter(|_| is_crash),
+            }
+        });
+    }
+
+    /// Waits for the next crash to be committed, and tells it. Waits for ever if there is none.
+    pub async fn next_committed(&mut self) {
+        match self.waiting.join_next().await {
+            Some(Ok(Some(line))) => self.publish(line),
+            Some(Ok(None)) => {}
+            Some(Err(error)) => tracing::error!(%error, "a crash could not be told"),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells all that waits and ends the streams.
+    pub async fn finish(mut self) {
+        while let Some(told) = self.waiting.join_next().await {
+            if let Ok(Some(line)) = told {
+                self.publish(line);
+            }
+        }
+        self.bus.end();
+        // An error says that the store cannot be written: it was told.
+        let _ = self.store.flush().await;
+    }
+
+    fn publish(&self, line: Line) {
+        match self.lines {
+            Lines::Events | Lines::Crashes => self.stdout.line(line.json.clone()),
+            Lines::None => {}
+        }
+        self.bus.publish(line);
+    }
+}
+
+/// A timeline entry with the container and pod that it belongs to.
+fn with_owner(entry: Value, known: &Known) -> String {
+    let mut line = entry;
+    if let Value::Object(fields) = &mut line {
+        fields.insert("container".to_owned(), known.container.clone());
+        if !known.k8s.is_null() {
+            fields.insert("k8s".to_owned(), known.k8s.clone());
+        }
+    }
+    line.to_string()
+}

@@ -1,0 +1,564 @@
+//! What the agent knows of its node, and what it does with each event: to which container it belongs, when that container
+//! is over, what is told of it. It must not wait for anything.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use super::{
+    arming::Arming,
+    container::{Container, Known, Stage, Who},
+    ending,
+    explain::Explained,
+    inventory,
+    loops::Loops,
+    losses::Losses,
+    teller::Teller,
+};
+use crate::{
+    attribute::{
+        Answer,
+        cgroup_path::{self, CgroupPath},
+        roots::Root,
+        selection::{self, Selection},
+    },
+    event::{BootNs, CgroupChange, Change, Event, LostKind, ProcessId, What},
+    facts::{Facts, Gatherer, boot_offset_ns},
+    identity::Identity,
+    kernel::{LoadError, Programs},
+    metrics::{ByCause, ByKind, ByRule, EventsLost, Metrics, set_total},
+    redact::Redactor,
+    render::names,
+    store::{End, Life, LifeKey},
+};
+
+/// Containers that are held at once; the kernel side tracks as many.
+const CONTAINERS: usize = 4096;
+/// A child that was killed may take its main process with it: so long is waited before it is told of on its own.
+const MAIN_FOLLOWS_NS: u64 = 1_500_000_000;
+/// Events whose container is not known yet: told in the other ring, a moment later.
+const STRAYS: usize = 4096;
+
+/// Something that only the outside can answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Who is it?
+    Who { cgroup: u64, container_id: String, pod_uid: Option<String> },
+    /// It ended without a trace in the recorder: what does the runtime say of its end?
+    End { cgroup: u64, container_id: String },
+}
+
+/// The node's containers and all that is needed to tell of them.
+pub struct Watch {
+    pub programs: Programs,
+    pub teller: Teller,
+    pub arming: Arming,
+    boot_id: String,
+    selections: Vec<Selection>,
+    redactor: Redactor,
+    metrics: Arc<Metrics>,
+    gatherer: Gatherer,
+    containers: HashMap<u64, Container>,
+    /// Cgroups inside of a container's, by its id.
+    nested: HashMap<u64, u64>,
+    roots: HashSet<u64>,
+    losses: Losses,
+    loops: Loops,
+    strays: Vec<Event>,
+    questions: Vec<Question>,
+    /// Containers whose lives are over and whose verdicts are due.
+    due: Vec<u64>,
+    boot_offset_ns: i64,
+}
+
+/// What the watch is made of.
+pub struct Parts {
+    pub programs: Programs,
+    pub teller: Teller,
+    pub arming: Arming,
+    pub boot_id: String,
+    pub selections: Vec<Selection>,
+    pub redactor: Redactor,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Watch {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { programs, teller, arming, boot_id, selections, redactor, metrics } = parts;
+        Self {
+            programs,
+            teller,
+            arming,
+            boot_id,
+            selections,
+            redactor,
+            metrics,
+            gatherer: Gatherer::new(),
+            containers: HashMap::new(),
+            nested: HashMap::new(),
+            roots: HashSet::new(),
+            losses: Losses::default(),
+            loops: Loops::default(),
+            strays: Vec::new(),
+            questions: Vec::new(),
+            due: Vec::new(),
+            boot_offset_ns: boot_offset_ns(),
+        }
+    }
+
+    /// Watches roots that were not watched before, and what runs below them already.
+    ///
+    /// # Errors
+    /// The kernel has no room for another root, or refuses the inventory.
+    pub fn watch_roots(&mut self, roots: &[Root], now: BootNs) -> Result<(), LoadError> {
+        let new: Vec<&Root> = roots.iter().filter(|root| self.roots.insert(root.id)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        for root in &new {
+            tracing::info!(path = %root.path.display(), "watching the pods below");
+            self.programs.watch_root(root.id)?;
+        }
+        for root in new {
+            for cgroup in inventory::below(root) {
+                if let CgroupPath::Container(of) = &cgroup.path {
+                    self.programs.track(cgroup.id, cgroup.root, true)?;
+                    self.begin(cgroup.id, of, now);
+                }
+            }
+        }
+        self.programs.take_inventory()
+    }
+
+    /// A life that an earlier agent of this boot told the beginning of.
+    pub fn resume(&mut self, life: &Life, now: BootNs) {
+        let identity = &life.identity;
+        let mut container = Container::new(life.cgroup_id, identity.container_id.clone(), now);
+        if let Some(main) = life.main {
+            container.runs_as(main);
+        }
+        self.containers.insert(life.cgroup_id, container);
+        self.recognise(life.cgroup_id, identity.clone());
+    }
+
+    /// Lives that were resumed, whose cgroups are gone and of whose end nothing was recorded.
+    pub fn give_up_the_vanished(&mut self, exists: impl Fn(u64) -> bool) {
+        let gone: Vec<u64> = self
+            .containers
+            .values()
+            .filter(|container| container.stage == Stage::Running && !exists(container.cgroup))
+            .map(|container| container.cgroup)
+            .collect();
+        for cgroup in gone {
+            self.removed(cgroup);
+        }
+    }
+
+    /// What the inventory found was all taken: the oldest process of each container is its main one.
+    pub fn inventory_taken(&mut self) {
+        for container in self.containers.values_mut() {
+            container.found_all();
+        }
+    }
+
+    /// Takes events in the order of their time.
+    pub fn take(&mut self, events: impl IntoIterator<Item = Event>) {
+        let strays = std::mem::take(&mut self.strays);
+        for event in events {
+            self.one(event, true);
+        }
+        for stray in strays {
+            self.one(stray, false);
+        }
+    }
+
+    fn one(&mut self, mut event: Event, may_stray: bool) {
+        if may_stray {
+            self.metrics.events.get_or_create(&ByKind { kind: names::kind(&event.what) }).inc();
+        }
+        if let What::Cgroup(change) = &event.what {
+            match change.change {
+                Change::Made => return self.made(event),
+                Change::Removed => return self.cgroup_removed(change.id),
+                Change::MovedIn | Change::MovedOut => {}
+            }
+        }
+        let cgroup = self.nested.get(&event.cgroup).copied().unwrap_or(event.cgroup);
+        let Some(container) = self.containers.get_mut(&cgroup) else {
+            if may_stray && self.strays.len() < STRAYS {
+                self.strays.push(event);
+            }
+            return;
+        };
+        if container.is_over() {
+            return;
+        }
+        event.cgroup = cgroup;
+        if let What::Found(found) = &mut event.what {
+            inventory::complete(found, &event.process);
+        }
+        self.gatherer.observe(&event);
+        self.redactor.event(&mut event);
+        if let Who::Known(known) = &container.who {
+            let known = known.clone();
+            if is_output(&event) && !known.capture_output {
+                return;
+            }
+            let life = life_key(&self.boot_id, container);
+            self.teller.event(&life, &known, &event, container.since_ns, self.boot_offset_ns);
+        }
+        let had_main = container.main.is_some();
+        let over = container.take(event);
+        let has_main = container.main.is_some();
+        if over {
+            self.due.push(cgroup);
+        }
+        if !had_main && has_main {
+            self.tell_of_life(cgroup);
+        }
+    }
+
+    fn made(&mut self, event: Event) {
+        let What::Cgroup(CgroupChange { id, path, .. }) = &event.what else { return };
+        let (id, now) = (*id, event.time_ns);
+        match cgroup_path::parse(&path.to_json_string()) {
+            CgroupPath::Container(of) => {
+                self.begin(id, &of, now);
+                if let Some(container) = self.containers.get_mut(&id) {
+                    container.take(event);
+                }
+            }
+            CgroupPath::Pod { .. } => self.arming.began(id, now),
+            CgroupPath::Pods | CgroupPath::Monitor { .. } | CgroupPath::Other => {}
+        }
+    }
+
+    /// A container's cgroup is there.
+    fn begin(&mut self, cgroup: u64, of: &cgroup_path::ContainerCgroup, now: BootNs) {
+        if of.nested {
+            let around =
+                self.containers.values().find(|it| it.id == of.container_id && !it.is_over());
+            if let Some(around) = around {
+                self.nested.insert(cgroup, around.cgroup);
+            }
+            return;
+        }
+        if self.containers.contains_key(&cgroup) || self.containers.len() >= CONTAINERS {
+            return;
+        }
+        self.arming.began(cgroup, now);
+        let (container_id, pod_uid) = (of.container_id.clone(), of.pod_uid.clone());
+        let container = Container::new(cgroup, container_id.clone(), now);
+        self.containers.insert(cgroup, container);
+        self.questions.push(Question::Who { cgroup, container_id, pod_uid });
+    }
+
+    fn cgroup_removed(&mut self, cgroup: u64) {
+        if self.nested.remove(&cgroup).is_none() {
+            self.removed(cgroup);
+        }
+    }
+
+    fn removed(&mut self, cgroup: u64) {
+        let Some(container) = self.containers.get_mut(&cgroup) else {
+            // A pod's: nothing of it will start again.
+            return self.arming.forget(cgroup);
+        };
+        if container.removed() {
+            self.due.push(cgroup);
+        }
+        container.is_removed = true;
+        self.forget_if_done(cgroup);
+    }
+
+    /// The answer to who a container is.
+    pub fn answered(&mut self, cgroup: u64, answer: Answer) {
+        match answer {
+            Answer::Container(identity) | Answer::Unknown(identity) => {
+                self.recognise(cgroup, identity)
+            }
+            Answer::Pause(_) => self.dismiss(cgroup),
+            Answer::Unobservable(identity) => {
+                let pod = identity.pod_name.as_deref().unwrap_or_default();
+                let why = identity.lacks.as_deref().unwrap_or_default();
+                tracing::warn!(pod, why, "a pod cannot be observed");
+                self.dismiss(cgroup);
+            }
+        }
+    }
+
+    fn recognise(&mut self, cgroup: u64, identity: Identity) {
+        let Some(container) = self.containers.get_mut(&cgroup) else { return };
+        let Some(selection) = selection::matches(&self.selections, &identity) else {
+            return self.dismiss(cgroup);
+        };
+        let known = Arc::new(Known::new(identity, selection.capture_output));
+        container.who = Who::Known(known.clone());
+        if !known.capture_output {
+            container.history.retain(|event| !is_output(event));
+        }
+        self.metrics.lives_begun.inc();
+        self.tell_of_life(cgroup);
+        let Some(container) = self.containers.get(&cgroup) else { return };
+        let life = life_key(&self.boot_id, container);
+        for event in container.history.events() {
+            self.teller.event(&life, &known, &event, container.since_ns, self.boot_offset_ns);
+        }
+        if container.stage == Stage::Ended {
+            self.due.push(cgroup);
+        }
+    }
+
+    /// Nobody wants to know of it.
+    fn dismiss(&mut self, cgroup: u64) {
+        self.arming.forget(cgroup);
+        self.gatherer.forget(cgroup);
+        if self.containers.remove(&cgroup).is_some()
+            && let Err(error) = self.programs.track(cgroup, 0, false)
+        {
+            tracing::warn!(%error, "a container that nobody selected cannot be let go of");
+        }
+    }
+
+    /// What the runtime says of an end that the recorder did not see.
+    pub fn end_explained(&mut self, cgroup: u64, explained: Explained) {
+        let Some(container) = self.containers.get_mut(&cgroup) else { return };
+        let captures = matches!(&container.who, Who::Known(known) if known.capture_output);
+        for words in explained.words.into_iter().filter(|_| captures) {
+            let Some(mut event) = container.word(words) else { continue };
+            self.redactor.event(&mut event);
+            container.history.push(event);
+        }
+        container.runtime_message = explained.message;
+        container.explained = true;
+        self.due.push(cgroup);
+    }
+
+    /// Tells of the lives that are over, as far as it is known whose they are.
+    pub fn tell_the_dead(&mut self) {
+        for cgroup in std::mem::take(&mut self.due) {
+            let Some(container) = self.containers.get(&cgroup) else { continue };
+            let Who::Known(known) = &container.who else { continue };
+            if container.stage != Stage::Ended {
+                continue;
+            }
+            let known = known.clone();
+            if container.needs_explaining() {
+                let container_id = container.id.clone();
+                self.questions.push(Question::End { cgroup, container_id });
+                continue;
+            }
+            self.note_losses();
+            self.tell_of_end(cgroup, &known);
+        }
+    }
+
+    fn tell_of_end(&mut self, cgroup: u64, known: &Arc<Known>) {
+        let Some(container) = self.containers.get_mut(&cgroup) else { return };
+        let life = life_key(&self.boot_id, container);
+        if let Some(timeline) = ending::timeline(container) {
+            let mut facts = self.facts(&timeline);
+            let Some(container) = self.containers.get_mut(&cgroup) else { return };
+            facts.runtime_message = container.runtime_message.take();
+            let ending = ending::of_life(known, &timeline, &facts, &mut self.loops);
+            let now = super::now();
+            let end_ns = timeline.entries.last().map_or(now, |event| event.time_ns);
+            self.metrics.verdict_seconds.observe(seconds(now.saturating_sub(end_ns)));
+            self.metrics.verdicts.get_or_create(&ByCause { cause: ending.told.cause }).inc();
+            self.metrics.lives_ended.inc();
+            self.arming.died(cgroup, now);
+            let stored = Life {
+                command: ending.command,
+                memory_limit_bytes: ending.memory_limit_bytes,
+                ..stored_life(&self.boot_id, container, known, self.boot_offset_ns)
+            };
+            self.teller.life(stored);
+            let end = End {
+                time_ns: wall(end_ns, self.boot_offset_ns),
+                exit: ending.exit,
+                cause: ending.told.cause.to_owned(),
+            };
+            self.teller.crash(&life, known, ending.told);
+            self.teller.end(&life, end);
+        }
+        if let Some(container) = self.containers.get_mut(&cgroup) {
+            container.told();
+        }
+        self.gatherer.forget(cgroup);
+        self.forget_if_done(cgroup);
+    }
+
+    /// Tells of processes that were killed a while ago while their containers lived on.
+    pub fn tell_of_incidents(&mut self, now: BootNs) {
+        let before = now.saturating_sub(MAIN_FOLLOWS_NS);
+        let mut due: Vec<(u64, Arc<Known>, Vec<ProcessId>)> = Vec::new();
+        for container in self.containers.values_mut() {
+            if container.stage == Stage::Running
+                && let Who::Known(known) = &container.who
+            {
+                let known = known.clone();
+                let victims = container.take_victims(before);
+                if !victims.is_empty() {
+                    due.push((container.cgroup, known, victims));
+                }
+            }
+        }
+        for (cgroup, known, victims) in due {
+            let Some(container) = self.containers.get(&cgroup) else { continue };
+            let life = life_key(&self.boot_id, container);
+            let Some(timeline) = ending::timeline(container) else { continue };
+            let facts = self.facts(&timeline);
+            for told in ending::of_processes(&known, &timeline, &facts, &victims) {
+                self.metrics.verdicts.get_or_create(&ByCause { cause: told.cause }).inc();
+                self.teller.crash(&life, &known, told);
+            }
+        }
+    }
+
+    /// Reads what the kernel side lost since the last time.
+    pub fn note_losses(&mut self) {
+        let lost = match self.programs.lost() {
+            Ok(lost) => self.losses.since(&lost),
+            Err(error) => return tracing::warn!(%error, "losses cannot be read"),
+        };
+        for (cgroup, of, count) in lost {
+            EventsLost { kind: names::lost(of), count }.tell(&self.metrics);
+            let cgroup = self.nested.get(&cgroup).copied().unwrap_or(cgroup);
+            if let Some(container) = self.containers.get_mut(&cgroup) {
+                container.history.add_lost(of, count);
+            }
+        }
+    }
+
+    /// Switches the recorder as the state of the containers wants it.
+    pub fn switch_recorder(&mut self, now: BootNs) {
+        let wanted = self.arming.wanted(now);
+        if wanted == self.programs.is_armed() {
+            return;
+        }
+        let switched = if wanted { self.programs.arm() } else { self.programs.disarm() };
+        match switched {
+            Ok(()) => {
+                self.metrics.recorder_attached.set(i64::from(wanted));
+                self.metrics.recorder_switches.inc();
+                tracing::debug!(attached = wanted, "recorder switched");
+            }
+            Err(error) => tracing::error!(%error, "the recorder cannot be switched"),
+        }
+    }
+
+    /// Once a second: what changes by time alone.
+    pub fn tick(&mut self, now: BootNs) {
+        self.boot_offset_ns = boot_offset_ns();
+        self.note_losses();
+        for (rule, count) in self.redactor.counts() {
+            let counter = self.metrics.redactions.get_or_create(&ByRule { rule: rule.name() });
+            set_total(&counter, count);
+        }
+        self.tell_of_incidents(now);
+        self.metrics.lives.set(i64::try_from(self.containers.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Selects anew: what is no longer wanted is let go of, what came to be wanted is found.
+    pub fn select(
+        &mut self,
+        selections: Vec<Selection>,
+        roots: &[Root],
+        now: BootNs,
+    ) -> Result<(), LoadError> {
+        self.selections = selections;
+        let unwanted: Vec<u64> = self
+            .containers
+            .values()
+            .filter(|container| match &container.who {
+                Who::Known(known) => {
+                    selection::matches(&self.selections, &known.identity).is_none()
+                }
+                Who::Asked => false,
+            })
+            .map(|container| container.cgroup)
+            .collect();
+        unwanted.into_iter().for_each(|cgroup| self.dismiss(cgroup));
+        for root in roots {
+            for cgroup in inventory::below(root) {
+                if let CgroupPath::Container(of) = &cgroup.path
+                    && !self.containers.contains_key(&cgroup.id)
+                {
+                    self.programs.track(cgroup.id, cgroup.root, true)?;
+                    self.begin(cgroup.id, of, now);
+                }
+            }
+        }
+        self.programs.take_inventory()
+    }
+
+    /// What must be asked since the last time.
+    pub fn take_questions(&mut self) -> Vec<Question> {
+        std::mem::take(&mut self.questions)
+    }
+
+    /// Whether events wait for the other ring.
+    pub fn has_strays(&self) -> bool {
+        !self.strays.is_empty()
+    }
+
+    fn facts(&mut self, timeline: &crate::timeline::Timeline) -> Facts {
+        let mut facts = self.gatherer.finish(timeline);
+        self.redactor.facts(&mut facts);
+        facts
+    }
+
+    fn tell_of_life(&mut self, cgroup: u64) {
+        let Some(container) = self.containers.get(&cgroup) else { return };
+        if let Who::Known(known) = &container.who {
+            let life = stored_life(&self.boot_id, container, known, self.boot_offset_ns);
+            self.teller.life(life);
+        }
+    }
+
+    fn forget_if_done(&mut self, cgroup: u64) {
+        let done = |container: &Container| {
+            container.is_removed && (container.stage == Stage::Told || container.is_blank())
+        };
+        if self.containers.get(&cgroup).is_some_and(done) {
+            self.containers.remove(&cgroup);
+            self.programs.forget_lost(&self.losses.forget(cgroup));
+            self.nested.retain(|_, around| *around != cgroup);
+        }
+    }
+}
+
+/// What a program wrote; the runtime's own word is not.
+fn is_output(event: &Event) -> bool {
+    matches!(event.what, What::Words(_)) && !event.process.runtime_init
+}
+
+fn life_key(boot_id: &str, container: &Container) -> Arc<LifeKey> {
+    Arc::new(LifeKey { boot_id: boot_id.to_owned(), container_id: container.id.clone() })
+}
+
+fn stored_life(boot_id: &str, container: &Container, known: &Known, boot_offset_ns: i64) -> Life {
+    Life {
+        boot_id: boot_id.to_owned(),
+        identity: known.identity.as_ref().clone(),
+        cgroup_id: container.cgroup,
+        began_ns: wall(container.since_ns, boot_offset_ns),
+        main: container.main,
+        command: Vec::new(),
+        memory_limit_bytes: None,
+        end: None,
+    }
+}
+
+/// Boot time as nanoseconds since 1970.
+fn wall(boot_ns: BootNs, boot_offset_ns: i64) -> i64 {
+    i64::try_from(boot_ns).unwrap_or(i64::MAX).saturating_add(boot_offset_ns)
+}
+
+fn seconds(ns: u64) -> f64 {
+    std::time::Duration::from_nanos(ns).as_secs_f64()
+}
+
+/// Used by [`Losses`] and by tests.
+pub type Loss = (u64, LostKind, u64);

@@ -1,0 +1,190 @@
+//! What a query asks for, checked. A parameter that is not known is refused: a misspelt filter must not
+//! silently show everything. It must not know who answers.
+
+use std::sync::Arc;
+
+use axum::{extract::Query, http::Uri};
+use jiff::Timestamp;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::error::ApiError;
+use crate::{
+    attribute::selection::{LabelSelector, SelectionError},
+    live::Wanted,
+    render::names::KINDS,
+    store::{EventFilter, Filter, LabelTest, Selector},
+    verdict::Cause,
+    when,
+};
+
+/// Crashes in one answer where no limit is given.
+const CRASHES: usize = 500;
+const MOST_CRASHES: usize = 10_000;
+const EVENTS: usize = 1_000;
+const MOST_EVENTS: usize = 10_000;
+
+/// Reads the query of `uri`.
+pub fn parse<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
+    match Query::try_from_uri(uri) {
+        Ok(Query(params)) => Ok(params),
+        Err(rejection) => Err(ApiError::bad_request(rejection.body_text())),
+    }
+}
+
+/// Of `/v1/crashes`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Crashes {
+    namespace: Option<String>,
+    pod: Option<String>,
+    container: Option<String>,
+    label: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    cause: Option<String>,
+    #[serde(default)]
+    all: bool,
+    limit: Option<usize>,
+}
+
+impl Crashes {
+    pub fn filter(self, now: Timestamp) -> Result<Filter, ApiError> {
+        let causes = listed(self.cause.as_deref());
+        let known = Cause::ALL.iter().map(|cause| cause.name());
+        all_known("cause", &causes, &known.collect::<Vec<_>>())?;
+        Ok(Filter {
+            namespace: self.namespace,
+            pod: self.pod,
+            container: self.container,
+            labels: label_test(self.label.as_deref())?,
+            since_ns: time(self.since.as_deref(), now)?,
+            until_ns: time(self.until.as_deref(), now)?,
+            causes,
+            all: self.all,
+            limit: Some(limit(self.limit, CRASHES, MOST_CRASHES)?),
+        })
+    }
+}
+
+/// Of `/v1/timeline` and `/v1/explain`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Death {
+    pod: String,
+    namespace: Option<String>,
+    container: Option<String>,
+    #[serde(default)]
+    previous: usize,
+    #[serde(default)]
+    pub color: bool,
+}
+
+impl Death {
+    pub fn selector(self) -> Selector {
+        Selector::parse(&self.pod, self.namespace, self.container, self.previous)
+    }
+}
+
+/// Of `/v1/crashes/{id}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    #[serde(default)]
+    pub color: bool,
+}
+
+/// Of `/v1/events`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    namespace: Option<String>,
+    pod: Option<String>,
+    container: Option<String>,
+    label: Option<String>,
+    kind: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    after_row: Option<i64>,
+    limit: Option<usize>,
+}
+
+/// What `lines` of the live stream can be besides the kinds of events.
+const CRASH: &str = "crash";
+
+impl Events {
+    /// The filter, and the most events of one answer.
+    pub fn stored(self, now: Timestamp) -> Result<(EventFilter, usize), ApiError> {
+        let kinds = listed(self.kind.as_deref());
+        all_known("kind", &kinds, &KINDS)?;
+        let filter = EventFilter {
+            namespace: self.namespace,
+            pod: self.pod,
+            container: self.container,
+            labels: label_test(self.label.as_deref())?,
+            container_id: None,
+            since_ns: time(self.since.as_deref(), now)?,
+            until_ns: time(self.until.as_deref(), now)?,
+            kinds,
+            after_row: self.after_row.unwrap_or(0),
+        };
+        Ok((filter, limit(self.limit, EVENTS, MOST_EVENTS)?))
+    }
+
+    pub fn live(self) -> Result<Wanted, ApiError> {
+        let past = [self.since.is_some(), self.until.is_some(), self.after_row.is_some()];
+        if past.contains(&true) || self.limit.is_some() {
+            let message = "live events have no since, until, after_row or limit: they begin now";
+            return Err(ApiError::bad_request(message));
+        }
+        let kinds = listed(self.kind.as_deref());
+        let known: Vec<&str> = KINDS.into_iter().chain([CRASH]).collect();
+        all_known("kind", &kinds, &known)?;
+        Ok(Wanted {
+            kinds,
+            namespace: self.namespace,
+            pod: self.pod,
+            container: self.container,
+            labels: label_test(self.label.as_deref())?,
+        })
+    }
+}
+
+/// At the commas.
+fn listed(text: Option<&str>) -> Vec<String> {
+    text.map_or_else(Vec::new, |text| text.split(',').map(|name| name.trim().to_owned()).collect())
+}
+
+fn all_known(what: &str, names: &[String], known: &[&str]) -> Result<(), ApiError> {
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let known = known.join(", ");
+            Err(ApiError::bad_request(format!("{name:?} is no {what}: there are {known}")))
+        }
+    }
+}
+
+fn label_test(text: Option<&str>) -> Result<Option<LabelTest>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let selector: LabelSelector = text.parse().map_err(|SelectionError { reason, at, .. }| {
+        ApiError::bad_request(format!(
+            "cannot read the labels `{text}`: {reason} at `{at}`; write them as kubectl takes them, e.g. app=web,tier in (a,b),!canary"
+        ))
+    })?;
+    Ok(Some(Arc::new(move |labels| selector.matches(labels))))
+}
+
+fn time(text: Option<&str>, now: Timestamp) -> Result<Option<i64>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let time = when::parse(text, now).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    Ok(Some(when::nanoseconds(time)))
+}
+
+fn limit(given: Option<usize>, usual: usize, most: usize) -> Result<usize, ApiError> {
+    let limit = given.unwrap_or(usual);
+    if limit > most {
+        let message = format!("limit is {limit}, {most} is the most of one answer");
+        return Err(ApiError::bad_request(message));
+    }
+    Ok(limit)
+}

@@ -1,0 +1,165 @@
+//! Pins in bpffs: by them maps and links outlive the agent, so that the next one is told what happened meanwhile. It
+//! must not know what is recorded.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use aya::{
+    maps::{Map, MapData, RingBuf},
+    programs::links::FdLink,
+};
+use rustix::fs::statfs;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use zerocopy::IntoBytes;
+
+use super::{layout::Layout, object};
+
+/// BPF_FS_MAGIC (include/uapi/linux/magic.h).
+const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
+/// Present once a set of pins is whole.
+const WHOLE: &str = "whole";
+
+/// Why there are no pins.
+#[derive(Debug, Error)]
+pub enum PinError {
+    #[error("cannot use {0} for pins: {1}")]
+    Folder(PathBuf, io::Error),
+    #[error(
+        "cannot use {0} for pins: it is not in a bpf file system: mount one with `mount -t bpf bpf /sys/fs/bpf`"
+    )]
+    NotBpffs(PathBuf),
+    #[error("cannot read the pinned ring {0}: {1}")]
+    Ring(PathBuf, aya::maps::MapError),
+    #[error("cannot pin {0} in {1}: {2}")]
+    Pin(&'static str, PathBuf, aya::pin::PinError),
+}
+
+/// One set of pins: those of one object with one set of settings, on one kernel.
+#[derive(Debug)]
+pub struct Pins {
+    folder: PathBuf,
+}
+
+impl Pins {
+    /// The pins for this object and layout, below `parent`, which is made where it is missing.
+    ///
+    /// # Errors
+    /// The folder is not in a bpf file system or cannot be made.
+    pub fn at(parent: &Path, layout: &Layout) -> Result<Self, PinError> {
+        let wrong = |error| PinError::Folder(parent.to_owned(), error);
+        fs::create_dir_all(parent).map_err(wrong)?;
+        let kind = statfs(parent).map_err(|error| wrong(error.into()))?.f_type;
+        if u64::try_from(kind).ok() != Some(BPF_FS_MAGIC) {
+            return Err(PinError::NotBpffs(parent.to_owned()));
+        }
+        Ok(Self { folder: parent.join(key(layout)) })
+    }
+
+    /// True if an earlier agent left all of them.
+    pub fn are_whole(&self) -> bool {
+        self.folder.join(WHOLE).exists()
+    }
+
+    /// Where maps are pinned.
+    pub fn maps(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes room for a new set, removing what is left of one that was never whole.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn begin(&self) -> Result<(), PinError> {
+        remove(&self.folder)?;
+        fs::create_dir(&self.folder).map_err(|error| PinError::Folder(self.folder.clone(), error))
+    }
+
+    /// Pins a link under its hook's name.
+    ///
+    /// # Errors
+    /// The kernel refuses it.
+    pub fn pin(&self, link: FdLink, hook: &'static str) -> Result<(), PinError> {
+        let pinned = link.pin(self.folder.join(hook));
+        pinned.map(drop).map_err(|error| PinError::Pin(hook, self.folder.clone(), error))
+    }
+
+    /// Marks the set as whole: bpffs has no files of its own, but folders.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn finish(&self) -> Result<(), PinError> {
+        fs::create_dir(self.folder.join(WHOLE))
+            .map_err(|error| PinError::Folder(self.folder.clone(), error))
+    }
+
+    /// Removes the set, which detaches what is attached by it alone.
+    ///
+    /// # Errors
+    /// A pin cannot be removed.
+    pub fn remove(&self) -> Result<(), PinError> {
+        remove(&self.folder)
+    }
+}
+
+/// Every set of pins below a folder: of this version, and of others.
+pub fn sets(parent: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// What waits in the rings of a set, oldest first in each; for one that another version left.
+///
+/// # Errors
+/// A ring is not there or is none.
+pub fn drain(set: &Path, mut take: impl FnMut(&[u8])) -> Result<(), PinError> {
+    for name in ["DEATHS", "EVENTS"] {
+        let path = set.join(name);
+        let wrong = |error| PinError::Ring(path.clone(), error);
+        let map = MapData::from_pin(&path).map_err(wrong)?;
+        let mut ring = RingBuf::try_from(Map::RingBuf(map)).map_err(wrong)?;
+        while let Some(record) = ring.next() {
+            take(&record);
+        }
+    }
+    Ok(())
+}
+
+/// Removes every set of pins below a folder, and the folder. Returns how many sets there were.
+///
+/// # Errors
+/// A pin cannot be removed.
+pub fn unload(parent: &Path) -> Result<usize, PinError> {
+    let wrong = |error| PinError::Folder(parent.to_owned(), error);
+    let entries = match fs::read_dir(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        other => other.map_err(wrong)?,
+    };
+    let mut sets = 0;
+    for entry in entries {
+        remove(&entry.map_err(wrong)?.path())?;
+        sets += 1;
+    }
+    fs::remove_dir(parent).map_err(wrong)?;
+    Ok(sets)
+}
+
+/// Removes a set. bpffs gives no `.` and `..` tricks and no nesting but ours: one level of folders.
+pub fn remove(folder: &Path) -> Result<(), PinError> {
+    let wrong = |error| PinError::Folder(folder.to_owned(), error);
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(wrong),
+    }
+}
+
+/// Names what two agents must share to share maps: the object, and what it was told of the kernel.
+fn key(layout: &Layout) -> String {
+    let mut hash = Sha256::new();
+    hash.update(object::bytes().unwrap_or_default());
+    hash.update(layout.settings.as_bytes());
+    hash.update(layout.offsets.as_bytes());
+    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}

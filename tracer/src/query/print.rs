@@ -1,0 +1,35 @@
+//! Writes to stdout for people and for programs. It must not know what is printed.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    ops::ControlFlow,
+};
+
+use anyhow::Context as _;
+
+use crate::render::Style;
+
+/// Writes to stdout at once; `Break` where the reader has gone, which is no error.
+///
+/// # Errors
+/// It cannot be written for another reason.
+pub fn print(text: &str) -> anyhow::Result<ControlFlow<()>> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(error).context("cannot write to stdout"),
+    }
+}
+
+/// Colour on a terminal, unless NO_COLOR is set to anything (no-color.org).
+pub fn style() -> Style {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if io::stdout().is_terminal() && !refused { Style::Coloured } else { Style::Plain }
+}
+
+/// Columns of the terminal; `None` where stdout is none: nothing is cut then.
+pub fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}

@@ -1,0 +1,203 @@
+//! A verdict as text for people, made of the crash object alone, and what changed since the last life that
+//! lasted. It must not decide anything.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::text::{Style, printable, size};
+use crate::crash::CrashObject;
+
+/// A crash object, and the differences that `store::Changes` tells.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Explanation {
+    #[serde(flatten)]
+    pub object: CrashObject,
+    /// Null where no life of this workload lasted.
+    #[serde(default)]
+    pub changes: Value,
+}
+
+/// Labels and what they label, one a line; evidence and changes as lists. Ends in a newline.
+pub fn explanation_text(explanation: &Explanation, style: Style) -> String {
+    let object = &explanation.object;
+    let crash = &object.crash;
+    let mut out = String::new();
+    let mut line = |label: &str, text: &str| {
+        let label = if label.is_empty() { String::new() } else { format!("{label}:") };
+        out.push_str(&format!("{label:<11}{text}\n"));
+    };
+    line("crash", &printable(&format!("{} at {}", crash.id, crash.time)));
+    let pod = Named::of(object);
+    if let Some(pod) = &pod.pod {
+        line("pod", &printable(pod));
+    }
+    if let Some(container) = &pod.container {
+        line("container", &printable(container));
+    }
+    let cause = match crash.cause.as_str() {
+        "none" => "none".to_owned(),
+        cause => format!("{} ({})", printable(cause), printable(&crash.confidence)),
+    };
+    line("cause", &fatal(&cause, style));
+    line("summary", &printable(&crash.summary));
+    for (index, evidence) in crash.evidence.iter().enumerate() {
+        let mut entries = evidence.timeline.clone();
+        entries.sort_unstable();
+        let entries: Vec<String> = entries.iter().map(usize::to_string).collect();
+        let cites =
+            if entries.is_empty() { String::new() } else { format!(" [{}]", entries.join(", ")) };
+        let label = if index == 0 { "evidence" } else { "" };
+        line(label, &format!("- {}{cites}", printable(&evidence.text)));
+    }
+    if !crash.next_step.is_empty() {
+        line("next step", &printable(&crash.next_step));
+    }
+    for (index, change) in changes(&explanation.changes).iter().enumerate() {
+        line(if index == 0 { "changes" } else { "" }, change);
+    }
+    out
+}
+
+/// Who died, in words.
+pub struct Named {
+    /// `namespace/pod`
+    pub pod: Option<String>,
+    /// With its restart count.
+    pub container: Option<String>,
+}
+
+impl Named {
+    pub fn of(object: &CrashObject) -> Self {
+        let k8s = |path| object.k8s.pointer(path).and_then(Value::as_str);
+        let (namespace, pod) = (k8s("/namespace/name"), k8s("/pod/name"));
+        let name = k8s("/container/name").or(object.container["name"].as_str());
+        let restarts = object.k8s.pointer("/container/restart_count").and_then(Value::as_u64);
+        Self {
+            pod: pod.map(|pod| namespace.map_or(pod.to_owned(), |space| format!("{space}/{pod}"))),
+            container: name.map(|name| match restarts {
+                None => name.to_owned(),
+                Some(0) => format!("{name}, its first start"),
+                Some(count) => format!("{name}, restart {count}"),
+            }),
+        }
+    }
+}
+
+/// One line a difference.
+fn changes(changes: &Value) -> Vec<String> {
+    let Some(changes) = changes.as_object() else {
+        return vec!["no earlier life of this container that lasted is remembered".to_owned()];
+    };
+    let text = |key: &str| changes.get(key).and_then(Value::as_str).unwrap_or("?");
+    let until = match changes.get("ended").and_then(Value::as_str) {
+        Some(ended) => format!("until {}", to_seconds(ended)),
+        None => "and lives on".to_owned(),
+    };
+    let lasting = format!("{} (from {} {until})", text("container_id"), to_seconds(text("began")));
+    let mut differences: Vec<String> = changes
+        .iter()
+        .filter(|(_, change)| change.is_object())
+        .map(|(key, change)| {
+            let (name, told): (_, fn(&Value) -> String) = match key.strip_suffix("_bytes") {
+                Some(name) => (name, told_size),
+                None => (key.as_str(), told),
+            };
+            let name = printable(&name.replace('_', " "));
+            format!("- {name}: {} → {}", told(&change["from"]), told(&change["to"]))
+        })
+        .collect();
+    let first = match differences.is_empty() {
+        true => format!("nothing that is known, since {lasting}, the last life that lasted"),
+        false => format!("since {lasting}, the last life that lasted"),
+    };
+    differences.insert(0, printable(&first));
+    differences
+}
+
+/// `2026-01-31T10:00:00Z`, of a time with nanoseconds.
+fn to_seconds(time: &str) -> String {
+    time.split_once('.').map_or(time.to_owned(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+fn told_size(value: &Value) -> String {
+    value.as_u64().map_or_else(|| told(value), size)
+}
+
+fn told(value: &Value) -> String {
+    match value {
+        Value::Null => "none known".to_owned(),
+        Value::String(text) => printable(text),
+        Value::Array(words) => {
+            let words: Vec<String> = words.iter().map(told).collect();
+            if words.is_empty() { "none known".to_owned() } else { words.join(" ") }
+        }
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => printable(&value.to_string()),
+    }
+}
+
+fn fatal(text: &str, style: Style) -> String {
+    match style {
+        Style::Plain => text.to_owned(),
+        Style::Coloured => format!("\x1b[1;31m{text}\x1b[0m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::render::{crash_object, samples};
+
+    fn explained(changes: Value) -> Explanation {
+        let (timeline, facts, verdict) = samples::missing_file();
+        let mut object = crash_object("0123456789ab", &timeline, &facts, &verdict);
+        object.k8s = json!({
+            "namespace": {"name": "shop"},
+            "pod": {"name": "cart-0"},
+            "container": {"name": "cart", "restart_count": 3},
+        });
+        Explanation { object, changes }
+    }
+
+    #[test]
+    fn an_explanation_names_cause_evidence_next_step_and_changes() {
+        let changes = json!({
+            "container_id": "ba9876543210",
+            "pod": "cart-0",
+            "began": "2001-02-03T03:00:00.000000000Z",
+            "ended": "2001-02-03T04:00:00.000000000Z",
+            "image": {"from": "shop/cart:1", "to": "shop/cart:2"},
+            "command": {"from": [], "to": ["app", "--config", "/etc/app\u{1b}.yml"]},
+            "memory_limit_bytes": {"from": null, "to": 67108864},
+        });
+        insta::assert_snapshot!(explanation_text(&explained(changes), Style::Plain), @r"
+        crash:     0123456789ab at 2001-02-03T04:05:06.004100000Z
+        pod:       shop/cart-0
+        container: cart, restart 3
+        cause:     file_not_found (proven)
+        summary:   app exited with 1 because /etc/app.yml does not exist.
+        evidence:  - openat of /etc/app.yml failed with ENOENT [1]
+                   - it ended 0.7 ms later, its last words name the file [2, 3]
+        next step: Mount the file at /etc/app.yml.
+        changes:   since ba9876543210 (from 2001-02-03T03:00:00Z until 2001-02-03T04:00:00Z), the last life that lasted
+                   - image: shop/cart:1 → shop/cart:2
+                   - command: none known → app --config /etc/app\u{1b}.yml
+                   - memory limit: none known → 64 MiB
+        ");
+    }
+
+    #[test]
+    fn a_workload_that_never_lasted_has_no_changes() {
+        let text = explanation_text(&explained(Value::Null), Style::Plain);
+        assert!(text.ends_with("that lasted is remembered\n"), "{text}");
+    }
+
+    #[test]
+    fn a_workload_without_differences_says_so() {
+        let changes =
+            json!({"container_id": "ba9876543210", "began": "2001-02-03T03:00:00Z", "ended": null});
+        let text = explanation_text(&explained(changes), Style::Plain);
+        assert!(text.contains("changes:   nothing that is known, since ba9876543210"), "{text}");
+    }
+}

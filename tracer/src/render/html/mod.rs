@@ -1,0 +1,202 @@
+//! A crash as one page: the verdict on top, its evidence linked to the rows of the timeline, gaps named. It
+//! needs nothing from anywhere, and runs nothing. It must not decide anything or do I/O.
+
+use serde_json::Value;
+
+use super::{explain::Named, row::Row};
+use crate::crash::{CrashObject, Evidence};
+
+const CSS: &str = include_str!("page.css");
+
+/// A whole HTML document.
+pub fn crash_page(object: &CrashObject) -> String {
+    let crash = &object.crash;
+    let named = Named::of(object);
+    let title = match &named.pod {
+        Some(pod) => format!("{}: {}", pod, crash.cause),
+        None => format!("{}: {}", crash.id, crash.cause),
+    };
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <title>{}</title>\n<style>\n{CSS}</style>\n</head>\n<body>\n{}{}</body>\n</html>\n",
+        escaped(&title),
+        verdict(object, &named),
+        timeline(object),
+    )
+}
+
+fn verdict(object: &CrashObject, named: &Named) -> String {
+    let crash = &object.crash;
+    let confidence = match crash.cause.as_str() {
+        "none" => String::new(),
+        _ => format!(" <span class=\"confidence\">{}</span>", escaped(&crash.confidence)),
+    };
+    let mut out = format!(
+        "<header>\n<p class=\"cause\">{}{confidence}</p>\n<h1>{}</h1>\n",
+        escaped(&crash.cause),
+        escaped(&crash.summary),
+    );
+    if !crash.next_step.is_empty() {
+        out.push_str(&format!(
+            "<p class=\"next\"><b>Next step:</b> {}</p>\n",
+            escaped(&crash.next_step)
+        ));
+    }
+    out.push_str("</header>\n");
+    if !crash.evidence.is_empty() {
+        let rows = object.timeline.as_ref().map_or(0, Vec::len);
+        let items = crash.evidence.iter().map(|evidence| evidence_item(evidence, rows));
+        let items: String = items.collect();
+        out.push_str(&format!("<h2>Evidence</h2>\n<ul>\n{items}</ul>\n"));
+    }
+    out + &about(object, named)
+}
+
+fn evidence_item(evidence: &Evidence, rows: usize) -> String {
+    let mut indexes = evidence.timeline.clone();
+    indexes.sort_unstable();
+    let links: String = indexes
+        .iter()
+        .map(|index| match *index < rows {
+            true => format!(" <a href=\"#entry-{index}\">[{index}]</a>"),
+            false => format!(" [{index}]"),
+        })
+        .collect();
+    format!("<li>{}{links}</li>\n", escaped(&evidence.text))
+}
+
+/// Who, when and how, as a list of names and values.
+fn about(object: &CrashObject, named: &Named) -> String {
+    let exit = &object.exit;
+    let ended = match (exit.code, &exit.signal) {
+        (_, Some(signal)) if exit.core => format!("killed by {signal}, core dumped"),
+        (_, Some(signal)) => format!("killed by {signal}"),
+        (Some(code), None) => format!("exited with status {code}"),
+        (None, None) => "its end was not recorded".to_owned(),
+    };
+    let text = |value: &Value, path: &str| value.pointer(path)?.as_str().map(str::to_owned);
+    let words = object.process["command_args"].as_array();
+    let command =
+        words.map(|words| words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "));
+    let rows = [
+        ("Pod", named.pod.clone()),
+        ("Container", named.container.clone()),
+        ("Image", text(&object.container, "/image/name")),
+        ("Node", text(&object.k8s, "/node/name")),
+        ("Main process", Some(ended)),
+        ("Command", command),
+        ("Time", Some(object.crash.time.clone())),
+        ("Crash", Some(format!("{}, revision {}", object.crash.id, object.crash.revision))),
+    ];
+    let rows: String = rows
+        .iter()
+        .filter_map(|(name, value)| {
+            Some(format!("<dt>{name}</dt><dd>{}</dd>\n", escaped(value.as_ref()?)))
+        })
+        .collect();
+    format!("<dl>\n{rows}</dl>\n")
+}
+
+fn timeline(object: &CrashObject) -> String {
+    let Some(entries) = &object.timeline else { return String::new() };
+    let evidence = object.crash.evidence.iter().flat_map(|evidence| &evidence.timeline);
+    let cited: Vec<usize> = evidence.copied().collect();
+    let rows: String = entries
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| {
+            let row = Row::of(entry);
+            let class = match cited.first() {
+                Some(first) if *first == index => "fatal",
+                _ if cited.contains(&index) => "cited",
+                _ => row.class,
+            };
+            format!(
+                "<tr id=\"entry-{index}\" class=\"{class}\"><td>{index}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+                escaped(&row.offset),
+                escaped(&row.who),
+                escaped(&row.what),
+            )
+        })
+        .collect();
+    let lost = match object.lost {
+        0 => String::new(),
+        count => format!(
+            "<p class=\"gap\">Gap: {count} records of this life were lost; entries may be missing.</p>\n"
+        ),
+    };
+    format!(
+        "<h2>Timeline</h2>\n{lost}<div class=\"wide\"><table>\n\
+         <thead><tr><th>#</th><th>From start</th><th>Who</th><th>What</th></tr></thead>\n\
+         <tbody>\n{rows}</tbody>\n</table></div>\n"
+    )
+}
+
+/// For text and for values of attributes; what could turn the direction of reading is shown as its number.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in super::printable(text).chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::render::{crash_object, samples};
+
+    #[test]
+    fn a_page_has_the_verdict_its_evidence_and_every_entry() {
+        let (timeline, facts, verdict) = samples::missing_file();
+        let page = crash_page(&crash_object("0123456789ab", &timeline, &facts, &verdict));
+        for part in [
+            "<h1>app exited with 1 because /etc/app.yml does not exist.</h1>",
+            "<a href=\"#entry-1\">[1]</a>",
+            "<tr id=\"entry-1\" class=\"fatal\">",
+            "openat /etc/app.yml = ENOENT",
+            "<b>Next step:</b> Mount the file at /etc/app.yml.",
+        ] {
+            assert!(page.contains(part), "{part} is not in\n{page}");
+        }
+        assert_eq!(page.matches("<tr id=").count(), timeline.entries.len());
+    }
+
+    #[test]
+    fn a_page_needs_nothing_from_anywhere() {
+        let (timeline, facts, verdict) = samples::every_kind();
+        let page = crash_page(&crash_object("0123456789ab", &timeline, &facts, &verdict));
+        for outside in ["<script", "src=", "@import", "url(", "<link", "javascript:"] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+        assert!(page.contains("12 records of this life were lost"), "{page}");
+    }
+
+    #[test]
+    fn what_a_container_says_cannot_become_markup() {
+        let (timeline, facts, verdict) = samples::missing_file();
+        let mut object = crash_object("<i>", &timeline, &facts, &verdict);
+        let hostile = "\"><script>alert('1')</script>\u{202e}\u{1b}[2J";
+        object.crash.summary = hostile.to_owned();
+        object.k8s = json!({"pod": {"name": hostile}});
+        object.timeline = Some(vec![
+            json!({"kind": hostile, "process": {"comm": hostile, "pid": 1}}),
+            json!({"kind": "words", "stream": hostile, "text": hostile}),
+            json!(hostile),
+        ]);
+        let page = crash_page(&object);
+        assert!(!page.contains("<script") && !page.contains("<i>"), "{page}");
+        assert!(page.chars().all(|c| c == '\n' || !c.is_control()) && !page.contains('\u{202e}'));
+    }
+}

@@ -1,0 +1,214 @@
+//! Writes the store from a thread of its own, so that the agent never waits for a disk. It must not know SQL.
+
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::{
+    End, Life, LifeKey, StoreError,
+    bounds::{Bounds, Options},
+    database::{Database, Done},
+    queue::{Queue, Taken},
+    statistics::Statistics,
+    write::{CrashRow, EventRow, NewCrash, Recorded, Write},
+};
+
+/// The only writer of a store. Nothing here waits for the disk but [`Writer::open`] and dropping it, which writes
+/// what is left.
+pub struct Writer {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Without anything to write, the age of what is there is looked at.
+const IDLE: Duration = Duration::from_secs(5);
+const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
+const BACK_OFF_MOST: Duration = Duration::from_secs(5);
+/// A transaction holds about as much.
+const TRANSACTION_BYTES: usize = 1 << 20;
+
+impl Writer {
+    /// Makes or migrates the file where needed, and starts the thread.
+    ///
+    /// # Errors
+    /// It cannot be opened, or a newer tracer wrote it.
+    pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
+        let wrong = |source| StoreError::Open { path: path.to_owned(), source };
+        let database = Database::open(path)?;
+        let bounds = Bounds::new(path, options, &database.connection).map_err(wrong)?;
+        let queue = Arc::new(Queue::new());
+        queue.counters.bytes.store(bounds.bytes(), Relaxed);
+        let thread = Thread { queue: queue.clone(), database, bounds };
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || thread.run())
+            .map_err(|error| StoreError::Thread(error.to_string()))?;
+        Ok(Self { queue, thread: Some(thread) })
+    }
+
+    /// A life that began, or what was learned of it since. What is `None` or empty keeps what was told before.
+    pub fn life(&self, life: Life) {
+        self.queue.push_other(Write::Life(Box::new(life)), false);
+    }
+
+    pub fn end(&self, life: &Arc<LifeKey>, end: End) {
+        self.queue.push_other(Write::End(life.clone(), end), false);
+    }
+
+    /// A timeline entry as `render::json::entry` makes it. Where there is no room it is dropped and counted, and a
+    /// `lost` entry of `store` stands in its place.
+    pub fn event(&self, life: &Arc<LifeKey>, entry: &Value) {
+        match EventRow::of(life, entry) {
+            Some(event) => self.queue.push_event(life, Write::Event(Box::new(event))),
+            None => {
+                self.queue.counters.refused.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// A death, an incident, or a higher revision of one. Answered when it is committed, and everything before it;
+    /// an error where the store cannot be written now: it will be tried again, unanswered.
+    pub fn crash(&self, crash: NewCrash) -> oneshot::Receiver<Recorded> {
+        let (answer, answered) = oneshot::channel();
+        let mut row = CrashRow::of(crash, answer);
+        if self.is_failing() {
+            row.answer = None;
+        }
+        self.queue.push_other(Write::Crash(Box::new(row)), true);
+        answered
+    }
+
+    /// Answered when everything before it is committed; an error where the store cannot be written now.
+    pub fn flush(&self) -> oneshot::Receiver<()> {
+        let (answer, answered) = oneshot::channel();
+        if !self.is_failing() {
+            self.queue.push_other(Write::Flush(Some(answer)), true);
+        }
+        answered
+    }
+
+    pub fn statistics(&self) -> Statistics {
+        self.queue.counters.read()
+    }
+
+    fn is_failing(&self) -> bool {
+        self.queue.counters.failing.load(Relaxed)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.close();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the store's thread panicked");
+        }
+    }
+}
+
+struct Thread {
+    queue: Arc<Queue>,
+    database: Database,
+    bounds: Bounds,
+}
+
+impl Thread {
+    fn run(mut self) {
+        let mut back_off = BACK_OFF_FIRST;
+        loop {
+            let Taken { writes, since, closing } = self.queue.take(IDLE);
+            let result = self.write(writes);
+            if let Some(since) = since {
+                let lag_ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                self.queue.counters.lag_ns.store(lag_ns, Relaxed);
+            }
+            match result {
+                Ok(()) => back_off = BACK_OFF_FIRST,
+                Err(()) if closing => {
+                    let left = self.queue.take(Duration::ZERO).writes.len();
+                    tracing::error!(writes = left, "the store could not be written to the end");
+                }
+                Err(()) => {
+                    self.queue.pause(back_off);
+                    back_off = (back_off * 2).min(BACK_OFF_MOST);
+                }
+            }
+            if closing {
+                break;
+            }
+        }
+    }
+
+    /// All of it in transactions of bounded size; the rest is put back where one fails.
+    fn write(&mut self, mut writes: Vec<Write>) -> Result<(), ()> {
+        loop {
+            let length = transaction_length(&writes);
+            let now_ns = jiff::Timestamp::now().as_nanosecond();
+            let now_ns = i64::try_from(now_ns).unwrap_or(i64::MAX);
+            let counters = &self.queue.counters;
+            let room = self.bounds.make_room(&self.database.connection);
+            let written =
+                room.and_then(|()| self.database.write(&mut writes[..length])).and_then(|done| {
+                    // What was committed is answered, whatever becomes of the bounds.
+                    self.queue.written(done);
+                    writes.drain(..length);
+                    self.bounds.keep(&mut self.database, counters, now_ns)
+                });
+            if let Err(error) = written {
+                self.fail(&error);
+                self.queue.put_back(writes);
+                return Err(());
+            }
+            if counters.failing.swap(false, Relaxed) {
+                tracing::info!("the store can be written again");
+            }
+            if writes.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Says so once, not at every try; a full disk may have room again without the wal.
+    fn fail(&mut self, error: &rusqlite::Error) {
+        let counters = &self.queue.counters;
+        counters.failed_writes.fetch_add(1, Relaxed);
+        if !counters.failing.swap(true, Relaxed) {
+            tracing::error!(%error, "the store cannot be written: it is tried again, events go on being streamed");
+        }
+        if let Err(error) = self.bounds.truncate_wal(&self.database.connection) {
+            tracing::debug!(%error, "the wal cannot be truncated");
+        }
+    }
+}
+
+impl Queue {
+    fn written(&self, done: Done) {
+        let counters = &self.counters;
+        counters.events.fetch_add(done.events, Relaxed);
+        counters.crashes.fetch_add(done.crashes, Relaxed);
+        counters.refused.fetch_add(done.refused, Relaxed);
+        // Who asked may have gone.
+        for (answer, recorded) in done.answers {
+            let _gone = answer.send(recorded);
+        }
+        for answer in done.flushed {
+            let _gone = answer.send(());
+        }
+    }
+}
+
+/// Writes from the first on, at least one.
+fn transaction_length(writes: &[Write]) -> usize {
+    let mut bytes = 0;
+    let fits = writes.iter().take_while(|write| {
+        let has_room = bytes < TRANSACTION_BYTES;
+        bytes += write.bytes();
+        has_room
+    });
+    fits.count()
+}
