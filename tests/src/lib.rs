@@ -4,11 +4,16 @@
 //! each death is and what must be said about it; it does not know how the tracer finds out.
 
 mod act;
+pub mod agent;
+pub mod binary;
 mod bundle;
 mod cgroup;
+pub mod cri;
 mod death;
 pub mod deaths;
-mod need;
+pub mod need;
+pub mod patience;
+pub mod pods;
 mod ready;
 mod stage;
 pub mod victims;
@@ -18,5 +23,5 @@ pub use bundle::Bundle;
 pub use death::{Death, Exit};
 pub use deaths::deaths;
 pub use need::Need;
-pub use ready::Ready;
+pub use ready::{Ready, Said};
 pub use stage::Stage;

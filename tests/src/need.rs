@@ -9,6 +9,24 @@ use crate::cgroup::{self, Controller};
 /// Set in a throw-away virtual machine, the only place where the whole node may run out of memory.
 pub const THROW_AWAY_MACHINE: &str = "TRACER_TEST_THROW_AWAY_MACHINE";
 
+/// `required`: a privileged test that cannot run is a failure, unless only a virtual machine of our own could run it.
+pub const PRIVILEGED: &str = "TRACER_TEST_PRIVILEGED";
+
+/// Whether a test can run here; else says why not, or panics where tests are required.
+pub fn met(test: &str, needs: &[Need]) -> bool {
+    let Some((need, why)) = needs.iter().find_map(|need| Some((need, need.lack()?))) else {
+        return true;
+    };
+    assert!(!required() || need.only_in_a_virtual_machine(), "{test} cannot run: {why}");
+    eprintln!("{test} skipped: {why}");
+    false
+}
+
+/// Whether a test that cannot run is a failure.
+pub fn required() -> bool {
+    std::env::var_os(PRIVILEGED).is_some_and(|value| value == "required")
+}
+
 /// Something that must be there to provoke a death.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -69,6 +69,15 @@ impl Ready {
         let (pid, value) = line.trim_end().split_once(' ').context("the victim's line is cut")?;
         let pid = Pid::from_raw(pid.parse()?).context("the victim's pid is 0")?;
         Ok(Said { pid, value: value.parse()? })
+    }
+
+    /// Waits until the victim is ready, whatever may have become of it.
+    ///
+    /// # Errors
+    /// When it says nothing for a minute.
+    pub fn wait_alone(self) -> Result<Said> {
+        let (never, _open) = rustix::pipe::pipe()?;
+        self.wait(never.as_fd())
     }
 }
 

@@ -41,9 +41,9 @@ macro_rules! sources {
 }
 
 const SOURCES: &[(&str, &str)] = sources! {
-    "victim.h" "victim.c" "files.c" "limits.c" "net.c" "faults.c" "memory.c" "signals.c" "trees.c" "with.c"
+    "victim.h" "victim.c" "files.c" "limits.c" "net.c" "faults.c" "memory.c" "signals.c" "trees.c" "with.c" "node.c"
     "resolve.c" "plugin_host.c" "greeter.c" "greeting.c" "greeting_replaced.c" "newer_libc_stub.c"
-    "newer_libc_user.c" "hello.c"
+    "newer_libc_user.c" "hello.c" "pause.c"
 };
 
 const PARTS: &[&str] = &[
@@ -56,6 +56,7 @@ const PARTS: &[&str] = &[
     "signals.c",
     "trees.c",
     "with.c",
+    "node.c",
 ];
 
 /// The folder of the built victims; builds them when that was not done yet for these sources.
@@ -102,6 +103,7 @@ pub fn build(out: &Path) -> Result<()> {
     let program = ["-static", "-O1", "-Wall", "-pthread", "-o", "victim"];
     cc.run(program.into_iter().chain(PARTS.iter().copied()))?;
     cc.run(["-static", "-o", "hello", "hello.c"])?;
+    cc.run(["-static", "-o", "pause", "pause.c"])?;
     cc.run(["-o", "resolve", "resolve.c"])?;
     cc.run(["-o", "plugin_host", "plugin_host.c"])?;
     cc.run(["-o", "loader_gone", "hello.c", "-Wl,--dynamic-linker=/lib/ld-musl-nowhere.so.1"])?;

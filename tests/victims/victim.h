@@ -15,5 +15,12 @@ int fail(const char *what, const char *name);
 // Tells the stage through its FIFO that the victim is ready: "PID VALUE\n".
 void ready(const char *fifo, int value);
 
+// Ends with 99 and says why when a preparation fails: RESULT is negative.
+void need(int result, const char *what);
+
+// For `with`: see node.c.
+void become_node(void);
+void enter_node(const char *pid);
+
 // The forms that other parts use too.
 int eat(void);

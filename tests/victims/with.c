@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static void need(int result, const char *what) {
+void need(int result, const char *what) {
     if (result < 0) {
         perror(what);
         exit(99);
@@ -52,6 +52,11 @@ static void cover(const char *folder) {
     need(mount("none", folder, "tmpfs", 0, NULL), folder);
 }
 
+static void empty(const char *file) {
+    new_mounts();
+    need(mount("/dev/null", file, NULL, MS_BIND, NULL), file);
+}
+
 static void join(const char *pid) {
     int fd = syscall(SYS_pidfd_open, atoi(pid), 0);
     need(fd, "pidfd_open");
@@ -82,10 +87,17 @@ static void apply(const char *option) {
     const char *v;
     if (!strcmp(option, "net"))
         new_network();
+    else if (!strcmp(option, "node")) {
+        new_network();
+        become_node();
+    } else if ((v = value(option, "node=")))
+        enter_node(v);
     else if ((v = value(option, "etc=")))
         new_etc(v);
     else if ((v = value(option, "cover=")))
         cover(v);
+    else if ((v = value(option, "empty=")))
+        empty(v);
     else if ((v = value(option, "join=")))
         join(v);
     else if ((v = value(option, "cgroup=")))

@@ -1,6 +1,8 @@
 //! Puts Debian packages on a machine that lacks them, or says how to. It knows apt, not what the
 //! packages are for.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -69,9 +71,11 @@ pub fn install_line(names: &[&str]) -> String {
     format!("sudo apt-get update && sudo apt-get install -y {}", names.join(" "))
 }
 
-/// Installs packages; never removes one that is in their way.
+/// Installs packages; never removes one that is in their way, and starts none of their services: only
+/// programs are wanted of them.
 pub fn install(names: &[&str]) -> Result<()> {
     update()?;
+    let _none_started = ServicePolicy::start_none()?;
     eprintln!("xtask: installing {} (apt-get)", names.join(", "));
     exec::run_quietly(
         apt_get().args(["install", "-y", "--no-remove", "--no-install-recommends"]).args(names),
@@ -95,6 +99,36 @@ fn candidate_of(policy: &str) -> Option<String> {
     }
     let version = version.split_once(':').map_or(version, |(_, rest)| rest);
     Some(version.rsplit_once('-').map_or(version, |(upstream, _)| upstream).to_owned())
+}
+
+/// The local policy of invoke-rc.d(8) and deb-systemd-invoke(1p), for as long as packages are installed. One
+/// that the machine already has is left as it is.
+struct ServicePolicy {
+    ours: bool,
+}
+
+impl ServicePolicy {
+    const FILE: &str = "/usr/sbin/policy-rc.d";
+
+    fn start_none() -> Result<Self> {
+        let ours = !Path::new(Self::FILE).exists();
+        if ours {
+            let written = fs::write(Self::FILE, "#!/bin/sh\nexit 101\n")
+                .and_then(|()| fs::set_permissions(Self::FILE, fs::Permissions::from_mode(0o755)));
+            written.with_context(|| format!("cannot write {}", Self::FILE))?;
+        }
+        Ok(Self { ours })
+    }
+}
+
+impl Drop for ServicePolicy {
+    fn drop(&mut self) {
+        if self.ours
+            && let Err(error) = fs::remove_file(Self::FILE)
+        {
+            eprintln!("xtask: remove {} by hand: {error}", Self::FILE);
+        }
+    }
 }
 
 /// Refreshes apt's package lists, once in our own run.

@@ -13,6 +13,7 @@ use crate::packages::{self, Package};
 pub const TESTS: &[Package] = &[
     Package { name: "runc", proof: "runc", why: "to provoke deaths in real containers" },
     Package { name: "crun", proof: "crun", why: "because its init fails differently from runc's" },
+    Package { name: "containerd", proof: "containerd", why: "to run real pods" },
     Package {
         name: "busybox-static",
         proof: "busybox",

@@ -1,7 +1,4 @@
-//! The binary under test, and whether it can be tested here.
-//!
-//! `TRACER_BIN` names it (else the release build of this tree). With `TRACER_TEST_PRIVILEGED=required` what cannot be
-//! tested is a failure, unless only a virtual machine of our own can have what it needs.
+//! The binary under test, as `tracer exec` is called. Knows no death.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,22 +13,7 @@ impl Tracer {
     /// The binary, if it is here and so are the needs; else says why not and gives `None`, or panics where tests are
     /// required.
     pub fn here(test: &str, needs: &[Need]) -> Option<Self> {
-        let required = std::env::var_os("TRACER_TEST_PRIVILEGED").is_some_and(|v| v == "required");
-        if let Some((need, why)) = needs.iter().find_map(|need| Some((need, need.lack()?))) {
-            assert!(!required || need.only_in_a_virtual_machine(), "{test} cannot run: {why}");
-            eprintln!("{test} skipped: {why}");
-            return None;
-        }
-        let binary = std::env::var_os("TRACER_BIN").map_or_else(
-            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/tracer")),
-            PathBuf::from,
-        );
-        if !binary.is_file() {
-            assert!(!required, "there is no {}: cargo build --release -p tracer", binary.display());
-            eprintln!("{test} skipped: there is no {}", binary.display());
-            return None;
-        }
-        Some(Self(binary))
+        tests::binary::here(test, needs).map(Self)
     }
 
     /// `tracer exec` with these options, up to the command.

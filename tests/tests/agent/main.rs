@@ -1,0 +1,14 @@
+//! `tracer run` beside a real containerd: every crash of a real pod must come out of `tracer crashes -o json` with its
+//! namespace, pod, container, restart count and cause.
+
+mod crash;
+mod crowd;
+mod loops;
+mod neighbours;
+mod nodes;
+mod restarts;
+mod selection;
+mod strangers;
+#[path = "../live/verdict.rs"]
+mod verdict;
+mod world;

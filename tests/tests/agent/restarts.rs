@@ -1,0 +1,82 @@
+//! The agent's own ends: what it knew before, and what happens meanwhile.
+
+use anyhow::{Result, ensure};
+use tests::cri::{Around, ContainerSpec, Pod, PodSpec};
+
+use crate::crash::Crash;
+use crate::world::World;
+
+#[test]
+fn a_killed_agent_remembers_what_it_told_and_tells_nothing_twice() -> Result<()> {
+    let Some(mut world) = World::here("a killed agent", Around::Network)? else { return Ok(()) };
+    let dies = ContainerSpec::new("gateway", &["/victim", "exit", "3"]);
+    let before = Pod::run(&world.containerd, PodSpec::new("macula", "before"))?;
+    before.crash_loop(0, |attempt| before.start(&dies, attempt))?;
+    Crash::wait(&world, "macula", "before", "gateway", 0)?;
+    drop(before);
+    world.agent.kill()?;
+    world.agent.begin()?;
+
+    let after = Pod::run(&world.containerd, PodSpec::new("macula", "after"))?;
+    after.crash_loop(0, |attempt| after.start(&dies, attempt))?;
+    Crash::wait(&world, "macula", "after", "gateway", 0)?;
+    let twice = world.agent.lines().into_iter().map(Crash).filter(Crash::is_crash);
+    ensure!(twice.filter(|crash| crash.place().0 == "before").count() == 0, "it is told again");
+    let all = Crash::all(&world)?;
+    let pods: Vec<&str> = all.iter().map(|crash| crash.place().0).collect();
+    ensure!(all.len() == 2 && pods.contains(&"before") && pods.contains(&"after"), "{pods:?}");
+    Ok(())
+}
+
+#[test]
+fn a_container_that_ran_before_the_agent_is_known_when_it_dies() -> Result<()> {
+    let Some(mut world) = World::here("an older container", Around::Network)? else {
+        return Ok(());
+    };
+    let (status, _) = world.agent.stop()?;
+    ensure!(status.success(), "on SIGTERM it ended with {status}");
+    let pod = Pod::run(&world.containerd, PodSpec::new("macula", "older"))?;
+    let ready = pod.ready("ready")?;
+    let waits = ContainerSpec::new("gateway", &["/victim", "wait-handling", "/pod/ready", "5"]);
+    let started = pod.start(&waits, 2)?;
+    ready.wait_alone()?;
+    world.agent.begin()?;
+    pod.stop(&started.id, 30)?;
+    let told = Crash::wait(&world, "macula", "older", "gateway", 2)?;
+    ensure!(told.container_id() == started.id, "it is told of {}", told.container_id());
+    ensure!(told.cause() == "stopped_by_runtime", "cause is {}", told.cause());
+    ensure!(told.exit_code() == Some(5), "it ended with {:?}", told.exit_code());
+    Ok(())
+}
+
+#[test]
+fn what_dies_while_a_killed_agent_is_away_is_told_when_it_is_back() -> Result<()> {
+    let options = ["--keep-when-stopped"];
+    let Some(mut world) = World::with("an agent away", Around::Network, &options)? else {
+        return Ok(());
+    };
+    world.agent.kill()?;
+    dies_meanwhile(&mut world)
+}
+
+#[test]
+fn what_dies_while_a_stopped_agent_is_replaced_is_told_by_the_next() -> Result<()> {
+    let options = ["--keep-when-stopped"];
+    let Some(mut world) = World::with("an agent replaced", Around::Network, &options)? else {
+        return Ok(());
+    };
+    let (status, _) = world.agent.stop()?;
+    ensure!(status.success(), "on SIGTERM it ended with {status}");
+    dies_meanwhile(&mut world)
+}
+
+fn dies_meanwhile(world: &mut World) -> Result<()> {
+    let pod = Pod::run(&world.containerd, PodSpec::new("macula", "meanwhile"))?;
+    let dies = ContainerSpec::new("gateway", &["/victim", "segfault", "0"]);
+    let ends = pod.crash_loop(0, |attempt| pod.start(&dies, attempt))?;
+    world.agent.begin()?;
+    let told = Crash::wait(world, "macula", "meanwhile", "gateway", 0)?;
+    ensure!(told.container_id() == ends[0].started.id, "it is told of {}", told.container_id());
+    ensure!(told.cause() == "segfault", "cause is {}", told.cause());
+    Ok(())
+}
