@@ -45,7 +45,7 @@ pub struct Settings {
 }
 
 /// The least room in which a store is of use.
-const LEAST_STORE: Size = Size(1 << 20);
+const LEAST_STORE: Size = Size(crate::store::Options::BYTES_MIN);
 
 /// One day, in which most crash loops are looked at.
 const DAY: Duration = Duration::from_secs(24 * 3600);

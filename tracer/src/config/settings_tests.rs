@@ -70,7 +70,7 @@ fn what_is_printed_can_be_fed_back() {
         "--recorder=always",
         "--startup-window=90s",
         "--store=/x.db",
-        "--store-max-size=10MB",
+        "--store-max-size=20MB",
         "--store-max-age=36h",
         "--socket=/x.sock",
         "--api-listen=off",
