@@ -193,7 +193,7 @@ fn failures_and_wrong_usage_are_exit_code_2() {
     exit Some(2)
     --- stdout
     --- stderr
-    tracer: "rumour" is no kind: there are exec, exec_failed, fork, exit, signal, threads, oom, bind, call, calls_forgotten, words, cgroup, lost
+    tracer: "rumour" is no kind: there are exec, exec_failed, fork, found, exit, signal, threads, oom, bind, call, calls_forgotten, words, cgroup, lost
     "#);
     insta::assert_snapshot!(check(&store, &["explain"]), @"
     exit Some(2)
