@@ -25,6 +25,7 @@ pub mod render;
 pub mod signal;
 pub mod store;
 pub mod syscall;
+pub mod terminal;
 pub mod text;
 pub mod timeline;
 pub mod verdict;

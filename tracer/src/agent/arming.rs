@@ -2,25 +2,17 @@
 
 use std::collections::HashMap;
 
-use crate::event::BootNs;
+use crate::{config::Recorder, event::BootNs};
 
 /// The kubelet waits at most five minutes before it starts a crashing container again; then comes the start itself.
 const AFTER_DEATH_NS: u64 = 330_000_000_000;
 /// Reasons held at once: more than a node has pods. Beyond them the recorder is on all the same, by the others.
 const REASONS: usize = 2048;
 
-/// How the recorder is switched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    Auto,
-    Always,
-    Never,
-}
-
 /// The reasons for which the recorder is on, each until its time.
 #[derive(Debug)]
 pub struct Arming {
-    mode: Mode,
+    mode: Recorder,
     window_ns: u64,
     /// By cgroup id of a pod or container; a death's by that of the dead container.
     reasons: HashMap<u64, BootNs>,
@@ -28,7 +20,7 @@ pub struct Arming {
 
 impl Arming {
     /// `window_ns`: how long a container counts as young.
-    pub fn new(mode: Mode, window_ns: u64) -> Self {
+    pub fn new(mode: Recorder, window_ns: u64) -> Self {
         Self { mode, window_ns, reasons: HashMap::new() }
     }
 
@@ -51,9 +43,9 @@ impl Arming {
     pub fn wanted(&mut self, now: BootNs) -> bool {
         self.reasons.retain(|_, until| *until > now);
         match self.mode {
-            Mode::Auto => !self.reasons.is_empty(),
-            Mode::Always => true,
-            Mode::Never => false,
+            Recorder::Auto => !self.reasons.is_empty(),
+            Recorder::Always => true,
+            Recorder::Never => false,
         }
     }
 
@@ -71,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_recorder_is_on_while_a_container_is_young() {
-        let mut arming = Arming::new(Mode::Auto, 100);
+        let mut arming = Arming::new(Recorder::Auto, 100);
         assert!(!arming.wanted(0));
         arming.began(7, 50);
         assert!(arming.wanted(149));
@@ -80,7 +72,7 @@ mod tests {
 
     #[test]
     fn after_a_death_it_stays_on_for_as_long_as_the_kubelet_may_wait() {
-        let mut arming = Arming::new(Mode::Auto, 100);
+        let mut arming = Arming::new(Recorder::Auto, 100);
         arming.began(7, 0);
         arming.died(7, 50);
         assert!(arming.wanted(300_000_000_000));
@@ -89,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_container_that_nobody_asked_for_is_no_reason() {
-        let mut arming = Arming::new(Mode::Auto, 100);
+        let mut arming = Arming::new(Recorder::Auto, 100);
         arming.began(7, 0);
         arming.forget(7);
         assert!(!arming.wanted(1));
@@ -97,9 +89,9 @@ mod tests {
 
     #[test]
     fn always_and_never_have_no_reasons() {
-        let mut always = Arming::new(Mode::Always, 100);
+        let mut always = Arming::new(Recorder::Always, 100);
         assert!(always.wanted(0));
-        let mut never = Arming::new(Mode::Never, 100);
+        let mut never = Arming::new(Recorder::Never, 100);
         never.began(7, 0);
         assert!(!never.wanted(1));
     }

@@ -9,6 +9,7 @@ use crate::{
     event::{BootNs, Event, ProcessId, What, Words},
     identity::Identity,
     signal::Signal,
+    store::LifeKey,
     timeline::Timeline,
 };
 
@@ -23,7 +24,7 @@ const VICTIMS: usize = 16;
 #[derive(Debug)]
 pub struct Container {
     pub cgroup: u64,
-    pub id: String,
+    pub life: Arc<LifeKey>,
     /// When it was first seen.
     pub since_ns: BootNs,
     pub who: Who,
@@ -81,10 +82,10 @@ pub enum Stage {
 }
 
 impl Container {
-    pub fn new(cgroup: u64, id: String, since_ns: BootNs) -> Self {
+    pub fn new(cgroup: u64, life: LifeKey, since_ns: BootNs) -> Self {
         Self {
             cgroup,
-            id,
+            life: Arc::new(life),
             since_ns,
             who: Who::Asked,
             history: History::default(),
@@ -173,8 +174,7 @@ impl Container {
 
     /// Its cgroup is gone, and so is every process of it. Returns whether its life ended by it: whether its end was lost.
     pub fn removed(&mut self) -> bool {
-        let over =
-            matches!(self.stage, Stage::Starting | Stage::Running) && !self.history.is_empty();
+        let over = !self.is_over() && !self.history.is_empty();
         if over {
             self.stage = Stage::Ended;
         }

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use tracer_ebpf::abi::state::LostKey;
 
-use super::watch::Loss;
-use crate::decode::lost_kind;
+use crate::{decode::lost_kind, event::LostKind};
 
 /// The counts of the last look.
 #[derive(Debug, Default)]
@@ -15,7 +14,7 @@ pub struct Losses {
 
 impl Losses {
     /// What was lost since the last look: cgroup, kind and count.
-    pub fn since(&mut self, counts: &[(LostKey, u64)]) -> Vec<Loss> {
+    pub fn since(&mut self, counts: &[(LostKey, u64)]) -> Vec<(u64, LostKind, u64)> {
         let mut lost = Vec::new();
         for (key, count) in counts {
             let known = self.known.entry((key.cgroup, key.kind)).or_default();
@@ -40,7 +39,6 @@ mod tests {
     use tracer_ebpf::abi::header::Kind;
 
     use super::*;
-    use crate::event::LostKind;
 
     #[test]
     fn only_what_is_new_counts() {

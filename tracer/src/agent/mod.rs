@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use self::{
-    arming::{Arming, Mode},
+    arming::Arming,
     explain::Explained,
     records::Records,
     stdout::Stdout,
@@ -40,7 +40,7 @@ use crate::{
         roots::{self, Root},
     },
     cgroup::Hierarchy,
-    config::{Listen, Options, Recorder, Settings},
+    config::{Listen, Options, Settings},
     decode::Arch,
     event::BootNs,
     health::{self, Health},
@@ -174,7 +174,7 @@ impl Agent {
         let mut watch = Watch::new(Parts {
             programs,
             teller,
-            arming: Arming::new(mode(self.settings.recorder), nanoseconds(&self.settings)),
+            arming: Arming::new(self.settings.recorder, nanoseconds(&self.settings)),
             boot_id: boot_id(),
             selections: self.settings.select.clone(),
             redactor: Redactor::new(self.settings.redact, &self.settings.redact_pattern)?,
@@ -427,14 +427,6 @@ async fn ask_runtime(attributor: Arc<Attributor>, health: Arc<Health>) -> Reply 
         });
     });
     Reply::Runtime
-}
-
-fn mode(recorder: Recorder) -> Mode {
-    match recorder {
-        Recorder::Auto => Mode::Auto,
-        Recorder::Always => Mode::Always,
-        Recorder::Never => Mode::Never,
-    }
 }
 
 fn nanoseconds(settings: &Settings) -> u64 {

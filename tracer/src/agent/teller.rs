@@ -82,16 +82,16 @@ impl Teller {
 
     /// A crash, an incident, or an end that is none. Its line follows when it is committed.
     pub fn crash(&mut self, life: &Arc<LifeKey>, known: &Known, told: Told) {
-        let Told { object, cause, text, process, is_crash } = told;
+        let Told { mut object, cause, text, process, is_crash } = told;
         // A line has no timeline: whoever wants it asks for the id.
-        let mut short = object.clone();
-        short.timeline = None;
-        let line = serde_json::to_string(&short).map(|json| Line {
+        let timeline = object.timeline.take();
+        let line = serde_json::to_string(&object).map(|json| Line {
             json,
             kind: "crash",
             identity: Some(known.identity.clone()),
             cause: Some(cause),
         });
+        object.timeline = timeline;
         let answer = self.store.crash(NewCrash { life: life.clone(), process, object, text });
         self.waiting.spawn(async move {
             match answer.await {

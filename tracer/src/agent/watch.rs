@@ -23,7 +23,7 @@ use crate::{
         roots::Root,
         selection::{self, Selection},
     },
-    event::{BootNs, CgroupChange, Change, Event, LostKind, ProcessId, What},
+    event::{BootNs, CgroupChange, Change, Event, ProcessId, What},
     facts::{Facts, Gatherer, boot_offset_ns},
     identity::Identity,
     kernel::{LoadError, Programs},
@@ -120,12 +120,19 @@ impl Watch {
             tracing::info!(path = %root.path.display(), "watching the pods below");
             self.programs.watch_root(root.id)?;
         }
-        for root in new {
-            for cgroup in inventory::below(root) {
-                if let CgroupPath::Container(of) = &cgroup.path {
-                    self.programs.track(cgroup.id, cgroup.root, true)?;
-                    self.begin(cgroup.id, of, now);
-                }
+        self.begin_what_runs(new, now)
+    }
+
+    /// Containers below the roots, those that are not known yet from now on, and their processes.
+    fn begin_what_runs<'a>(
+        &mut self,
+        roots: impl IntoIterator<Item = &'a Root>,
+        now: BootNs,
+    ) -> Result<(), LoadError> {
+        for cgroup in roots.into_iter().flat_map(inventory::below) {
+            if let CgroupPath::Container(of) = &cgroup.path {
+                self.programs.track(cgroup.id, cgroup.root, true)?;
+                self.begin(cgroup.id, of, now);
             }
         }
         self.programs.take_inventory()
@@ -134,7 +141,7 @@ impl Watch {
     /// A life that an earlier agent of this boot told the beginning of.
     pub fn resume(&mut self, life: &Life, now: BootNs) {
         let identity = &life.identity;
-        let mut container = Container::new(life.cgroup_id, identity.container_id.clone(), now);
+        let mut container = Container::new(life.cgroup_id, life.key(), now);
         if let Some(main) = life.main {
             container.runs_as(main);
         }
@@ -205,7 +212,7 @@ impl Watch {
             if is_output(&event) && !known.capture_output {
                 return;
             }
-            let life = life_key(&self.boot_id, container);
+            let life = container.life.clone();
             self.teller.event(&life, &known, &event, container.since_ns, self.boot_offset_ns);
         }
         let had_main = container.main.is_some();
@@ -237,8 +244,10 @@ impl Watch {
     /// A container's cgroup is there.
     fn begin(&mut self, cgroup: u64, of: &cgroup_path::ContainerCgroup, now: BootNs) {
         if of.nested {
-            let around =
-                self.containers.values().find(|it| it.id == of.container_id && !it.is_over());
+            let around = self
+                .containers
+                .values()
+                .find(|it| it.life.container_id == of.container_id && !it.is_over());
             if let Some(around) = around {
                 self.nested.insert(cgroup, around.cgroup);
             }
@@ -249,7 +258,9 @@ impl Watch {
         }
         self.arming.began(cgroup, now);
         let (container_id, pod_uid) = (of.container_id.clone(), of.pod_uid.clone());
-        let container = Container::new(cgroup, container_id.clone(), now);
+        let boot_id = self.boot_id.clone();
+        let life = LifeKey { boot_id, container_id: container_id.clone() };
+        let container = Container::new(cgroup, life, now);
         self.containers.insert(cgroup, container);
         self.questions.push(Question::Who { cgroup, container_id, pod_uid });
     }
@@ -301,7 +312,7 @@ impl Watch {
         self.metrics.lives_begun.inc();
         self.tell_of_life(cgroup);
         let Some(container) = self.containers.get(&cgroup) else { return };
-        let life = life_key(&self.boot_id, container);
+        let life = container.life.clone();
         for event in container.history.events() {
             self.teller.event(&life, &known, &event, container.since_ns, self.boot_offset_ns);
         }
@@ -345,7 +356,7 @@ impl Watch {
             }
             let known = known.clone();
             if container.needs_explaining() {
-                let container_id = container.id.clone();
+                let container_id = container.life.container_id.clone();
                 self.questions.push(Question::End { cgroup, container_id });
                 continue;
             }
@@ -356,7 +367,7 @@ impl Watch {
 
     fn tell_of_end(&mut self, cgroup: u64, known: &Arc<Known>) {
         let Some(container) = self.containers.get_mut(&cgroup) else { return };
-        let life = life_key(&self.boot_id, container);
+        let life = container.life.clone();
         if let Some(timeline) = ending::timeline(container) {
             let mut facts = self.facts(&timeline);
             let Some(container) = self.containers.get_mut(&cgroup) else { return };
@@ -371,7 +382,7 @@ impl Watch {
             let stored = Life {
                 command: ending.command,
                 memory_limit_bytes: ending.memory_limit_bytes,
-                ..stored_life(&self.boot_id, container, known, self.boot_offset_ns)
+                ..stored_life(container, known, self.boot_offset_ns)
             };
             self.teller.life(stored);
             let end = End {
@@ -406,7 +417,7 @@ impl Watch {
         }
         for (cgroup, known, victims) in due {
             let Some(container) = self.containers.get(&cgroup) else { continue };
-            let life = life_key(&self.boot_id, container);
+            let life = container.life.clone();
             let Some(timeline) = ending::timeline(container) else { continue };
             let facts = self.facts(&timeline);
             for told in ending::of_processes(&known, &timeline, &facts, &victims) {
@@ -480,17 +491,7 @@ impl Watch {
             .map(|container| container.cgroup)
             .collect();
         unwanted.into_iter().for_each(|cgroup| self.dismiss(cgroup));
-        for root in roots {
-            for cgroup in inventory::below(root) {
-                if let CgroupPath::Container(of) = &cgroup.path
-                    && !self.containers.contains_key(&cgroup.id)
-                {
-                    self.programs.track(cgroup.id, cgroup.root, true)?;
-                    self.begin(cgroup.id, of, now);
-                }
-            }
-        }
-        self.programs.take_inventory()
+        self.begin_what_runs(roots, now)
     }
 
     /// What must be asked since the last time.
@@ -512,7 +513,7 @@ impl Watch {
     fn tell_of_life(&mut self, cgroup: u64) {
         let Some(container) = self.containers.get(&cgroup) else { return };
         if let Who::Known(known) = &container.who {
-            let life = stored_life(&self.boot_id, container, known, self.boot_offset_ns);
+            let life = stored_life(container, known, self.boot_offset_ns);
             self.teller.life(life);
         }
     }
@@ -534,13 +535,9 @@ fn is_output(event: &Event) -> bool {
     matches!(event.what, What::Words(_)) && !event.process.runtime_init
 }
 
-fn life_key(boot_id: &str, container: &Container) -> Arc<LifeKey> {
-    Arc::new(LifeKey { boot_id: boot_id.to_owned(), container_id: container.id.clone() })
-}
-
-fn stored_life(boot_id: &str, container: &Container, known: &Known, boot_offset_ns: i64) -> Life {
+fn stored_life(container: &Container, known: &Known, boot_offset_ns: i64) -> Life {
     Life {
-        boot_id: boot_id.to_owned(),
+        boot_id: container.life.boot_id.clone(),
         identity: known.identity.as_ref().clone(),
         cgroup_id: container.cgroup,
         began_ns: wall(container.since_ns, boot_offset_ns),
@@ -559,6 +556,3 @@ fn wall(boot_ns: BootNs, boot_offset_ns: i64) -> i64 {
 fn seconds(ns: u64) -> f64 {
     std::time::Duration::from_nanos(ns).as_secs_f64()
 }
-
-/// Used by [`Losses`] and by tests.
-pub type Loss = (u64, LostKind, u64);

@@ -15,11 +15,12 @@ mod samples;
 
 pub use check::{Check, Report, State};
 
-use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
 
-use anyhow::Context;
-
-use crate::{exec::Format, render::Style};
+use crate::{
+    exec::Format,
+    terminal::{print, style},
+};
 
 /// Exit code where something required is missing.
 const REQUIRED_MISSING: u8 = 1;
@@ -36,18 +37,7 @@ pub fn run(format: Format) -> anyhow::Result<u8> {
         Format::Text => table::text(&report, style()),
         Format::Json => serde_json::to_string(&report.document())? + "\n",
     };
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(error).context("cannot write to stdout");
-        }
-        Ok(()) | Err(_) => {}
-    }
+    // A reader that has gone has its answer all the same.
+    let _: ControlFlow<()> = print(&text)?;
     Ok(if report.ok() { 0 } else { REQUIRED_MISSING })
-}
-
-/// Colour on a terminal, unless NO_COLOR is set to anything (no-color.org).
-fn style() -> Style {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if io::stdout().is_terminal() && !refused { Style::Coloured } else { Style::Plain }
 }

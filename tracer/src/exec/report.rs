@@ -9,7 +9,8 @@ use anyhow::Context;
 
 use super::{Format, Job, Recording};
 use crate::{
-    render::{Style, crash_object, crash_text},
+    render::{crash_object, crash_text},
+    terminal::style_on,
     verdict::{Policy, verdict},
 };
 
@@ -22,7 +23,7 @@ pub fn print(job: &Job, id: &str, recording: &Recording) -> anyhow::Result<()> {
     let verdict = verdict(timeline, facts, Policy::Always);
     let to_terminal = job.output_file.is_none() && io::stderr().is_terminal();
     let text = match job.format {
-        Format::Text => crash_text(timeline, &verdict, style(to_terminal), job.detail),
+        Format::Text => crash_text(timeline, &verdict, style_on(to_terminal), job.detail),
         Format::Json => serde_json::to_string(&crash_object(id, timeline, facts, &verdict))? + "\n",
     };
     let (written, to) = match (&job.output_file, job.format) {
@@ -35,12 +36,6 @@ pub fn print(job: &Job, id: &str, recording: &Recording) -> anyhow::Result<()> {
         (None, Format::Json) => (write(io::stdout(), &text), "stdout".to_owned()),
     };
     written.with_context(|| format!("cannot write to {to}"))
-}
-
-/// Colour on a terminal, unless NO_COLOR is set to anything (no-color.org).
-fn style(to_terminal: bool) -> Style {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if to_terminal && !refused { Style::Coloured } else { Style::Plain }
 }
 
 fn write(mut to: impl Write, text: &str) -> io::Result<()> {

@@ -6,12 +6,16 @@ use serde_json::Value;
 
 use super::{
     Found, From,
-    print::{print, width},
     source::{Answer, Source, text},
     table::table,
     url::Url,
 };
-use crate::{crash::CrashObject, render::printable, when};
+use crate::{
+    crash::CrashObject,
+    render::printable,
+    terminal::{print, width},
+    when,
+};
 
 #[derive(Debug, clap::Args)]
 pub struct Options {

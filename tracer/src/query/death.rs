@@ -2,13 +2,15 @@
 
 use super::{
     Found, From, TextOrJson,
-    print::{print, style},
     source::{Answer, Source, text},
     url::Url,
 };
-use crate::render::{
-    Style,
-    explain::{Explanation, explanation_text},
+use crate::{
+    render::{
+        Style,
+        explain::{Explanation, explanation_text},
+    },
+    terminal::{print, style},
 };
 
 /// Which death.

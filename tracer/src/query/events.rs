@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::{
     Found, From, TextOrJson,
-    print::print,
     source::{Answer, Source, text},
     sse::Parser,
     url::Url,
@@ -17,6 +16,7 @@ use super::{
 use crate::{
     api::{LAST_ROW, MORE},
     render::{printable, row::Row},
+    terminal::print,
 };
 
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,6 @@
 pub mod crashes;
 pub mod death;
 pub mod events;
-mod print;
 mod source;
 mod sse;
 mod table;

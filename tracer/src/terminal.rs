@@ -1,4 +1,4 @@
-//! Writes to stdout for people and for programs. It must not know what is printed.
+//! Stdout, and what a terminal and its user want of what is written there. It must not know what is printed.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -22,10 +22,15 @@ pub fn print(text: &str) -> anyhow::Result<ControlFlow<()>> {
     }
 }
 
-/// Colour on a terminal, unless NO_COLOR is set to anything (no-color.org).
+/// For stdout, as [`style_on`].
 pub fn style() -> Style {
+    style_on(io::stdout().is_terminal())
+}
+
+/// Colour on a terminal, unless NO_COLOR is set to anything (no-color.org).
+pub fn style_on(terminal: bool) -> Style {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if io::stdout().is_terminal() && !refused { Style::Coloured } else { Style::Plain }
+    if terminal && !refused { Style::Coloured } else { Style::Plain }
 }
 
 /// Columns of the terminal; `None` where stdout is none: nothing is cut then.
