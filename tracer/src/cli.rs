@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    agent, config, doctor,
+    agent, api, config, doctor,
     exec::{self, Format, Job},
     query::{self, crashes, death, events},
     render::Detail,
@@ -75,6 +75,9 @@ struct Doctor {
     /// How to print the checks
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
+    /// Where an agent that runs here listens
+    #[arg(long, value_name = "PATH", default_value = api::SOCKET)]
+    socket: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -129,7 +132,9 @@ pub fn main() -> ExitCode {
         Command::Timeline(options) => (death::timeline(&options), query::FAILURE),
         Command::Explain(options) => (death::explain(&options), query::FAILURE),
         Command::Events(options) => (events::run(&options), query::FAILURE),
-        Command::Doctor(options) => (doctor::run(options.output), doctor::OWN_FAILURE),
+        Command::Doctor(options) => {
+            (doctor::run(options.output, &options.socket), doctor::OWN_FAILURE)
+        }
     };
     match done {
         Ok(code) => ExitCode::from(code),

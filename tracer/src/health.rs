@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The agent's loop is taken for stuck when it was not heard of for so long.
 const STUCK: Duration = Duration::from_secs(30);
@@ -37,7 +37,7 @@ pub struct Hook {
 }
 
 /// The system call recorder.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorder {
     /// `auto`, `always`, `never`
     pub mode: String,

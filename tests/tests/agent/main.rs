@@ -3,6 +3,7 @@
 
 mod crash;
 mod crowd;
+mod itself;
 mod loops;
 mod neighbours;
 mod nodes;

@@ -50,7 +50,7 @@ use crate::{
         pins::Pins,
     },
     live::Bus,
-    metrics::{ByHook, Metrics},
+    metrics::{ByHook, ByProgram, ByRing, Metrics, set_total, set_total_seconds},
     redact::Redactor,
     store::{self, Reader, Writer},
 };
@@ -60,6 +60,8 @@ pub const OWN_FAILURE: u8 = 2;
 
 /// How often roots are looked for and the runtime is asked whether it is there.
 const LOOK: Duration = Duration::from_secs(5);
+/// As metrics name them.
+const RINGS: [&str; 2] = ["deaths", "events"];
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or SIGINT; then tells what is known and ends with 0.
@@ -230,6 +232,7 @@ impl Agent {
                     take(&mut rings, &mut records, &mut watch, &self.metrics);
                     watch.tick(now());
                     self.tell_state(&watch);
+                    self.tell_kernel_side(&mut rings, &watch.programs);
                 }
                 _ = look.tick() => {
                     if let Err(error) = watch.watch_roots(&self.roots(), now()) {
@@ -366,6 +369,21 @@ impl Agent {
         };
         let hooks = HOOKS.iter().chain([&OOM_HOOK]).map(|name| hook(name)).collect();
         self.health.set(|state| state.hooks = hooks);
+    }
+
+    fn tell_kernel_side(&self, rings: &mut Rings, programs: &Programs) {
+        let used = rings.take_most_used_bytes().into_iter();
+        for ((ring, size), used) in RINGS.into_iter().zip(rings.size_bytes()).zip(used) {
+            let used = i64::try_from(used).unwrap_or(i64::MAX);
+            self.metrics.ring_size_bytes.get_or_create(&ByRing { ring }).set(i64::from(size));
+            self.metrics.ring_used_bytes.get_or_create(&ByRing { ring }).set(used);
+        }
+        for (name, run_time, runs) in programs.run_statistics() {
+            let program = ByProgram { program: name.to_owned() };
+            let seconds = self.metrics.program_run_seconds.get_or_create(&program);
+            set_total_seconds(&seconds, run_time);
+            set_total(&self.metrics.program_runs.get_or_create(&program), runs);
+        }
     }
 
     fn tell_state(&self, watch: &Watch) {

@@ -14,7 +14,7 @@ pub fn judge(sight: &Sight) -> Vec<Check> {
     checks.extend([lockdown(sight), cgroup(sight), memory(sight), own_cgroup(sight), maps(sight)]);
     checks.extend(hooks::checks(sight));
     checks.extend([record(sight), pid_namespace(sight)]);
-    checks.extend([tracefs(sight), core_pattern(sight), runtimes(sight)]);
+    checks.extend([tracefs(sight), core_pattern(sight), runtimes(sight), agent(sight)]);
     checks
 }
 
@@ -47,6 +47,27 @@ fn kernel(sight: &Sight) -> Check {
             Check::degraded("kernel", format!("{:?} is no version", sight.release), lack)
         }
     }
+}
+
+fn agent(sight: &Sight) -> Check {
+    let agent = match &sight.agent {
+        Ok(Some(agent)) => agent,
+        Ok(None) => return Check::ok("agent", "none runs here"),
+        Err(why) => {
+            let lack = ("what it watches cannot be asked", "run as root, or name its --socket");
+            return Check::degraded("agent", why, lack);
+        }
+    };
+    let attached = if agent.recorder.attached { "attached" } else { "detached" };
+    let found = format!(
+        "version {}, system call recorder {attached} ({})",
+        agent.version, agent.recorder.mode
+    );
+    if agent.lacks.is_empty() {
+        return Check::ok("agent", found);
+    }
+    let cost = format!("the agent is not ready: {}", agent.lacks.join("; "));
+    Check::degraded("agent", found, (&cost, "see its log"))
 }
 
 /// `6.1.0-18-amd64` to (6, 1).

@@ -7,11 +7,12 @@ use std::{
 
 use tracer_ebpf::offsets::MEMBERS;
 
-use super::sight::{Cgroups, Sight};
+use super::sight::{Agent, Cgroups, Sight};
 use crate::{
     btf::Btf,
     cgroup::{Hierarchy, OwnCgroup},
     kernel::{Layout, Options, Programs, layout::VMLINUX, object},
+    query,
 };
 
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
@@ -23,8 +24,8 @@ const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 const RUNTIMES: [&str; 6] = ["containerd", "crio", "dockerd", "podman", "runc", "crun"];
 const PROGRAM_FOLDERS: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
 
-/// Looks at everything. Loads and attaches each hook for a moment, and makes a cgroup and removes it.
-pub fn look() -> Sight {
+/// Looks at everything; an agent is asked at `socket`. Loads and attaches each hook for a moment, and makes a cgroup and removes it.
+pub fn look(socket: &Path) -> Sight {
     let uname = rustix::system::uname();
     let hierarchy = Hierarchy::find().map_err(|error| one_line(&error));
     let missing_members = missing_members();
@@ -71,7 +72,15 @@ pub fn look() -> Sight {
             .map(|mount| mount.place),
         core_pattern: read(CORE_PATTERN).map(|text| printable(text.trim_end())),
         runtimes: runtimes(),
+        agent: agent(socket).map_err(|error| printable(&format!("{error:#}"))),
     }
+}
+
+/// Asks the agent that listens at `socket`, if one does.
+fn agent(socket: &Path) -> anyhow::Result<Option<Agent>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let Some(health) = runtime.block_on(query::health(socket))? else { return Ok(None) };
+    Ok(Some(serde_json::from_str(&health)?))
 }
 
 fn missing_members() -> Result<Vec<usize>, String> {
@@ -115,7 +124,7 @@ fn record(layout: &Layout, watched: &OwnCgroup) -> Result<bool, String> {
     let mut programs = Programs::attach(layout, None).map_err(|error| one_line(&error))?;
     programs.watch_root(watched.id()).map_err(|error| one_line(&error))?;
     drop(OwnCgroup::create(watched.path(), "life").map_err(|error| one_line(&error))?);
-    let mut events = programs.take_ring("EVENTS").map_err(|error| one_line(&error))?;
+    let (mut events, _) = programs.take_ring("EVENTS").map_err(|error| one_line(&error))?;
     Ok(events.next().is_some())
 }
 
@@ -227,10 +236,11 @@ mod tests {
 
     #[test]
     fn whoever_looks_something_is_seen_and_nothing_panics() {
-        let sight = look();
+        let sight = look(Path::new("/nonexistent/tracer.sock"));
         assert!(!sight.release.is_empty());
         assert_eq!(sight.euid, rustix::process::geteuid().as_raw());
         assert!(sight.capabilities.is_ok());
+        assert!(matches!(sight.agent, Ok(None)));
     }
 
     #[test]

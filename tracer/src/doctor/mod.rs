@@ -15,7 +15,7 @@ mod samples;
 
 pub use check::{Check, Report, State};
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, path::Path};
 
 use crate::{
     exec::Format,
@@ -27,12 +27,12 @@ const REQUIRED_MISSING: u8 = 1;
 /// Exit code of `tracer doctor` for its own failures.
 pub const OWN_FAILURE: u8 = 2;
 
-/// Looks at everything, prints the report to stdout and returns the exit code.
+/// Looks at everything, the agent at `socket` included, prints the report to stdout and returns the exit code.
 ///
 /// # Errors
 /// The report cannot be written; a reader that has gone is no error.
-pub fn run(format: Format) -> anyhow::Result<u8> {
-    let report = Report { checks: judge::judge(&look::look()) };
+pub fn run(format: Format, socket: &Path) -> anyhow::Result<u8> {
+    let report = Report { checks: judge::judge(&look::look(socket)) };
     let text = match format {
         Format::Text => table::text(&report, style()),
         Format::Json => serde_json::to_string(&report.document())? + "\n",

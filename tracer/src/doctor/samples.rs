@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::sight::{Cgroups, Sight};
-use crate::kernel::load::{HOOKS, OOM_HOOK, RECORDER};
+use super::sight::{Agent, Cgroups, Sight};
+use crate::{
+    health::Recorder,
+    kernel::load::{HOOKS, OOM_HOOK, RECORDER},
+};
 
 /// Nothing lacks.
 pub fn works() -> Sight {
@@ -30,6 +33,11 @@ pub fn works() -> Sight {
         tracefs: Some(PathBuf::from("/sys/kernel/tracing")),
         core_pattern: Ok("core".to_owned()),
         runtimes: vec![PathBuf::from("/usr/bin/containerd"), PathBuf::from("/usr/sbin/runc")],
+        agent: Ok(Some(Agent {
+            version: "1.2.3".to_owned(),
+            lacks: Vec::new(),
+            recorder: Recorder { mode: "auto".to_owned(), attached: false },
+        })),
     }
 }
 
@@ -59,6 +67,7 @@ pub fn without_root() -> Sight {
         record: None,
         tracefs: None,
         runtimes: Vec::new(),
+        agent: Err("permission denied".to_owned()),
         ..works()
     }
 }

@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use serde::Deserialize;
+
+use crate::health::Recorder;
+
 /// Everything that [`super::judge::judge`] needs. An `Err` holds the reason, in one line.
 #[derive(Clone, Debug)]
 pub struct Sight {
@@ -35,6 +39,17 @@ pub struct Sight {
     pub core_pattern: Result<String, String>,
     /// Container runtimes that were found.
     pub runtimes: Vec<PathBuf>,
+    /// The agent that runs here; `None` where none listens at its socket.
+    pub agent: Result<Option<Agent>, String>,
+}
+
+/// What a running agent says of itself.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Agent {
+    pub version: String,
+    /// What keeps it from being ready.
+    pub lacks: Vec<String>,
+    pub recorder: Recorder,
 }
 
 /// The cgroup hierarchies.

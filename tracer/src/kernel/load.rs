@@ -1,10 +1,10 @@
 //! Loads and attaches the eBPF programs. The one place that knows aya.
 
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
 
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
-    maps::{Array, HashMap, MapData, RingBuf},
+    maps::{Array, HashMap, Map, MapData, RingBuf},
     programs::{
         BtfTracePoint, Iter, RawTracePoint, links::FdLink, raw_trace_point::RawTracePointLinkId,
         tp_btf::BtfTracePointLinkId,
@@ -349,13 +349,18 @@ impl Programs {
         roots.insert(id, 1, 0).map_err(|source| LoadError::Map { map: "ROOTS", source })
     }
 
-    /// Takes one of the two ring buffers, `DEATHS` or `EVENTS`.
+    /// Takes one of the two ring buffers, `DEATHS` or `EVENTS`, with its size in bytes.
     ///
     /// # Errors
     /// It was taken before.
-    pub fn take_ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, LoadError> {
+    pub fn take_ring(&mut self, name: &'static str) -> Result<(RingBuf<MapData>, u32), LoadError> {
+        let wrong = |source| LoadError::Map { map: name, source };
         let map = self.ebpf.take_map(name).ok_or(LoadError::Missing(name))?;
-        RingBuf::try_from(map).map_err(|source| LoadError::Map { map: name, source })
+        let bytes = match &map {
+            Map::RingBuf(data) => data.info().map_err(wrong)?.max_entries(),
+            _ => 0,
+        };
+        Ok((RingBuf::try_from(map).map_err(wrong)?, bytes))
     }
 
     /// What could not be sent or kept: (cgroup id, kind, count).
@@ -389,6 +394,15 @@ impl Programs {
             // It is gone then.
             let _ = lost.remove(&bytes);
         }
+    }
+
+    /// For each program of this process its name, run time and runs; zeros where the kernel does not count
+    /// (sysctl kernel.bpf_stats_enabled).
+    pub fn run_statistics(&self) -> impl Iterator<Item = (&str, Duration, u64)> {
+        self.ebpf.programs().filter_map(|(name, program)| {
+            let info = program.info().ok()?;
+            Some((name, info.run_time(), info.run_count()))
+        })
     }
 
     /// Tracked processes that live now, by pid in the initial namespace.

@@ -7,10 +7,19 @@ use tokio::io::unix::AsyncFd;
 
 use super::load::{LoadError, Programs};
 
+/// A record's header and its alignment in a ring (BPF_RINGBUF_HDR_SZ in include/uapi/linux/bpf.h).
+const HEADER_BYTES: usize = 8;
+
 /// DEATHS and EVENTS, read in turns; deaths first.
 pub struct Rings {
-    deaths: AsyncFd<RingBuf<MapData>>,
-    events: AsyncFd<RingBuf<MapData>>,
+    deaths: Ring,
+    events: Ring,
+}
+
+struct Ring {
+    buffer: AsyncFd<RingBuf<MapData>>,
+    size_bytes: u32,
+    most_used_bytes: usize,
 }
 
 impl Rings {
@@ -23,8 +32,10 @@ impl Rings {
             deprecated,
             reason = "its successor is unsafe; a RingBuf owns its descriptor until it is dropped"
         )]
-        let watch = |ring: Result<RingBuf<MapData>, LoadError>| -> anyhow::Result<_> {
-            Ok(AsyncFd::with_interest(ring?, tokio::io::Interest::READABLE)?)
+        let watch = |ring: Result<(RingBuf<MapData>, u32), LoadError>| -> anyhow::Result<_> {
+            let (buffer, size_bytes) = ring?;
+            let buffer = AsyncFd::with_interest(buffer, tokio::io::Interest::READABLE)?;
+            Ok(Ring { buffer, size_bytes, most_used_bytes: 0 })
         };
         Ok(Self {
             deaths: watch(programs.take_ring("DEATHS"))?,
@@ -50,8 +61,8 @@ impl Rings {
     pub async fn ready(&mut self) -> io::Result<()> {
         // Cleared before reading: what comes meanwhile makes it ready again.
         tokio::select! {
-            ready = self.deaths.readable_mut() => ready?.clear_ready(),
-            ready = self.events.readable_mut() => ready?.clear_ready(),
+            ready = self.deaths.buffer.readable_mut() => ready?.clear_ready(),
+            ready = self.events.buffer.readable_mut() => ready?.clear_ready(),
         }
         Ok(())
     }
@@ -59,9 +70,22 @@ impl Rings {
     /// Hands over what is there now, without waiting.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) {
         for ring in [&mut self.deaths, &mut self.events] {
-            while let Some(record) = ring.get_mut().next() {
+            let mut used = 0;
+            while let Some(record) = ring.buffer.get_mut().next() {
+                used += HEADER_BYTES + record.len().next_multiple_of(HEADER_BYTES);
                 take(&record);
             }
+            ring.most_used_bytes = ring.most_used_bytes.max(used);
         }
+    }
+
+    /// Sizes of DEATHS and of EVENTS.
+    pub fn size_bytes(&self) -> [u32; 2] {
+        [&self.deaths, &self.events].map(|ring| ring.size_bytes)
+    }
+
+    /// The most bytes that were found in DEATHS and in EVENTS at one reading since the last time.
+    pub fn take_most_used_bytes(&mut self) -> [usize; 2] {
+        [&mut self.deaths, &mut self.events].map(|ring| std::mem::take(&mut ring.most_used_bytes))
     }
 }

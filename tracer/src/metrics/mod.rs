@@ -7,7 +7,7 @@ mod store;
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use prometheus_client::{
@@ -62,7 +62,7 @@ pub struct Metrics {
     pub recorder_attached: Gauge,
     /// How often it was attached or detached.
     pub recorder_switches: Counter,
-    /// Bytes waiting in a ring buffer.
+    /// The most bytes that waited in a ring buffer when it was read, within the last second.
     pub ring_used_bytes: Family<ByRing, Gauge>,
     pub ring_size_bytes: Family<ByRing, Gauge>,
     /// What the store's writer says of itself.
@@ -116,7 +116,10 @@ impl Metrics {
             attribution,
             recorder_attached: of.add("recorder_attached", "1 while the recorder is attached"),
             recorder_switches: of.add("recorder_switches", "How often it was switched on or off"),
-            ring_used_bytes: of.add("ring_used_bytes", "Bytes waiting in a ring buffer"),
+            ring_used_bytes: of.add(
+                "ring_used_bytes",
+                "Most bytes that waited in a ring buffer within the last second",
+            ),
             ring_size_bytes: of.add("ring_size_bytes", "Size of a ring buffer"),
             store: StoreMetrics::new(&mut of),
             redactions: of.add("redactions", "Secrets replaced, by rule"),
@@ -157,6 +160,11 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// back is left alone.
 pub fn set_total(counter: &Counter, total: u64) {
     counter.inner().fetch_max(total, Ordering::Relaxed);
+}
+
+/// The same for seconds.
+pub fn set_total_seconds(counter: &Seconds, total: Duration) {
+    counter.inc_by((total.as_secs_f64() - counter.get()).max(0.0));
 }
 
 /// Registers metrics under the prefix.

@@ -9,7 +9,18 @@ mod sse;
 mod table;
 mod url;
 
-use std::path::PathBuf;
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use tokio::net::UnixStream;
+
+use self::{
+    source::{Answer, Source, text},
+    url::Url,
+};
 
 /// The agent's store, unless it was told another.
 pub const STORE: &str = "/var/lib/tracer/tracer.db";
@@ -46,6 +57,26 @@ fn run(verb: impl Future<Output = anyhow::Result<Found>>) -> anyhow::Result<u8> 
             NOTHING_FOUND
         }
     })
+}
+
+/// What an agent says of its own state, as JSON; `None` where none listens at `socket`.
+///
+/// # Errors
+/// It does not answer as an agent does, or may not be asked.
+pub async fn health(socket: &Path) -> anyhow::Result<Option<String>> {
+    match UnixStream::connect(socket).await {
+        Ok(_) => {}
+        Err(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error).context(format!("cannot ask at {}", socket.display())),
+    }
+    match Source::of_agent(socket).get(&Url::new("/v1/health"), "application/json").await? {
+        Answer::Found(answer) => Ok(Some(text(answer).await?)),
+        Answer::Nothing(why) => bail!("{}: {why}", socket.display()),
+    }
 }
 
 /// What came of a question.

@@ -77,7 +77,7 @@ impl Source {
         Self(Kind::Store(api::store_router(path)))
     }
 
-    fn of_agent(socket: &Path) -> Self {
+    pub fn of_agent(socket: &Path) -> Self {
         Self(Kind::Agent { socket: socket.to_owned(), connection: JoinSet::new() })
     }
 
