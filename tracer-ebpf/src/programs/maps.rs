@@ -20,7 +20,7 @@ use tracer_ebpf::{
 pub static DEATHS: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
 /// Everything else.
 #[map]
-pub static EVENTS: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
 /// cgroup ids below which every new cgroup is tracked; written by user space.
 #[map]

@@ -259,6 +259,8 @@ impl Programs {
         }
         let ebpf = loader
             .verifier_log_level(VerifierLogLevel::STATS)
+            // Nothing in the object is relocated by the kernel's types, which are large.
+            .btf(None)
             .override_global("OFFSETS", layout.offsets.as_slice(), true)
             .override_global("SETTINGS", settings, true)
             .override_global("NUMBERS", layout.numbers.as_slice(), true)
