@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::{
     agent, api, config, doctor,
     exec::{self, Format, Job},
+    kernel,
     query::{self, crashes, death, events},
     render::Detail,
 };
@@ -119,6 +120,7 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == exec::ENTER) {
         return exec::enter(arguments.skip(1));
     }
+    kernel::heap::keep_little();
     let cli = Cli::parse_from(program.into_iter().chain(arguments));
     // The agent says by its settings what it logs.
     if !matches!(cli.command, Command::Run(_)) {
