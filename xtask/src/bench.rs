@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what the tracer costs and how fast it is, beside a floor and peers measured
 //! in the same run. This file only orders the work; it knows no figure.
 
+mod agent;
 mod calls;
 mod deaths;
 mod machine;
@@ -8,6 +9,7 @@ mod pressure;
 mod process;
 mod programs;
 mod sample;
+mod store;
 mod table;
 mod targets;
 mod watchers;
@@ -17,15 +19,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use self::agent::Agent;
 use self::calls::{Bench, Rounds};
 use self::deaths::Latency;
 use self::machine::Machine;
 use self::pressure::Pressure;
 use self::programs::Costs;
-use self::targets::{LEFT_OUT, Measured};
+use self::store::Store;
+use self::table::Section;
+use self::targets::Measured;
 use self::watchers::{Floor, Tracer};
 use crate::packages::Package;
 use crate::{build_ebpf, exec, setup, workspace};
@@ -35,6 +40,9 @@ pub struct Options {
     /// One short round of everything: shows that the benchmark works, its figures mean nothing
     #[arg(long, conflicts_with_all = ["long", "rounds", "write_docs"])]
     quick: bool,
+    /// Measure only this
+    #[arg(long, value_enum, conflicts_with = "write_docs")]
+    only: Option<Part>,
     /// Keep up the pressure for 60 seconds each rather than 10
     #[arg(long)]
     long: bool,
@@ -50,6 +58,17 @@ pub struct Options {
     /// Measure this tracer instead of building one
     #[arg(long, value_name = "FILE")]
     tracer: Option<PathBuf>,
+}
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// `tracer exec` and the kernel side, beside strace and bpftrace
+    Exec,
+    /// The agent, `tracer run`
+    Agent,
+    /// The store, and the verbs that ask it
+    Store,
 }
 
 /// What is measured beside the tracer, and what compiles the process that is watched.
@@ -78,19 +97,13 @@ pub fn run(options: Options) -> Result<()> {
     };
     let machine = Machine::look(&tracer)?;
     let effort = Effort::of(&options);
-    let measured = measure(&effort, tracer)?;
+    let sections = measure(&effort, tracer, |part| options.only.is_none_or(|only| only == part))?;
 
-    let sections = targets::sections(&measured);
     print!("{}\n{}", machine.text(), table::text(&sections));
-    println!("\nMedians of {} rounds ± median distance from them. Not measured:", effort.rounds);
-    for (what, why) in LEFT_OUT {
-        println!("  {what}: {why}");
-    }
+    println!("\nMedians of {} rounds ± median distance from them.", effort.rounds);
     if let Some(file) = &options.json {
-        let left_out = LEFT_OUT.map(|(what, why)| json!({ "what": what, "why": why }));
         let all = json!({
             "machine": machine.json(), "rounds": effort.rounds, "rows": table::json(&sections),
-            "left_out": left_out,
         });
         fs::write(file, format!("{all:#}\n"))
             .with_context(|| format!("cannot write {}", file.display()))?;
@@ -110,43 +123,71 @@ struct Effort {
     batches: u32,
     deaths: u32,
     pressure_seconds: u64,
+    agent: agent::Amount,
+    store: store::Amount,
 }
 
 impl Effort {
     fn of(options: &Options) -> Self {
         if options.quick {
-            return Self { rounds: 1, batches: 21, deaths: 3, pressure_seconds: 1 };
+            return Self {
+                rounds: 1,
+                batches: 21,
+                deaths: 3,
+                pressure_seconds: 1,
+                agent: agent::Amount { tracked: 3, deaths: 3, starts: 40 },
+                store: store::Amount { events: 10_000, crashes: 40, questions: 2 },
+            };
         }
-        let pressure_seconds = if options.long { 60 } else { 10 };
-        Self { rounds: options.rounds, batches: 301, deaths: 100, pressure_seconds }
+        Self {
+            rounds: options.rounds,
+            batches: 301,
+            deaths: 100,
+            pressure_seconds: if options.long { 60 } else { 10 },
+            agent: agent::Amount { tracked: 100, deaths: 200, starts: 10_000 },
+            store: store::Amount { events: 1_000_000, crashes: 2_000, questions: 21 },
+        }
     }
 }
 
-fn measure(effort: &Effort, tracer: PathBuf) -> Result<Measured> {
+fn measure(effort: &Effort, tracer: PathBuf, wants: impl Fn(Part) -> bool) -> Result<Vec<Section>> {
+    if wants(Part::Store) {
+        store::build()?;
+    }
     let scratch = tempfile::tempdir().context("cannot create a temporary folder")?;
-    let mut bench = Bench {
+    let bench = Bench {
         worker: worker::compile(scratch.path())?,
         tracer: Tracer { program: tracer },
-        floor: start_floor()?,
         scratch: scratch.path().to_path_buf(),
         // The last one: interrupts and whatever else runs prefer the first.
         cpu: std::thread::available_parallelism()?.get() - 1,
         batches: effort.batches,
     };
+    let exec = wants(Part::Exec).then(|| measure_exec(effort, &bench)).transpose()?;
+    let agent = || Agent::measure(&bench, effort.rounds, effort.agent, effort.pressure_seconds);
+    let agent = wants(Part::Agent).then(agent).transpose()?;
+    let store = || Store::measure(&bench, effort.store);
+    let store = wants(Part::Store).then(store).transpose()?;
+    Ok(targets::sections(exec.as_ref(), agent.as_ref(), store.as_ref()))
+}
+
+fn measure_exec(effort: &Effort, bench: &Bench) -> Result<Measured> {
+    let mut floor = start_floor()?;
     let (mut rounds, mut costs) = (Rounds::default(), Costs::default());
     for round in 0..effort.rounds {
         eprintln!("xtask: round {} of {}", round + 1, effort.rounds);
-        rounds.add(&mut bench, round as usize)?;
-        costs.add(&mut bench)?;
+        rounds.add(bench, &mut floor, round as usize)?;
+        costs.add(bench, &mut floor)?;
     }
     eprintln!("xtask: {} deaths", effort.deaths);
     let mut latency = Latency::default();
     for _ in 0..effort.deaths {
-        latency.add(&bench)?;
+        latency.add(bench)?;
     }
-    eprintln!("xtask: pressure, twice {} s", effort.pressure_seconds);
-    let flood = Pressure::flood(&bench, effort.pressure_seconds)?;
-    let storm = Pressure::storm(&bench, effort.pressure_seconds)?;
+    let seconds = effort.pressure_seconds;
+    eprintln!("xtask: pressure, twice {seconds} s");
+    let flood = Pressure::measure(bench, seconds, &pressure::flood(seconds))?;
+    let storm = Pressure::measure(bench, seconds, &pressure::storm(seconds))?;
     Ok(Measured { rounds, costs, latency, flood, storm })
 }
 
@@ -209,5 +250,19 @@ mod tests {
         let flood = worker.order("flood 1 1000").unwrap();
         assert!(flood[0] > 0 && flood[2] > 0, "{flood:?}");
         assert!(worker.end().unwrap().success());
+    }
+
+    #[test]
+    fn a_containers_process_enters_its_cgroup_before_it_is_the_program() {
+        let folder = tempfile::tempdir().unwrap();
+        let Ok(program) = worker::compile(folder.path()) else {
+            return eprintln!("skipped: no C compiler");
+        };
+        let procs = folder.path().join("cgroup.procs");
+        fs::write(&procs, "").unwrap();
+        let mut command = std::process::Command::new(&program);
+        command.arg("enter").arg(&procs).arg(&program).arg("fail");
+        assert_eq!(command.status().unwrap().code(), Some(3));
+        assert_eq!(fs::read_to_string(&procs).unwrap(), "0");
     }
 }

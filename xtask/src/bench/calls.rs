@@ -29,7 +29,6 @@ pub enum Condition {
 pub struct Bench {
     pub worker: PathBuf,
     pub tracer: Tracer,
-    pub floor: Floor,
     /// A folder for what is of no use afterwards.
     pub scratch: PathBuf,
     /// The CPU on which everything that is timed runs.
@@ -71,28 +70,28 @@ impl Rounds {
 
     /// Measures everything once. The order turns with each round, so that no watcher is always
     /// measured after the same other one.
-    pub fn add(&mut self, bench: &mut Bench, round: usize) -> Result<()> {
+    pub fn add(&mut self, bench: &Bench, floor: &mut Floor, round: usize) -> Result<()> {
         let mut steps: [Step; 5] =
             [Self::untraced, Self::floor, Self::tracer, Self::bpftrace, Self::strace];
         steps.rotate_left(round % 5);
         if round % 2 == 1 {
             steps.reverse();
         }
-        steps.iter().try_for_each(|step| step(self, bench))
+        steps.iter().try_for_each(|step| step(self, bench, floor))
     }
 
-    fn untraced(&mut self, bench: &mut Bench) -> Result<()> {
+    fn untraced(&mut self, bench: &Bench, _floor: &mut Floor) -> Result<()> {
         self.measure(Condition::Untraced, &mut bench.untracked_worker()?, bench.amount())
     }
 
-    fn floor(&mut self, bench: &mut Bench) -> Result<()> {
+    fn floor(&mut self, bench: &Bench, floor: &mut Floor) -> Result<()> {
         let mut worker = bench.untracked_worker()?;
-        bench.floor.attach()?;
+        floor.attach()?;
         self.measure(Condition::Floor, &mut worker, bench.amount())?;
-        bench.floor.detach()
+        floor.detach()
     }
 
-    fn tracer(&mut self, bench: &mut Bench) -> Result<()> {
+    fn tracer(&mut self, bench: &Bench, _floor: &mut Floor) -> Result<()> {
         let mut outside = bench.untracked_worker()?;
         let mut inside = bench.tracked_worker()?;
         self.load.push(inside.start_ns as f64 - outside.start_ns as f64);
@@ -103,13 +102,13 @@ impl Rounds {
         inside.end().map(drop)
     }
 
-    fn bpftrace(&mut self, bench: &mut Bench) -> Result<()> {
+    fn bpftrace(&mut self, bench: &Bench, _floor: &mut Floor) -> Result<()> {
         let mut worker = bench.untracked_worker()?;
         let _script = Bpftrace::follow(worker.pid)?;
         self.measure(Condition::Bpftrace, &mut worker, bench.amount())
     }
 
-    fn strace(&mut self, bench: &mut Bench) -> Result<()> {
+    fn strace(&mut self, bench: &Bench, _floor: &mut Floor) -> Result<()> {
         let mut worker = Worker::start(&bench.worker, Some(bench.cpu), &strace())?;
         // A call takes a hundred times longer.
         let amount = Amount { less: 100, batches: bench.batches };
@@ -125,4 +124,4 @@ impl Rounds {
     }
 }
 
-type Step = fn(&mut Rounds, &mut Bench) -> Result<()>;
+type Step = fn(&mut Rounds, &Bench, &mut Floor) -> Result<()>;

@@ -6,7 +6,7 @@ use std::io::BufReader;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::calls::Bench;
@@ -16,13 +16,42 @@ use super::worker::Worker;
 /// Failing calls a second that the flood aims at.
 const FLOOD_RATE: u64 = 1_000_000;
 
-/// What the worker did and what the tracer tells of it.
+/// What the worker says that it did.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pressure {
-    /// Failing calls a second.
+pub struct Work {
+    /// Failing calls a second; 0 in a storm.
     pub calls_per_second: f64,
     /// Processes that ended, as their parent counted them.
     pub ended: u64,
+}
+
+impl Work {
+    /// From its answer to an order.
+    pub fn of(numbers: &[u64]) -> Result<Self> {
+        match *numbers {
+            [ended] => Ok(Self { calls_per_second: 0.0, ended }),
+            [calls, took_ns, ended] => {
+                Ok(Self { calls_per_second: calls as f64 / (took_ns as f64 / 1e9), ended })
+            }
+            _ => bail!("the worker says {numbers:?}"),
+        }
+    }
+}
+
+/// One thread fails calls, another starts children that die.
+pub fn flood(seconds: u64) -> String {
+    format!("flood {seconds} {FLOOD_RATE}")
+}
+
+/// Children that end at once, as many as the machine can start.
+pub fn storm(seconds: u64) -> String {
+    format!("storm {seconds}")
+}
+
+/// What the worker did and what the tracer tells of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pressure {
+    pub work: Work,
     /// Their ends in the crash object's timeline.
     pub told: u64,
     /// Ends that the crash object reports as lost.
@@ -37,57 +66,34 @@ pub struct Pressure {
 }
 
 impl Pressure {
-    /// One thread fails calls, another starts children that die.
-    pub fn flood(bench: &Bench, seconds: u64) -> Result<Self> {
-        run(bench, seconds, &format!("flood {seconds} {FLOOD_RATE}"), |numbers| match numbers {
-            [calls, took_ns, ended] => Some((*calls as f64 / (*took_ns as f64 / 1e9), *ended)),
-            _ => None,
-        })
-    }
-
-    /// Children that end at once, as many as the machine can start.
-    pub fn storm(bench: &Bench, seconds: u64) -> Result<Self> {
-        run(bench, seconds, &format!("storm {seconds}"), |numbers| match numbers {
-            [ended] => Some((0.0, *ended)),
-            _ => None,
+    /// Lets the worker obey an order under `tracer exec`.
+    pub fn measure(bench: &Bench, seconds: u64, order: &str) -> Result<Self> {
+        let crash = bench.scratch.join("pressure.json");
+        let mut worker = Worker::start(&bench.worker, None, &bench.tracer.through(&crash))?;
+        let tracer = worker.outer_pid();
+        let (began, cpu_before) = (Instant::now(), process::cpu_time_ns(tracer)?);
+        let numbers = worker.order(order)?;
+        let cpu = process::cpu_time_ns(tracer)? - cpu_before;
+        let took = began.elapsed();
+        let memory = process::memory(tracer)?.most;
+        let main = worker.pid;
+        worker.end()?;
+        let told = Told::read(&crash)?;
+        Ok(Self {
+            work: Work::of(&numbers)?,
+            told: told.ends(main),
+            lost: told.lost_ends(),
+            all_lost: told.lost,
+            cpu_percent: cpu as f64 / took.as_nanos() as f64 * 100.0,
+            memory,
+            seconds,
         })
     }
 
     /// Ends that are neither told nor reported as lost.
     pub fn unaccounted(&self) -> u64 {
-        self.ended.saturating_sub(self.told + self.lost)
+        self.work.ended.saturating_sub(self.told + self.lost)
     }
-}
-
-fn run(
-    bench: &Bench,
-    seconds: u64,
-    order: &str,
-    read: impl Fn(&[u64]) -> Option<(f64, u64)>,
-) -> Result<Pressure> {
-    let crash = bench.scratch.join("pressure.json");
-    let mut worker = Worker::start(&bench.worker, None, &bench.tracer.through(&crash))?;
-    let tracer = worker.outer_pid();
-    let (began, cpu_before) = (Instant::now(), process::cpu_time_ns(tracer)?);
-    let numbers = worker.order(order)?;
-    let cpu = process::cpu_time_ns(tracer)? - cpu_before;
-    let took = began.elapsed();
-    let memory = process::memory(tracer)?.most;
-    let main = worker.pid;
-    worker.end()?;
-    let (calls_per_second, ended) =
-        read(&numbers).with_context(|| format!("the worker says {numbers:?}"))?;
-    let told = Told::read(&crash)?;
-    Ok(Pressure {
-        calls_per_second,
-        ended,
-        told: told.ends(main),
-        lost: told.lost_ends(),
-        all_lost: told.lost,
-        cpu_percent: cpu as f64 / took.as_nanos() as f64 * 100.0,
-        memory,
-        seconds,
-    })
 }
 
 /// The parts of a crash object that are counted here.
@@ -135,6 +141,14 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flood_and_a_storm_are_understood() {
+        let flood = Work::of(&[4_000_000, 2_000_000_000, 7]).unwrap();
+        assert_eq!(flood, Work { calls_per_second: 2e6, ended: 7 });
+        assert_eq!(Work::of(&[9]).unwrap().ended, 9);
+        assert!(Work::of(&[1, 2]).is_err());
+    }
 
     #[test]
     fn ends_are_counted_from_the_crash_object() {

@@ -13,6 +13,8 @@ pub struct Memory {
     pub most: u64,
     /// The part of `now` that no file backs.
     pub anonymous: u64,
+    /// The part of `now` that a file backs: the program, and what the kernel shows of its rings.
+    pub of_files: u64,
 }
 
 /// Kernel memory of the eBPF maps that a process holds, bytes.
@@ -36,7 +38,12 @@ pub fn memory(pid: u32) -> Result<Memory> {
         let value = field(&status, name).with_context(|| format!("no {name} in /proc"))?;
         Ok(value.trim_end_matches(" kB").parse::<u64>()? * 1024)
     };
-    Ok(Memory { now: bytes("VmRSS")?, most: bytes("VmHWM")?, anonymous: bytes("RssAnon")? })
+    Ok(Memory {
+        now: bytes("VmRSS")?,
+        most: bytes("VmHWM")?,
+        anonymous: bytes("RssAnon")?,
+        of_files: bytes("RssFile")?,
+    })
 }
 
 /// User and system time of all its threads.

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use super::calls::Bench;
 use super::process::{self, Runs};
 use super::sample::Sample;
+use super::watchers::Floor;
 use super::worker::{Operation, Worker};
 
 /// Nanoseconds; the counting itself is in all of them.
@@ -28,13 +29,13 @@ const RECORDER: &str = "sys_exit";
 
 impl Costs {
     /// Measures everything once.
-    pub fn add(&mut self, bench: &mut Bench) -> Result<()> {
+    pub fn add(&mut self, bench: &Bench, floor: &mut Floor) -> Result<()> {
         let mut outside = bench.untracked_worker()?;
-        bench.floor.count()?;
-        bench.floor.attach()?;
-        let floor = bench.floor.pid();
-        self.floor.push(mean(recorder_runs(bench, floor, &mut outside, Operation::Getppid)?.0));
-        bench.floor.detach()?;
+        floor.count()?;
+        floor.attach()?;
+        let pid = floor.pid();
+        self.floor.push(mean(recorder_runs(bench, pid, &mut outside, Operation::Getppid)?.0));
+        floor.detach()?;
 
         let mut inside = bench.tracked_worker()?;
         let tracer = inside.outer_pid();
@@ -53,7 +54,7 @@ impl Costs {
             self.tracked.entry(operation).or_default().push(cost);
         }
         inside.end()?;
-        bench.floor.stop_counting()
+        floor.stop_counting()
     }
 
     fn add_hooks(&mut self, before: &BTreeMap<String, Runs>, after: &BTreeMap<String, Runs>) {

@@ -28,6 +28,7 @@ pub enum Unit {
     Percent,
     /// A ratio.
     Times,
+    Bytes,
     /// 2^20 bytes.
     Mebibytes,
     /// A number of things.
@@ -134,6 +135,7 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Percent => "%",
             Self::Times => "times",
+            Self::Bytes => "B",
             Self::Mebibytes => "MiB",
             Self::Count => "",
             Self::PerSecond => "/s",

@@ -5,6 +5,8 @@
 //   worker quit           ends with status 0: what `spawn` and `storm` start
 //   worker fail           ends with status 3 after a failed call: what `flood` starts
 //   worker die            writes the time (CLOCK_BOOTTIME) to stderr and ends with status 3
+//   worker enter FILE PROGRAM ARGUMENTS...
+//                         writes itself into that cgroup.procs and becomes the program, as a container's first process
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -203,6 +205,13 @@ static void stay_on(int cpu) {
     if (cpu >= 0 && sched_setaffinity(0, sizeof set, &set) < 0) refuse("sched_setaffinity");
 }
 
+static void enter(const char *procs, char **arguments) {
+    int file = open(procs, O_WRONLY | O_CLOEXEC);
+    if (file < 0 || write(file, "0", 1) != 1) refuse(procs);
+    execve(arguments[0], arguments, environment);
+    refuse(arguments[0]);
+}
+
 int main(int argc, char **argv, char **env) {
     self = argv[0];
     environment = env;
@@ -213,8 +222,9 @@ int main(int argc, char **argv, char **env) {
         dprintf(2, "%ld\n", clock_ns(CLOCK_BOOTTIME));
         _exit(3);
     }
+    if (strcmp(role, "enter") == 0 && argc > 3) enter(argv[2], argv + 3);
     if (strcmp(role, "serve") != 0 || argc < 3) {
-        fprintf(stderr, "usage: worker serve CPU | quit | fail | die\n");
+        fprintf(stderr, "usage: worker serve CPU | quit | fail | die | enter FILE PROGRAM ARGUMENTS...\n");
         return 2;
     }
     stay_on(atoi(argv[2]));
