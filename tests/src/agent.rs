@@ -54,7 +54,7 @@ struct Lines {
 
 impl Agent {
     /// Starts `binary run` for the pods of this containerd and waits until it is ready. It watches all of them, unless
-    /// `options` have a `--select`.
+    /// `options` have a `--select`, and asks it at its own socket, unless they have a `--cri-socket`.
     ///
     /// # Errors
     /// When it does not get ready; the error has what it wrote to stderr.
@@ -64,9 +64,8 @@ impl Agent {
         let mut argv = containerd.inside()?;
         argv.push(binary.into());
         argv.push("run".into());
-        let named: [(&str, OsString); 8] = [
+        let named: [(&str, OsString); 7] = [
             ("--cgroup-root", containerd.cgroup_root().into()),
-            ("--cri-socket", containerd.socket().into()),
             ("--store", at("store.db")),
             ("--socket", at("agent.sock")),
             ("--pin-dir", pins(folder.path()).into()),
@@ -76,6 +75,9 @@ impl Agent {
         ];
         argv.extend(named.into_iter().flat_map(|(option, value)| [option.into(), value]));
         argv.extend(["--stdout".into(), "events".into()]);
+        if !options.contains(&"--cri-socket") {
+            argv.extend(["--cri-socket".into(), containerd.socket().into_os_string()]);
+        }
         if !options.contains(&"--select") {
             argv.extend(["--select".into(), OsString::new()]);
         }

@@ -4,6 +4,7 @@
 mod crash;
 mod crowd;
 mod itself;
+mod late;
 mod loops;
 mod neighbours;
 mod nodes;

@@ -7,9 +7,11 @@ use serde_json::Value;
 
 use crate::{
     event::{BootNs, Event, ProcessId, What, Words},
+    facts::Facts,
     identity::Identity,
     signal::Signal,
     store::LifeKey,
+    text::Text,
     timeline::Timeline,
 };
 
@@ -38,6 +40,10 @@ pub struct Container {
     pub explained: bool,
     /// What it said.
     pub runtime_message: Option<String>,
+    /// How often its end was told.
+    pub revision: u32,
+    /// The facts of an end that was told by the path alone: it will be told again, by name.
+    told_by_path: Option<Box<Facts>>,
     /// The recorder was on for its main process.
     recorded: bool,
     living: HashSet<ProcessId>,
@@ -49,9 +55,14 @@ pub struct Container {
 pub enum Who {
     /// Asked, no answer yet: its events are held.
     Asked,
+    /// The runtime did not answer in time, but still may: its events are held, its death is told by what the path says.
+    ByPath(Arc<Known>),
     /// Selected.
     Known(Arc<Known>),
 }
+
+/// Programs that hold a pod's namespaces: Kubernetes' own, and OpenShift's.
+const PAUSES: [&[u8]; 2] = [b"/pause", b"/usr/bin/pod"];
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Known {
@@ -94,6 +105,8 @@ impl Container {
             is_removed: false,
             explained: false,
             runtime_message: None,
+            revision: 0,
+            told_by_path: None,
             recorded: false,
             living: HashSet::new(),
             victims: Vec::new(),
@@ -140,6 +153,36 @@ impl Container {
         self.stage = Stage::Running;
     }
 
+    /// It is known whose it is, as far as `who` says.
+    pub fn is_known(&mut self, who: Who) {
+        self.who = who;
+        if self.keeps_no_output() {
+            self.history.retain(|event| !is_output(event));
+        }
+    }
+
+    /// Whether this must not be kept of it.
+    pub fn must_not_keep(&self, event: &Event) -> bool {
+        is_output(event) && self.keeps_no_output()
+    }
+
+    fn keeps_no_output(&self) -> bool {
+        match &self.who {
+            Who::Asked => false,
+            Who::ByPath(known) | Who::Known(known) => !known.capture_output,
+        }
+    }
+
+    /// Whether it seems to hold a pod's namespaces and do nothing else. For those known by their path alone.
+    pub fn is_pause(&self) -> bool {
+        let is_pause = |path: &Text| PAUSES.contains(&path.as_bytes());
+        self.history.events().iter().any(|event| match &event.what {
+            What::Exec(exec) => Some(event.process.id) == self.main && is_pause(&exec.path),
+            What::Found(found) => Some(event.process.id) == self.main && is_pause(&found.path),
+            _ => false,
+        })
+    }
+
     /// Whether nothing that happens matters any more.
     pub fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Ended | Stage::Told)
@@ -167,9 +210,35 @@ impl Container {
     /// Its end was told; nothing of it is held any longer.
     pub fn told(&mut self) {
         self.stage = Stage::Told;
+        self.told_by_path = None;
         self.history = History::default();
         self.living = HashSet::new();
         self.victims = Vec::new();
+    }
+
+    /// Its end was told by its path. All is held for the time when it is known whose it is.
+    pub fn told_by_path(&mut self, facts: Facts) {
+        self.stage = Stage::Told;
+        self.told_by_path = Some(Box::new(facts));
+    }
+
+    /// Whether its end was told, and will not be told better.
+    pub fn is_done(&self) -> bool {
+        self.stage == Stage::Told && self.told_by_path.is_none()
+    }
+
+    /// Where its end was told by the path it must be told again. Returns whether that is so.
+    pub fn revise(&mut self) -> bool {
+        let again = self.told_by_path.is_some();
+        if again {
+            self.stage = Stage::Ended;
+        }
+        again
+    }
+
+    /// The facts with which its end was told by the path.
+    pub fn facts(&mut self) -> Option<Facts> {
+        self.told_by_path.take().map(|facts| *facts)
     }
 
     /// Its cgroup is gone, and so is every process of it. Returns whether its life ended by it: whether its end was lost.
@@ -222,6 +291,11 @@ impl Container {
             self.stage = Stage::Running;
         }
     }
+}
+
+/// What a program wrote; the runtime's own word is not.
+fn is_output(event: &Event) -> bool {
+    matches!(event.what, What::Words(_)) && !event.process.runtime_init
 }
 
 /// The kernel ends a process: for want of memory, or for its own doing.

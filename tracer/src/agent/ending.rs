@@ -15,7 +15,7 @@ use crate::{
     identity::Identity,
     render::{Detail, Style, crash_object, crash_text},
     timeline::Timeline,
-    verdict::{Cause, Policy, Verdict, incidents, verdict},
+    verdict::{Cause, Confidence, Policy, Verdict, incidents, verdict},
 };
 
 /// A life's end.
@@ -30,8 +30,14 @@ pub struct Ending {
 /// Labels of the pods of a Job; the first is the older spelling (batch/v1).
 const JOB_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
 
-/// The end of a life, as a crash, or with cause `none`.
-pub fn of_life(known: &Known, timeline: &Timeline, facts: &Facts, loops: &mut Loops) -> Ending {
+/// The end of a life, as a crash, or with cause `none`. `revision` counts how often it is told.
+pub fn of_life(
+    known: &Known,
+    timeline: &Timeline,
+    facts: &Facts,
+    loops: &mut Loops,
+    revision: u32,
+) -> Ending {
     let policy = assumed_policy(&known.identity);
     let verdict = verdict(timeline, facts, policy);
     let is_crash = verdict.cause != Cause::None;
@@ -43,6 +49,7 @@ pub fn of_life(known: &Known, timeline: &Timeline, facts: &Facts, loops: &mut Lo
         Again::default()
     });
     let mut object = object_of(known, timeline, facts, &verdict);
+    object.crash.revision = revision;
     let details = &mut object.crash.details;
     details.insert("restart_policy".to_owned(), policy_name(policy).into());
     details.insert("policy".to_owned(), "assumed".into());
@@ -63,6 +70,31 @@ pub fn of_life(known: &Known, timeline: &Timeline, facts: &Facts, loops: &mut Lo
         memory_limit_bytes: facts.memory.first().and_then(|cgroup| cgroup.limit_bytes),
         told: told(object, timeline, &verdict, None),
     }
+}
+
+/// Takes back what was told of a life's end by its path alone: it is none that is watched. Nothing of what happened in
+/// it is said any more.
+pub fn withdrawn(
+    known: &Known,
+    timeline: &Timeline,
+    facts: &Facts,
+    revision: u32,
+    why: &str,
+) -> Told {
+    let summary = format!("What was told of this container's end is withdrawn: {why}.");
+    let verdict = Verdict {
+        cause: Cause::None,
+        confidence: Confidence::None,
+        summary: summary.clone(),
+        evidence: Vec::new(),
+        next_step: "Nothing is wrong.".to_owned(),
+        blamed: timeline.main,
+        details: [("withdrawn".to_owned(), true.into())].into_iter().collect(),
+    };
+    let mut object = object_of(known, timeline, facts, &verdict);
+    object.crash.revision = revision;
+    object.timeline = Some(Vec::new());
+    Told { text: format!("{summary}\n"), ..told(object, timeline, &verdict, None) }
 }
 
 /// Processes among `victims` that were killed while the life goes on.
@@ -111,7 +143,7 @@ fn told(
     Told {
         text: crash_text(timeline, verdict, Style::Coloured, Detail::Folded),
         cause: verdict.cause.name(),
-        is_crash: verdict.cause != Cause::None,
+        is_line: verdict.cause != Cause::None || object.crash.revision > 1,
         object,
         process,
     }

@@ -1,6 +1,7 @@
 //! `tracer run`: watches a node's pods, remembers what happened to them and says why they died. This file wires the parts
 //! together; what is done with an event is in `watch`.
 
+mod answers;
 mod arming;
 mod container;
 mod ending;
@@ -9,6 +10,7 @@ mod history;
 mod inventory;
 mod loops;
 mod losses;
+mod pods;
 mod records;
 mod stdout;
 mod teller;
@@ -157,7 +159,7 @@ impl Agent {
             Attributor::new(
                 &self.settings.cri_socket,
                 Some(self.settings.node_name.clone()),
-                Patience::default(),
+                Patience::prompt(),
             )?
             .counting(self.metrics.attribution.clone()),
         );
@@ -342,6 +344,10 @@ impl Agent {
             match question {
                 Question::Who { cgroup, container_id, pod_uid } => replies.spawn(async move {
                     let answer = attributor.identify(&container_id, pod_uid.as_deref()).await;
+                    Reply::Who(cgroup, Box::new(answer))
+                }),
+                Question::WhoLate { cgroup, container_id, pod_uid } => replies.spawn(async move {
+                    let answer = attributor.identify_late(&container_id, pod_uid.as_deref()).await;
                     Reply::Who(cgroup, Box::new(answer))
                 }),
                 Question::End { cgroup, container_id } => replies.spawn(async move {

@@ -33,7 +33,8 @@ pub struct Told {
     pub text: String,
     /// The process of an incident.
     pub process: Option<ProcessId>,
-    pub is_crash: bool,
+    /// A line tells of it: a crash, or what became of one that was told before.
+    pub is_line: bool,
 }
 
 impl Teller {
@@ -82,7 +83,7 @@ impl Teller {
 
     /// A crash, an incident, or an end that is none. Its line follows when it is committed.
     pub fn crash(&mut self, life: &Arc<LifeKey>, known: &Known, told: Told) {
-        let Told { mut object, cause, text, process, is_crash } = told;
+        let Told { mut object, cause, text, process, is_line } = told;
         // A line has no timeline: whoever wants it asks for the id.
         let timeline = object.timeline.take();
         let line = serde_json::to_string(&object).map(|json| Line {
@@ -98,7 +99,7 @@ impl Teller {
                 // What was told before is not told again.
                 Ok(Recorded::Known) => None,
                 // A store that fails costs memory, not the line.
-                Ok(Recorded::New | Recorded::Revised) | Err(_) => line.ok().filter(|_| is_crash),
+                Ok(Recorded::New | Recorded::Revised) | Err(_) => line.ok().filter(|_| is_line),
             }
         });
     }

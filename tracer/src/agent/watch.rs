@@ -14,18 +14,18 @@ use super::{
     inventory,
     loops::Loops,
     losses::Losses,
+    pods::Pods,
     teller::Teller,
 };
 use crate::{
     attribute::{
-        Answer,
         cgroup_path::{self, CgroupPath},
         roots::Root,
         selection::{self, Selection},
     },
     event::{BootNs, CgroupChange, Change, Event, ProcessId, What},
     facts::{Facts, Gatherer, boot_offset_ns},
-    identity::Identity,
+    identity::Source,
     kernel::{LoadError, Programs},
     metrics::{ByCause, ByKind, ByRule, EventsLost, Metrics, set_total},
     redact::Redactor,
@@ -45,6 +45,8 @@ const STRAYS: usize = 4096;
 pub enum Question {
     /// Who is it?
     Who { cgroup: u64, container_id: String, pod_uid: Option<String> },
+    /// The same, once it was not answered in time.
+    WhoLate { cgroup: u64, container_id: String, pod_uid: Option<String> },
     /// It ended without a trace in the recorder: what does the runtime say of its end?
     End { cgroup: u64, container_id: String },
 }
@@ -55,21 +57,24 @@ pub struct Watch {
     pub teller: Teller,
     pub arming: Arming,
     boot_id: String,
-    selections: Vec<Selection>,
+    pub(super) selections: Vec<Selection>,
     redactor: Redactor,
-    metrics: Arc<Metrics>,
-    gatherer: Gatherer,
-    containers: HashMap<u64, Container>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) gatherer: Gatherer,
+    pub(super) containers: HashMap<u64, Container>,
+    pub(super) pods: Pods,
+    /// Containers that are still asked for although no answer came in time.
+    pub(super) late: HashSet<u64>,
     /// Cgroups inside of a container's, by its id.
     nested: HashMap<u64, u64>,
     roots: HashSet<u64>,
     losses: Losses,
     loops: Loops,
     strays: Vec<Event>,
-    questions: Vec<Question>,
+    pub(super) questions: Vec<Question>,
     /// Containers whose lives are over and whose verdicts are due.
-    due: Vec<u64>,
-    boot_offset_ns: i64,
+    pub(super) due: Vec<u64>,
+    pub(super) boot_offset_ns: i64,
 }
 
 /// What the watch is made of.
@@ -96,6 +101,8 @@ impl Watch {
             metrics,
             gatherer: Gatherer::new(),
             containers: HashMap::new(),
+            pods: Pods::default(),
+            late: HashSet::new(),
             nested: HashMap::new(),
             roots: HashSet::new(),
             losses: Losses::default(),
@@ -130,9 +137,13 @@ impl Watch {
         now: BootNs,
     ) -> Result<(), LoadError> {
         for cgroup in roots.into_iter().flat_map(inventory::below) {
-            if let CgroupPath::Container(of) = &cgroup.path {
-                self.programs.track(cgroup.id, cgroup.root, true)?;
-                self.begin(cgroup.id, of, now);
+            match &cgroup.path {
+                CgroupPath::Container(of) => {
+                    self.programs.track(cgroup.id, cgroup.root, true)?;
+                    self.begin(cgroup.id, of, now);
+                }
+                CgroupPath::Pod { uid, .. } => self.pods.made(uid.clone(), cgroup.id),
+                CgroupPath::Pods | CgroupPath::Monitor { .. } | CgroupPath::Other => {}
             }
         }
         self.programs.take_inventory()
@@ -140,13 +151,20 @@ impl Watch {
 
     /// A life that an earlier agent of this boot told the beginning of.
     pub fn resume(&mut self, life: &Life, now: BootNs) {
-        let identity = &life.identity;
-        let mut container = Container::new(life.cgroup_id, life.key(), now);
+        let (cgroup, identity) = (life.cgroup_id, &life.identity);
+        let mut container = Container::new(cgroup, life.key(), now);
         if let Some(main) = life.main {
             container.runs_as(main);
         }
-        self.containers.insert(life.cgroup_id, container);
-        self.recognise(life.cgroup_id, identity.clone());
+        self.containers.insert(cgroup, container);
+        match identity.source {
+            Source::Cri => self.recognise(cgroup, identity.clone()),
+            Source::Path => self.questions.push(Question::Who {
+                cgroup,
+                container_id: identity.container_id.clone(),
+                pod_uid: identity.pod_uid.clone(),
+            }),
+        }
     }
 
     /// Lives that were resumed, whose cgroups are gone and of whose end nothing was recorded.
@@ -207,11 +225,11 @@ impl Watch {
         }
         self.gatherer.observe(&event);
         self.redactor.event(&mut event);
+        if container.must_not_keep(&event) {
+            return;
+        }
         if let Who::Known(known) = &container.who {
             let known = known.clone();
-            if is_output(&event) && !known.capture_output {
-                return;
-            }
             let life = container.life.clone();
             self.teller.event(&life, &known, &event, container.since_ns, self.boot_offset_ns);
         }
@@ -236,7 +254,10 @@ impl Watch {
                     container.take(event);
                 }
             }
-            CgroupPath::Pod { .. } => self.arming.began(id, now),
+            CgroupPath::Pod { uid, .. } => {
+                self.pods.made(uid, id);
+                self.arming.began(id, now);
+            }
             CgroupPath::Pods | CgroupPath::Monitor { .. } | CgroupPath::Other => {}
         }
     }
@@ -274,6 +295,7 @@ impl Watch {
     fn removed(&mut self, cgroup: u64) {
         let Some(container) = self.containers.get_mut(&cgroup) else {
             // A pod's: nothing of it will start again.
+            self.pods.removed(cgroup);
             return self.arming.forget(cgroup);
         };
         if container.removed() {
@@ -281,55 +303,6 @@ impl Watch {
         }
         container.is_removed = true;
         self.forget_if_done(cgroup);
-    }
-
-    /// The answer to who a container is.
-    pub fn answered(&mut self, cgroup: u64, answer: Answer) {
-        match answer {
-            Answer::Container(identity) | Answer::Unknown(identity) => {
-                self.recognise(cgroup, identity)
-            }
-            Answer::Pause(_) => self.dismiss(cgroup),
-            Answer::Unobservable(identity) => {
-                let pod = identity.pod_name.as_deref().unwrap_or_default();
-                let why = identity.lacks.as_deref().unwrap_or_default();
-                tracing::warn!(pod, why, "a pod cannot be observed");
-                self.dismiss(cgroup);
-            }
-        }
-    }
-
-    fn recognise(&mut self, cgroup: u64, identity: Identity) {
-        let Some(container) = self.containers.get_mut(&cgroup) else { return };
-        let Some(selection) = selection::matches(&self.selections, &identity) else {
-            return self.dismiss(cgroup);
-        };
-        let known = Arc::new(Known::new(identity, selection.capture_output));
-        container.who = Who::Known(known.clone());
-        if !known.capture_output {
-            container.history.retain(|event| !is_output(event));
-        }
-        self.metrics.lives_begun.inc();
-        self.tell_of_life(cgroup);
-        let Some(container) = self.containers.get(&cgroup) else { return };
-        let life = container.life.clone();
-        for event in container.history.events() {
-            self.teller.event(&life, &known, &event, container.since_ns, self.boot_offset_ns);
-        }
-        if container.stage == Stage::Ended {
-            self.due.push(cgroup);
-        }
-    }
-
-    /// Nobody wants to know of it.
-    fn dismiss(&mut self, cgroup: u64) {
-        self.arming.forget(cgroup);
-        self.gatherer.forget(cgroup);
-        if self.containers.remove(&cgroup).is_some()
-            && let Err(error) = self.programs.track(cgroup, 0, false)
-        {
-            tracing::warn!(%error, "a container that nobody selected cannot be let go of");
-        }
     }
 
     /// What the runtime says of an end that the recorder did not see.
@@ -350,35 +323,49 @@ impl Watch {
     pub fn tell_the_dead(&mut self) {
         for cgroup in std::mem::take(&mut self.due) {
             let Some(container) = self.containers.get(&cgroup) else { continue };
-            let Who::Known(known) = &container.who else { continue };
+            let (known, by_path) = match &container.who {
+                Who::Known(known) => (known.clone(), false),
+                // No runtime that answers would be needed to know a pause container.
+                Who::ByPath(known) if !container.is_pause() => (known.clone(), true),
+                Who::ByPath(_) | Who::Asked => continue,
+            };
             if container.stage != Stage::Ended {
                 continue;
             }
-            let known = known.clone();
-            if container.needs_explaining() {
+            if !by_path && container.needs_explaining() {
                 let container_id = container.life.container_id.clone();
                 self.questions.push(Question::End { cgroup, container_id });
                 continue;
             }
             self.note_losses();
-            self.tell_of_end(cgroup, &known);
+            self.tell_of_end(cgroup, &known, by_path);
         }
     }
 
-    fn tell_of_end(&mut self, cgroup: u64, known: &Arc<Known>) {
+    /// By name, or by the path: then again, once it is known whose it is.
+    fn tell_of_end(&mut self, cgroup: u64, known: &Arc<Known>, by_path: bool) {
         let Some(container) = self.containers.get_mut(&cgroup) else { return };
         let life = container.life.clone();
+        let mut held = None;
         if let Some(timeline) = ending::timeline(container) {
-            let mut facts = self.facts(&timeline);
+            let told_before = container.facts();
+            let mut facts = match told_before {
+                Some(facts) => facts,
+                None => self.facts(&timeline),
+            };
             let Some(container) = self.containers.get_mut(&cgroup) else { return };
             facts.runtime_message = container.runtime_message.take();
-            let ending = ending::of_life(known, &timeline, &facts, &mut self.loops);
+            container.revision += 1;
+            let revision = container.revision;
+            let ending = ending::of_life(known, &timeline, &facts, &mut self.loops, revision);
             let now = super::now();
             let end_ns = timeline.entries.last().map_or(now, |event| event.time_ns);
-            self.metrics.verdict_seconds.observe(seconds(now.saturating_sub(end_ns)));
-            self.metrics.verdicts.get_or_create(&ByCause { cause: ending.told.cause }).inc();
-            self.metrics.lives_ended.inc();
-            self.arming.died(cgroup, now);
+            if revision == 1 {
+                self.metrics.verdict_seconds.observe(seconds(now.saturating_sub(end_ns)));
+                self.metrics.verdicts.get_or_create(&ByCause { cause: ending.told.cause }).inc();
+                self.metrics.lives_ended.inc();
+                self.arming.died(cgroup, now);
+            }
             let stored = Life {
                 command: ending.command,
                 memory_limit_bytes: ending.memory_limit_bytes,
@@ -392,9 +379,13 @@ impl Watch {
             };
             self.teller.crash(&life, known, ending.told);
             self.teller.end(&life, end);
+            held = Some(facts).filter(|_| by_path);
         }
         if let Some(container) = self.containers.get_mut(&cgroup) {
-            container.told();
+            match held {
+                Some(facts) => container.told_by_path(facts),
+                None => container.told(),
+            }
         }
         self.gatherer.forget(cgroup);
         self.forget_if_done(cgroup);
@@ -486,7 +477,7 @@ impl Watch {
                 Who::Known(known) => {
                     selection::matches(&self.selections, &known.identity).is_none()
                 }
-                Who::Asked => false,
+                Who::Asked | Who::ByPath(_) => false,
             })
             .map(|container| container.cgroup)
             .collect();
@@ -510,7 +501,7 @@ impl Watch {
         facts
     }
 
-    fn tell_of_life(&mut self, cgroup: u64) {
+    pub(super) fn tell_of_life(&mut self, cgroup: u64) {
         let Some(container) = self.containers.get(&cgroup) else { return };
         if let Who::Known(known) = &container.who {
             let life = stored_life(container, known, self.boot_offset_ns);
@@ -518,9 +509,9 @@ impl Watch {
         }
     }
 
-    fn forget_if_done(&mut self, cgroup: u64) {
+    pub(super) fn forget_if_done(&mut self, cgroup: u64) {
         let done = |container: &Container| {
-            container.is_removed && (container.stage == Stage::Told || container.is_blank())
+            container.is_removed && (container.is_done() || container.is_blank())
         };
         if self.containers.get(&cgroup).is_some_and(done) {
             self.containers.remove(&cgroup);
@@ -528,11 +519,6 @@ impl Watch {
             self.nested.retain(|_, around| *around != cgroup);
         }
     }
-}
-
-/// What a program wrote; the runtime's own word is not.
-fn is_output(event: &Event) -> bool {
-    matches!(event.what, What::Words(_)) && !event.process.runtime_init
 }
 
 fn stored_life(container: &Container, known: &Known, boot_offset_ns: i64) -> Life {
@@ -549,7 +535,7 @@ fn stored_life(container: &Container, known: &Known, boot_offset_ns: i64) -> Lif
 }
 
 /// Boot time as nanoseconds since 1970.
-fn wall(boot_ns: BootNs, boot_offset_ns: i64) -> i64 {
+pub(super) fn wall(boot_ns: BootNs, boot_offset_ns: i64) -> i64 {
     i64::try_from(boot_ns).unwrap_or(i64::MAX).saturating_add(boot_offset_ns)
 }
 

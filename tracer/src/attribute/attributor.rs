@@ -4,12 +4,15 @@
 use std::{
     collections::{HashMap, VecDeque},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use thiserror::Error;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 use tonic::Code;
 
 use super::{
@@ -28,7 +31,7 @@ pub enum Answer {
     Pause(Identity),
     /// In a virtual machine or under gVisor: quiet here, whatever it does. `lacks` says so.
     Unobservable(Identity),
-    /// The runtime did not tell: only what the path says, and why in `lacks`. May be asked again.
+    /// The runtime did not tell in time: only what the path says, and why in `lacks`. May be asked again.
     Unknown(Identity),
 }
 
@@ -54,14 +57,24 @@ pub struct Patience {
     pub total: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Self {
-        let first = [5, 20, 100, 400, 1000].into_iter();
-        let pauses = first.chain(std::iter::repeat_n(2000, 14));
+impl Patience {
+    /// For as long as a death may wait for a name: 3 s.
+    pub fn prompt() -> Self {
+        let pauses = [5, 20, 100, 400, 1000, 1400];
         Self {
-            pauses: pauses.map(Duration::from_millis).collect(),
+            pauses: pauses.map(Duration::from_millis).to_vec(),
             call: cri::DEADLINE,
-            total: Duration::from_secs(30),
+            total: Duration::from_secs(3),
+        }
+    }
+
+    /// For as long as a runtime may be away: half an hour, ever more seldom.
+    pub fn long() -> Self {
+        let pauses = [1, 2, 4, 8, 15, 30].into_iter().chain(std::iter::repeat_n(60, 29));
+        Self {
+            pauses: pauses.map(Duration::from_secs).collect(),
+            call: cri::DEADLINE,
+            total: Duration::from_secs(30 * 60),
         }
     }
 }
@@ -77,7 +90,12 @@ const SANDBOXES: usize = 512;
 pub struct Attributor {
     runtimes: Vec<Runtime>,
     node: Option<String>,
-    patience: Patience,
+    prompt: Patience,
+    long: Patience,
+    /// No runtime answered the last time.
+    away: AtomicBool,
+    /// One answers again.
+    back: Notify,
     sandboxes: Mutex<Sandboxes>,
     permits: Semaphore,
     metrics: Metrics,
@@ -105,15 +123,18 @@ impl Attributor {
     pub fn new(
         sockets: &[PathBuf],
         node: Option<String>,
-        patience: Patience,
+        prompt: Patience,
     ) -> Result<Self, CriError> {
         let runtime = |socket: &PathBuf| {
-            Ok(Runtime { cri: Cri::new(socket, patience.call)?, name: OnceCell::new() })
+            Ok(Runtime { cri: Cri::new(socket, prompt.call)?, name: OnceCell::new() })
         };
         Ok(Self {
             runtimes: sockets.iter().map(runtime).collect::<Result<_, CriError>>()?,
             node,
-            patience,
+            prompt,
+            long: Patience::long(),
+            away: AtomicBool::new(false),
+            back: Notify::new(),
             sandboxes: Mutex::default(),
             permits: Semaphore::new(AT_ONCE),
             metrics: Metrics::default(),
@@ -129,24 +150,41 @@ impl Attributor {
         &self.metrics
     }
 
-    /// Who the container is; waits for a runtime that does not know it yet, 30 s at most by default.
+    /// Who the container is; waits for a runtime that does not know it yet, but no longer than a death may.
     pub async fn identify(&self, container_id: &str, pod_uid: Option<&str>) -> Answer {
+        self.within(&self.prompt, container_id, pod_uid).await
+    }
+
+    /// As [`Self::identify`], for as long as a runtime may be away: asked seldom, and at once when one is back, as
+    /// [`Self::runtime_answers`] finds out.
+    pub async fn identify_late(&self, container_id: &str, pod_uid: Option<&str>) -> Answer {
+        self.within(&self.long, container_id, pod_uid).await
+    }
+
+    async fn within(
+        &self,
+        patience: &Patience,
+        container_id: &str,
+        pod_uid: Option<&str>,
+    ) -> Answer {
         let started = Instant::now();
-        let mut pauses = self.patience.pauses.iter();
+        let mut pauses = patience.pauses.iter();
         let answer = loop {
-            let left = self.patience.total.saturating_sub(started.elapsed());
+            let back = self.back.notified();
+            let left = patience.total.saturating_sub(started.elapsed());
             let why = match tokio::time::timeout(left, self.ask(container_id)).await {
                 Ok(Ok(answer)) => break answer,
                 Ok(Err(Silence::Unknown)) => "the container runtime does not know it".to_owned(),
                 Ok(Err(Silence::Unanswered(error))) => error.to_string(),
                 Err(_) => "the container runtime did not answer in time".to_owned(),
             };
-            let left = self.patience.total.saturating_sub(started.elapsed());
+            let left = patience.total.saturating_sub(started.elapsed());
             let Some(pause) = pauses.next().filter(|pause| **pause < left) else {
                 break Answer::Unknown(by_path(container_id, pod_uid, &why));
             };
             self.metrics.retries.inc();
-            tokio::time::sleep(*pause).await;
+            // A runtime that is back is asked at once.
+            let _slept = tokio::time::timeout(*pause, back).await;
         };
         let (label, answer) = self.complete(answer, pod_uid);
         self.metrics.answered(label, started.elapsed());
@@ -170,11 +208,21 @@ impl Attributor {
         failed.map_or(Ok(None), |error| Err(error.into()))
     }
 
-    /// Name and version of the first runtime that answers.
+    /// Name and version of the first runtime that answers. Late questions are asked again when one does that did not
+    /// before.
     ///
     /// # Errors
     /// None did.
     pub async fn runtime_answers(&self) -> Result<VersionResponse, Unanswered> {
+        let answer = self.first_version().await;
+        let was_away = self.away.swap(answer.is_err(), Ordering::Relaxed);
+        if was_away && answer.is_ok() {
+            self.back.notify_waiters();
+        }
+        answer
+    }
+
+    async fn first_version(&self) -> Result<VersionResponse, Unanswered> {
         let mut failed = None;
         for runtime in self.present()? {
             match runtime.cri.version().await {

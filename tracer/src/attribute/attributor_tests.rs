@@ -117,6 +117,28 @@ async fn a_runtime_that_comes_up_late_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_late_question_is_asked_again_as_soon_as_a_runtime_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Patience { pauses: Vec::new(), ..patient() };
+    let mut attributor = attributor(&folder, patience);
+    // Without being woken it would not ask again in the time of any test.
+    let never = Duration::from_secs(1_000_000);
+    attributor.long = Patience { pauses: vec![never], call: never, total: never * 2 };
+    assert!(matches!(attributor.identify("c1", None).await, Answer::Unknown(_)));
+    assert!(attributor.runtime_answers().await.is_err());
+    let comes_back = async {
+        while attributor.metrics().retries.get() < 1 {
+            tokio::task::yield_now().await;
+        }
+        let runtime = start(&folder, Behaviour::default());
+        assert!(attributor.runtime_answers().await.is_ok());
+        runtime
+    };
+    let (answer, _runtime) = tokio::join!(attributor.identify_late("c1", None), comes_back);
+    identity(answer);
+}
+
+#[tokio::test]
 async fn a_restarted_runtime_is_asked_again() {
     let folder = tempfile::tempdir().unwrap();
     let attributor = attributor(&folder, patient());

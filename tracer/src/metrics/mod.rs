@@ -54,6 +54,8 @@ pub struct Metrics {
     pub lives: Gauge,
     /// Verdicts by cause; `none` is no crash.
     pub verdicts: Family<ByCause, Counter>,
+    /// Verdicts that were told by a container's path and taken back: it was none that is watched.
+    pub verdicts_withdrawn: Counter,
     /// From the end of a main process to its verdict.
     pub verdict_seconds: Histogram,
     /// For `Attributor::counting`.
@@ -108,6 +110,10 @@ impl Metrics {
             lives_ended: of.add("lives_ended", "Container instances whose main process ended"),
             lives: of.add("lives", "Container instances that are watched now"),
             verdicts: of.add("verdicts", "Ends of container instances, by cause"),
+            verdicts_withdrawn: of.add(
+                "verdicts_withdrawn",
+                "Verdicts taken back: nobody had selected the container",
+            ),
             verdict_seconds: of.put(
                 "verdict_seconds",
                 "From the end of a main process to its verdict",
