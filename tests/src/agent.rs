@@ -54,7 +54,7 @@ struct Lines {
 
 impl Agent {
     /// Starts `binary run` for the pods of this containerd and waits until it is ready. It watches all of them, unless
-    /// `options` have a `--select`, and asks it at its own socket, unless they have a `--cri-socket`.
+    /// `options` have a `--select` or a `--config`, and asks it at its own socket, unless they have a `--cri-socket`.
     ///
     /// # Errors
     /// When it does not get ready; the error has what it wrote to stderr.
@@ -78,7 +78,7 @@ impl Agent {
         if !options.contains(&"--cri-socket") {
             argv.extend(["--cri-socket".into(), containerd.socket().into_os_string()]);
         }
-        if !options.contains(&"--select") {
+        if !options.contains(&"--select") && !options.contains(&"--config") {
             argv.extend(["--select".into(), OsString::new()]);
         }
         argv.extend(options.iter().map(OsString::from));
@@ -113,7 +113,8 @@ impl Agent {
             if let Some(status) = running.child.try_wait()? {
                 bail!("the agent ended with {status}");
             }
-            Ok(get(&socket, "/ready").is_ok_and(|status| status == 200).then_some(()))
+            let is_ready = |answer: String| status(&answer) == Some(200);
+            Ok(get(&socket, "/ready").is_ok_and(is_ready).then_some(()))
         });
         ready.with_context(|| format!("the agent said: {}", self.stderr()))
     }
@@ -169,6 +170,11 @@ impl Agent {
         self.file("store.db")
     }
 
+    /// The folder of its pins.
+    pub fn pins(&self) -> PathBuf {
+        pins(self.folder.path())
+    }
+
     /// Its unix socket.
     pub fn socket(&self) -> PathBuf {
         self.file("agent.sock")
@@ -180,6 +186,17 @@ impl Agent {
     /// When it does not run.
     pub fn pid(&self) -> Result<Pid> {
         Ok(Pid::from_child(&self.running.as_ref().context("the agent does not run")?.child))
+    }
+
+    /// What it counts under this name, labels and all, as its metrics spell it; 0 where that is not counted yet.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let answer = get(&self.file("agent.sock"), "/metrics")?;
+        ensure!(status(&answer) == Some(200), "no metrics: {answer}");
+        let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(Ok(0.0), |value| Ok(value.parse()?))
     }
 
     /// All that it wrote to stderr, in all its runs.
@@ -279,14 +296,16 @@ fn pins(folder: &Path) -> PathBuf {
     Path::new("/sys/fs/bpf").join(name)
 }
 
-/// The status of one HTTP request.
-fn get(socket: &Path, path: &str) -> Result<u16> {
+/// The answer to one HTTP request.
+fn get(socket: &Path, path: &str) -> Result<String> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(SAID_WITHIN))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    status.with_context(|| format!("no HTTP answer: {answer}"))
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn status(answer: &str) -> Option<u16> {
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok())
 }

@@ -1,6 +1,7 @@
 //! `tracer run` beside a real containerd: every crash of a real pod must come out of `tracer crashes -o json` with its
 //! namespace, pod, container, restart count and cause.
 
+mod arming;
 mod crash;
 mod crowd;
 mod itself;

@@ -289,6 +289,9 @@ impl Watch {
     fn cgroup_removed(&mut self, cgroup: u64) {
         if self.nested.remove(&cgroup).is_none() {
             self.removed(cgroup);
+        if !pod_uid.as_ref().is_some_and(|uid| self.is_unselected(uid)) {
+            self.arming.began(cgroup, now);
+        }
         }
     }
 

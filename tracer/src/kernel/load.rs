@@ -4,7 +4,7 @@ use std::{io, path::Path, time::Duration};
 
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
-    maps::{Array, HashMap, Map, MapData, RingBuf},
+    maps::{Array, HashMap, Map, MapData, MapError, RingBuf},
     programs::{
         BtfTracePoint, Iter, RawTracePoint, links::FdLink, raw_trace_point::RawTracePointLinkId,
         tp_btf::BtfTracePointLinkId,
@@ -86,6 +86,9 @@ const MAPS: [&str; 11] = [
     "CURIOUS",
     "ARMED",
 ];
+/// How a map takes an entry (include/uapi/linux/bpf.h): in any case, or only one that is there already.
+const BPF_ANY: u64 = 0;
+const BPF_EXIST: u64 = 2;
 /// Iterates over the tasks that run already.
 pub const INVENTORY: &str = "inventory";
 
@@ -319,7 +322,7 @@ impl Programs {
     }
 
     /// Tracks a cgroup that exists already; `root` is the id of the watched root above it. One that is tracked is left
-    /// as it is, but for being wanted.
+    /// as it is, but for being wanted; one that is not, because it is gone, cannot come to be unwanted.
     ///
     /// # Errors
     /// The map is full (4096 containers) or gone.
@@ -331,13 +334,22 @@ impl Programs {
         let known =
             tracked.get(&cgroup, 0).ok().and_then(|it| Container::read_from_bytes(&it).ok());
         let flags = if wanted { 0 } else { container_flag::UNWANTED };
-        let container = match known {
-            Some(known) => Container { flags, ..known },
-            None => Container { root, flags, ..Container::new_zeroed() },
+        let (container, mode) = match known {
+            Some(known) => (Container { flags, ..known }, BPF_EXIST),
+            None if wanted => (Container { root, flags, ..Container::new_zeroed() }, BPF_ANY),
+            None => return Ok(()),
         };
         let mut bytes = [0; size_of::<Container>()];
         bytes.copy_from_slice(container.as_bytes());
-        tracked.insert(cgroup, bytes, 0).map_err(wrong)
+        match tracked.insert(cgroup, bytes, mode) {
+            // It went just now.
+            Err(MapError::SyscallError(error))
+                if error.io_error.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(())
+            }
+            other => other.map_err(wrong),
+        }
     }
 
     /// Tracks every cgroup that is made below the one with this id from now on.
