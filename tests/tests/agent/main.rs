@@ -4,6 +4,7 @@
 mod arming;
 mod crash;
 mod crowd;
+mod inventory;
 mod itself;
 mod late;
 mod loops;

@@ -1,5 +1,5 @@
 //! Iterator over tasks (struct bpf_iter__task: meta, task; kernel/bpf/task_iter.c): the inventory of processes that ran
-//! in a container before it was tracked. It runs when user space reads it.
+//! in a container before it was tracked, and of those that were tracked before. It runs when user space reads it.
 
 use tracer_ebpf::{
     abi::{
@@ -32,18 +32,25 @@ pub fn inventory(ctx: *mut core::ffi::c_void) -> i32 {
 #[inline(always)]
 fn found(task: Ptr) {
     let tgid = tgid_of(task);
-    if tgid != read::<u32>(task, at::TASK_PID) || process(tgid).is_some() {
+    if tgid != read::<u32>(task, at::TASK_PID) {
         return;
     }
-    let cgroup = cgroup_id(cgroup_of(task));
+    let (cgroup, flags) = match process(tgid) {
+        Some(process) => (process.cgroup, process.flags),
+        None => {
+            let cgroup = cgroup_id(cgroup_of(task));
+            let parent = pointer(task, at::TASK_REAL_PARENT);
+            // The first of a container, and what came in by `kubectl exec`, have their parents elsewhere.
+            let root = cgroup_id(cgroup_of(parent)) != cgroup;
+            let flags = if root { task_flag::ROOT } else { 0 };
+            let start_ns = read(task, at::TASK_START);
+            if !wanted(cgroup) || !adopt(tgid, start_ns, cgroup, tgid_of(parent), flags) {
+                return;
+            }
+            (cgroup, flags)
+        }
+    };
     if !wanted(cgroup) {
-        return;
-    }
-    let parent = pointer(task, at::TASK_REAL_PARENT);
-    // The first of a container, and what came in by `kubectl exec`, have their parents elsewhere.
-    let root = cgroup_id(cgroup_of(parent)) != cgroup;
-    let flags = if root { task_flag::ROOT } else { 0 };
-    if !adopt(tgid, read(task, at::TASK_START), cgroup, tgid_of(parent), flags) {
         return;
     }
     let Some(record) = scratch::<Found>(&TASK_SCRATCH) else { return };

@@ -36,6 +36,8 @@ pub struct Container {
     pub stage: Stage,
     /// Its cgroup is gone.
     pub is_removed: bool,
+    /// It was there before it was watched, and what runs in it is being found.
+    pub is_being_found: bool,
     /// The runtime was asked about its end.
     pub explained: bool,
     /// What it said.
@@ -46,6 +48,8 @@ pub struct Container {
     told_by_path: Option<Box<Facts>>,
     /// The recorder was on for its main process.
     recorded: bool,
+    /// The oldest process that was found in it.
+    found: Option<ProcessId>,
     living: HashSet<ProcessId>,
     victims: Vec<(ProcessId, BootNs)>,
 }
@@ -103,11 +107,13 @@ impl Container {
             main: None,
             stage: Stage::Starting,
             is_removed: false,
+            is_being_found: false,
             explained: false,
             runtime_message: None,
             revision: 0,
             told_by_path: None,
             recorded: false,
+            found: None,
             living: HashSet::new(),
             victims: Vec::new(),
         }
@@ -125,6 +131,11 @@ impl Container {
             _ => None,
         };
         let killed = is_killed(&event);
+        let is_found = matches!(event.what, What::Found(_)) && !event.process.runtime_init;
+        let age = |id: &ProcessId| (id.start_ns, id.pid);
+        if is_found && self.found.is_none_or(|oldest| age(&id) < age(&oldest)) {
+            self.found = Some(id);
+        }
         self.count(&event);
         let time_ns = event.time_ns;
         self.history.push(event);
@@ -250,13 +261,15 @@ impl Container {
         over
     }
 
-    /// The oldest process found is the main one: others came by `kubectl exec`.
+    /// All that ran in it was found. The oldest process is the main one: others came by `kubectl exec`. A runtime's init
+    /// is none yet.
     pub fn found_all(&mut self) {
-        if self.main.is_none() {
-            self.main = self.living.iter().min_by_key(|id| (id.start_ns, id.pid)).copied();
-            if self.main.is_some() {
-                self.stage = Stage::Running;
-            }
+        self.is_being_found = false;
+        if let Some(oldest) = self.found
+            && self.main.is_none()
+            && self.stage == Stage::Starting
+        {
+            self.runs_as(oldest);
         }
     }
 

@@ -193,7 +193,6 @@ impl Agent {
         // From here on the new programs see everything.
         self.drain_older_pins(&mut records, now());
         take(&mut rings, &mut records, &mut watch, &self.metrics);
-        watch.inventory_taken();
         if taken_over {
             let roots = self.roots();
             let below = roots.iter().flat_map(inventory::below).map(|cgroup| cgroup.id);

@@ -71,6 +71,8 @@ pub struct Watch {
     losses: Losses,
     loops: Loops,
     strays: Vec<Event>,
+    /// An inventory was written, and not taken yet.
+    is_finding: bool,
     pub(super) questions: Vec<Question>,
     /// Containers whose lives are over and whose verdicts are due.
     pub(super) due: Vec<u64>,
@@ -108,6 +110,7 @@ impl Watch {
             losses: Losses::default(),
             loops: Loops::default(),
             strays: Vec::new(),
+            is_finding: false,
             questions: Vec::new(),
             due: Vec::new(),
             boot_offset_ns: boot_offset_ns(),
@@ -140,12 +143,17 @@ impl Watch {
             match &cgroup.path {
                 CgroupPath::Container(of) => {
                     self.programs.track(cgroup.id, cgroup.root, true)?;
+                    let is_known = self.containers.contains_key(&cgroup.id);
                     self.begin(cgroup.id, of, now);
+                    if let Some(container) = self.containers.get_mut(&cgroup.id) {
+                        container.is_being_found = !is_known;
+                    }
                 }
                 CgroupPath::Pod { uid, .. } => self.pods.made(uid.clone(), cgroup.id),
                 CgroupPath::Pods | CgroupPath::Monitor { .. } | CgroupPath::Other => {}
             }
         }
+        self.is_finding = true;
         self.programs.take_inventory()
     }
 
@@ -180,14 +188,7 @@ impl Watch {
         }
     }
 
-    /// What the inventory found was all taken: the oldest process of each container is its main one.
-    pub fn inventory_taken(&mut self) {
-        for container in self.containers.values_mut() {
-            container.found_all();
-        }
-    }
-
-    /// Takes events in the order of their time.
+    /// Takes events in the order of their time: all that was written before.
     pub fn take(&mut self, events: impl IntoIterator<Item = Event>) {
         let strays = std::mem::take(&mut self.strays);
         for event in events {
@@ -195,6 +196,11 @@ impl Watch {
         }
         for stray in strays {
             self.one(stray, false);
+        }
+        // The kernel wrote all of an inventory before it was asked for more.
+        if std::mem::take(&mut self.is_finding) {
+            let found = self.containers.values_mut().filter(|container| container.is_being_found);
+            found.for_each(Container::found_all);
         }
     }
 
@@ -221,7 +227,12 @@ impl Watch {
         }
         event.cgroup = cgroup;
         if let What::Found(found) = &mut event.what {
+            // An inventory tells of the processes of all containers, known ones too.
+            if !container.is_being_found {
+                return;
+            }
             inventory::complete(found, &event.process);
+            event.process.runtime_init |= inventory::is_runtime_init(found, &event.process);
         }
         self.gatherer.observe(&event);
         self.redactor.event(&mut event);
@@ -277,8 +288,10 @@ impl Watch {
         if self.containers.contains_key(&cgroup) || self.containers.len() >= CONTAINERS {
             return;
         }
-        self.arming.began(cgroup, now);
         let (container_id, pod_uid) = (of.container_id.clone(), of.pod_uid.clone());
+        if !pod_uid.as_ref().is_some_and(|uid| self.is_unselected(uid)) {
+            self.arming.began(cgroup, now);
+        }
         let boot_id = self.boot_id.clone();
         let life = LifeKey { boot_id, container_id: container_id.clone() };
         let container = Container::new(cgroup, life, now);
@@ -289,9 +302,6 @@ impl Watch {
     fn cgroup_removed(&mut self, cgroup: u64) {
         if self.nested.remove(&cgroup).is_none() {
             self.removed(cgroup);
-        if !pod_uid.as_ref().is_some_and(|uid| self.is_unselected(uid)) {
-            self.arming.began(cgroup, now);
-        }
         }
     }
 

@@ -54,7 +54,7 @@ impl Timeline {
             .what
         {
             What::Exec(exec) => !main_process::is_runtime_itself(exec),
-            What::Found(_) => true,
+            What::Found(_) => !event.process.runtime_init,
             _ => false,
         })
     }
