@@ -19,7 +19,7 @@ pub struct PodSpec {
     pub(crate) handler: String,
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) pids: Option<u32>,
-    pub(crate) shares_pids: bool,
+    pub(crate) pids_of: NamespaceMode,
 }
 
 /// One container of a pod.
@@ -46,7 +46,7 @@ impl PodSpec {
             handler: "runc".to_owned(),
             memory_bytes: None,
             pids: None,
-            shares_pids: false,
+            pids_of: NamespaceMode::Container,
         }
     }
 
@@ -82,7 +82,13 @@ impl PodSpec {
 
     /// `shareProcessNamespace`: pause is PID 1 of all.
     pub fn sharing_pids(mut self) -> Self {
-        self.shares_pids = true;
+        self.pids_of = NamespaceMode::Pod;
+        self
+    }
+
+    /// `hostPID`: its processes are in the pid namespace of their runtime.
+    pub fn on_host_pids(mut self) -> Self {
+        self.pids_of = NamespaceMode::Node;
         self
     }
 
@@ -123,10 +129,9 @@ impl PodSpec {
 
     /// The network is that of the runtime, which has one of its own.
     fn namespaces(&self) -> NamespaceOption {
-        let pid = if self.shares_pids { NamespaceMode::Pod } else { NamespaceMode::Container };
         NamespaceOption {
             network: NamespaceMode::Node.into(),
-            pid: pid.into(),
+            pid: self.pids_of.into(),
             ipc: NamespaceMode::Pod.into(),
         }
     }

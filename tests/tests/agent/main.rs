@@ -4,6 +4,7 @@
 mod arming;
 mod crash;
 mod crowd;
+mod entrypoint;
 mod inventory;
 mod itself;
 mod late;

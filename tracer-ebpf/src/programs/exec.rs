@@ -36,14 +36,6 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let flags = process.flags;
-    if flags & task_flag::RUNTIME_INIT != 0 {
-        process.flags &= !task_flag::RUNTIME_INIT;
-        curious(-1);
-        // What the init did and wrote on its way here is not the program's.
-        forget(tgid, process.cgroup);
-        process.failed = 0;
-        process.written = [0; 2];
-    }
     process.execs += 1;
 
     let Some(buffer) = scratch::<Buffer>(&TASK_SCRATCH) else { return 0 };
@@ -51,7 +43,16 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     let path_size = copy_str(tail, PATH_MAX as u32, pointer(bprm, at::BPRM_FILENAME));
     let mm = pointer(task, at::TASK_MM);
     let args_start: u64 = read(mm, at::MM_ARG_START);
-    let args_length = read::<u64>(mm, at::MM_ARG_END).wrapping_sub(args_start);
+    let args_end: u64 = read(mm, at::MM_ARG_END);
+    let args_length = args_end.wrapping_sub(args_start);
+    if flags & task_flag::RUNTIME_INIT != 0 && !runs_itself_again(tail, args_end) {
+        process.flags &= !task_flag::RUNTIME_INIT;
+        curious(-1);
+        // What the init did and wrote on its way here is not the program's.
+        forget(tgid, process.cgroup);
+        process.failed = 0;
+        process.written = [0; 2];
+    }
     let mut args_size =
         if args_length > ARGS_MAX as u64 { ARGS_MAX as u32 } else { args_length as u32 };
     if path_size > PATH_MAX as u32 {
@@ -87,6 +88,18 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     };
     send(ring, Kind::Exec, cgroup, (&raw const *buffer).cast(), size, false);
     0
+}
+
+/// True if a runtime's init only runs itself again: runc does, as `runc init`, from a copy of its file that no container can
+/// write to (libcontainer/nsenter/cloned_binary.c); where it is slow, that is after it came into the cgroup.
+#[inline(always)]
+fn runs_itself_again(path: *const u8, args_end: u64) -> bool {
+    // SAFETY: PATH_MAX bytes are there, whatever is in them.
+    let begin = unsafe { path.cast::<u64>().read_unaligned() };
+    let from_copy =
+        begin == u64::from_ne_bytes(*b"/dev/fd/") || begin == u64::from_ne_bytes(*b"/proc/se");
+    let end: u64 = load_user(args_end.wrapping_sub(8));
+    from_copy && end.to_le() >> 16 == u64::from_le_bytes(*b"\0init\0\0\0")
 }
 
 #[repr(C)]
