@@ -14,6 +14,7 @@ mod nodes;
 mod restarts;
 mod selection;
 mod strangers;
+mod upgrade;
 #[path = "../live/verdict.rs"]
 mod verdict;
 mod world;

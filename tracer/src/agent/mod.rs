@@ -10,13 +10,14 @@ mod history;
 mod inventory;
 mod loops;
 mod losses;
+mod older;
 mod pods;
 mod records;
 mod stdout;
 mod teller;
 mod watch;
 
-use std::{collections::HashSet, fs, sync::Arc, time::Duration};
+use std::{collections::HashSet, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use rustix::time::{ClockId, clock_gettime};
@@ -30,6 +31,7 @@ use tokio::{
 use self::{
     arming::Arming,
     explain::Explained,
+    older::Older,
     records::Records,
     stdout::Stdout,
     teller::Teller,
@@ -54,7 +56,7 @@ use crate::{
     live::Bus,
     metrics::{ByHook, ByProgram, ByRing, Metrics, set_total, set_total_seconds},
     redact::Redactor,
-    store::{self, Reader, Writer},
+    store::{self, Life, Reader, Writer},
 };
 
 /// Exit code for a failure of its own.
@@ -185,15 +187,18 @@ impl Agent {
             metrics: self.metrics.clone(),
         });
         let mut records = self.records()?;
-        if taken_over {
+        let older = self.older_pins();
+        let is_resumed = taken_over || !older.is_empty();
+        let living = if is_resumed { self.living() } else { Vec::new() };
+        if is_resumed {
             tracing::info!("taking over what was recorded since an earlier agent ended");
-            self.resume(&mut watch);
+            living.iter().for_each(|life| watch.resume(life, now()));
         }
         watch.watch_roots(&self.roots(), now())?;
         // From here on the new programs see everything.
-        self.drain_older_pins(&mut records, now());
+        self.drain(&older, &mut records, &living);
         take(&mut rings, &mut records, &mut watch, &self.metrics);
-        if taken_over {
+        if is_resumed {
             let roots = self.roots();
             let below = roots.iter().flat_map(inventory::below).map(|cgroup| cgroup.id);
             let there: HashSet<u64> = below.collect();
@@ -294,30 +299,35 @@ impl Agent {
             .collect()
     }
 
-    fn resume(&self, watch: &mut Watch) {
+    /// Lives that an earlier agent of this boot saw begin and not end.
+    fn living(&self) -> Vec<Life> {
         let living = Reader::open(&self.settings.store).and_then(|store| store.living(&boot_id()));
-        match living {
-            Ok(living) => living.iter().for_each(|life| watch.resume(life, now())),
-            Err(error) => tracing::warn!(%error, "what an earlier agent watched is not known"),
-        }
+        living.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what an earlier agent watched is not known");
+            Vec::new()
+        })
     }
 
-    /// What another version left in the kernel is told too, until the time from which this one sees all; then it goes.
-    fn drain_older_pins(&self, records: &mut Records, until: BootNs) {
+    /// What agents of other builds or settings left.
+    fn older_pins(&self) -> Vec<PathBuf> {
         let own = self.pins.as_ref().map(Pins::maps);
-        for set in kernel::pins::sets(&self.settings.pin_dir) {
-            if Some(set.as_path()) == own {
-                continue;
-            }
+        let sets = kernel::pins::sets(&self.settings.pin_dir).into_iter();
+        sets.filter(|set| Some(set.as_path()) != own).collect()
+    }
+
+    /// It is told too, until now, from when on this agent sees all; then it goes.
+    fn drain(&self, older: &[PathBuf], records: &mut Records, living: &[Life]) {
+        let until = now();
+        for set in older {
             tracing::info!(set = %set.display(), "taking what an older agent left, and removing it");
-            let mut earlier = Records::new(records.arch());
-            if let Err(error) =
-                kernel::pins::drain(&set, |record| earlier.push(record, &self.metrics))
+            let mut left = Older::new(kernel::pins::abi(set), records.arch());
+            if let Err(error) = kernel::pins::drain(set, |record| left.push(record, &self.metrics))
             {
                 tracing::warn!(%error, "what an older agent left cannot be read: it is lost");
             }
-            records.append(earlier.until(until));
-            if let Err(error) = kernel::pins::remove(&set) {
+            left.tell_gap(living, &self.metrics);
+            records.append(left.until(until));
+            if let Err(error) = kernel::pins::remove(set) {
                 tracing::warn!(%error, "what an older agent left cannot be removed");
             }
         }

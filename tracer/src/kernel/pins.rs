@@ -13,6 +13,7 @@ use aya::{
 use rustix::fs::statfs;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+use tracer_ebpf::abi::ABI;
 use zerocopy::IntoBytes;
 
 use super::{layout::Layout, object};
@@ -55,7 +56,7 @@ impl Pins {
         if u64::try_from(kind).ok() != Some(BPF_FS_MAGIC) {
             return Err(PinError::NotBpffs(parent.to_owned()));
         }
-        Ok(Self { folder: parent.join(key(layout)) })
+        Ok(Self { folder: parent.join(name(ABI, &key(layout))) })
     }
 
     /// True if an earlier agent left all of them.
@@ -110,6 +111,12 @@ pub fn sets(parent: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
+/// The version of the records in a set, by its name; `None` where that tells none.
+pub fn abi(set: &Path) -> Option<u16> {
+    let name = set.file_name()?.to_str()?;
+    name.strip_prefix("abi")?.split_once('-')?.0.parse().ok()
+}
+
 /// What waits in the rings of a set, oldest first in each; for one that another version left.
 ///
 /// # Errors
@@ -155,6 +162,10 @@ pub fn remove(folder: &Path) -> Result<(), PinError> {
     }
 }
 
+fn name(abi: u16, key: &str) -> String {
+    format!("abi{abi}-{key}")
+}
+
 /// Names what two agents must share to share maps: the object, and what it was told of the kernel.
 fn key(layout: &Layout) -> String {
     let mut hash = Sha256::new();
@@ -162,4 +173,19 @@ fn key(layout: &Layout) -> String {
     hash.update(layout.settings.as_bytes());
     hash.update(layout.offsets.as_bytes());
     hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_says_by_its_name_which_version_its_records_have() {
+        let of = |name: &str| abi(&Path::new("/sys/fs/bpf/tracer").join(name));
+        assert_eq!(of(&name(ABI, "00aa11bb22cc")), Some(ABI));
+        assert_eq!(of("abi65535-00"), Some(u16::MAX));
+        for other in ["00aa11bb22cc", "abi-00", "abi1", "abi65536-00", "abix-00", ""] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
 }
