@@ -16,7 +16,7 @@ fn what_an_agent_of_another_build_left_is_told() -> Result<()> {
     let started = waits(&world, &open)?;
     // What it was told of the life is in its store then.
     world.agent.stop()?;
-    rename_pins(&world, "abi1-000000000000")?;
+    rename_pins(&world, None)?;
     open.stop(&started.id, 30)?;
     let meanwhile = Pod::run(containerd, PodSpec::new("macula", "meanwhile"))?;
     let dies = ContainerSpec::new("gateway", &["/victim", "segfault", "0"]);
@@ -37,7 +37,7 @@ fn what_an_agent_of_another_layout_left_is_not_read_and_the_gap_is_named() -> Re
     let started = waits(&world, &open)?;
     // What it was told of the life is in its store then.
     world.agent.stop()?;
-    rename_pins(&world, "abi0-000000000000")?;
+    rename_pins(&world, Some("abi0"))?;
     ensure!(open.exec(&started.id, &["/victim", "exit", "7"])?.exit_code == 7, "exec failed");
     world.agent.begin()?;
     let lost = world.agent.metric("tracer_events_lost_total{kind=\"undecodable\"}")?;
@@ -70,8 +70,12 @@ fn waits(world: &World, pod: &Pod<'_>) -> Result<Started> {
     Ok(started)
 }
 
-fn rename_pins(world: &World, name: &str) -> Result<()> {
+/// As those of another build, of this layout or another.
+fn rename_pins(world: &World, layout: Option<&str>) -> Result<()> {
     let all = world.agent.pins();
     let set = fs::read_dir(&all)?.next().context("nothing is pinned")??;
-    fs::rename(set.path(), all.join(name)).context("pins cannot be renamed")
+    let name = set.file_name().into_string().ok().context("a set's name is ASCII")?;
+    let (own, _) = name.split_once('-').context("a set's name begins with its layout")?;
+    let other = format!("{}-000000000000", layout.unwrap_or(own));
+    fs::rename(set.path(), all.join(other)).context("pins cannot be renamed")
 }
