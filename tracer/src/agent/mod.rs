@@ -407,10 +407,11 @@ impl Agent {
         self.metrics.store.set(&store);
         let attached = watch.programs.is_armed();
         let mode = self.settings.recorder.to_string();
+        let error = watch.teller.store().failure();
         self.health.set(|state| {
             state.recorder = health::Recorder { mode, attached };
             state.store =
-                health::Store { writable: !store.failing, size_bytes: store.bytes, error: None };
+                health::Store { writable: !store.failing, size_bytes: store.bytes, error };
         });
     }
 }

@@ -61,7 +61,12 @@ pub async fn live(State(agent): State<Agent>) -> Response {
 }
 
 pub async fn ready(State(agent): State<Agent>) -> Response {
-    let lacks = agent.health.state().lacks();
+    let state = agent.health.state();
+    let lacks = state.lacks();
+    if lacks.is_empty() && !state.store.writable {
+        return "ready, but the store cannot be written: what happens is only streamed\n"
+            .into_response();
+    }
     if lacks.is_empty() {
         return "ready\n".into_response();
     }

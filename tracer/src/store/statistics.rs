@@ -1,6 +1,9 @@
 //! How the store fares, for metrics. It must not know SQL.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+};
 
 /// Since the writer was opened, but where something else is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,12 +43,27 @@ pub struct Counters {
     pub refused: AtomicU64,
     pub failed_writes: AtomicU64,
     pub failing: AtomicBool,
+    /// Why the last transaction that failed did.
+    why: Mutex<String>,
     pub bytes: AtomicU64,
     pub queued_bytes: AtomicU64,
     pub lag_ns: AtomicU64,
 }
 
 impl Counters {
+    /// A transaction failed. Returns whether it is the first after one that did not.
+    pub fn failed(&self, why: String) -> bool {
+        self.failed_writes.fetch_add(1, Relaxed);
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        !self.failing.swap(true, Relaxed)
+    }
+
+    /// Why the last transaction failed, if it did.
+    pub fn failure(&self) -> Option<String> {
+        let why = || self.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.failing.load(Relaxed).then(why)
+    }
+
     pub fn read(&self) -> Statistics {
         Statistics {
             events: self.events.load(Relaxed),

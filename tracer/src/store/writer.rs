@@ -97,6 +97,11 @@ impl Writer {
         self.queue.counters.read()
     }
 
+    /// Why the store cannot be written now, if it cannot.
+    pub fn failure(&self) -> Option<String> {
+        self.queue.counters.failure()
+    }
+
     fn is_failing(&self) -> bool {
         self.queue.counters.failing.load(Relaxed)
     }
@@ -175,9 +180,7 @@ impl Thread {
 
     /// Says so once, not at every try; a full disk may have room again without the wal.
     fn fail(&mut self, error: &rusqlite::Error) {
-        let counters = &self.queue.counters;
-        counters.failed_writes.fetch_add(1, Relaxed);
-        if !counters.failing.swap(true, Relaxed) {
+        if self.queue.counters.failed(error.to_string()) {
             tracing::error!(%error, "the store cannot be written: it is tried again, events go on being streamed");
         }
         if let Err(error) = self.bounds.truncate_wal(&self.database.connection) {
