@@ -1,5 +1,5 @@
 //! `tracer run` under test: started beside a private containerd, its lines read as they come, asked by its own command
-//! line. Knows the command line's contract, nothing of the tracer's insides.
+//! line and API. Knows their contract, nothing of the tracer's insides.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -29,7 +29,16 @@ pub struct Agent {
     binary: PathBuf,
     argv: Vec<OsString>,
     folder: TempDir,
+    store: PathBuf,
     running: Option<Running>,
+}
+
+/// What its API answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    pub body: String,
 }
 
 #[derive(Debug)]
@@ -54,7 +63,7 @@ struct Lines {
 
 impl Agent {
     /// Starts `binary run` for the pods of this containerd and waits until it is ready. It watches all of them, unless
-    /// `options` have a `--select` or a `--config`, and asks it at its own socket, unless they have a `--cri-socket`.
+    /// `options` have a `--select` or a `--config`; of what else it is told, `options` come first.
     ///
     /// # Errors
     /// When it does not get ready; the error has what it wrote to stderr.
@@ -64,7 +73,7 @@ impl Agent {
         let mut argv = containerd.inside()?;
         argv.push(binary.into());
         argv.push("run".into());
-        let named: [(&str, OsString); 7] = [
+        let named: [(&str, OsString); 8] = [
             ("--cgroup-root", containerd.cgroup_root().into()),
             ("--store", at("store.db")),
             ("--socket", at("agent.sock")),
@@ -72,17 +81,18 @@ impl Agent {
             ("--api-listen", "off".into()),
             ("--metrics-listen", "off".into()),
             ("--node-name", "test-node".into()),
+            ("--cri-socket", containerd.socket().into()),
         ];
-        argv.extend(named.into_iter().flat_map(|(option, value)| [option.into(), value]));
+        let others = named.into_iter().filter(|(option, _)| !options.contains(option));
+        argv.extend(others.flat_map(|(option, value)| [option.into(), value]));
         argv.extend(["--stdout".into(), "events".into()]);
-        if !options.contains(&"--cri-socket") {
-            argv.extend(["--cri-socket".into(), containerd.socket().into_os_string()]);
-        }
-        if !options.contains(&"--select") && !options.contains(&"--config") {
+        if !["--select", "--config"].iter().any(|option| options.contains(option)) {
             argv.extend(["--select".into(), OsString::new()]);
         }
         argv.extend(options.iter().map(OsString::from));
-        let mut agent = Self { binary: binary.to_owned(), argv, folder, running: None };
+        let elsewhere = options.iter().skip_while(|option| **option != "--store").nth(1);
+        let store = elsewhere.map_or_else(|| at("store.db").into(), PathBuf::from);
+        let mut agent = Self { binary: binary.to_owned(), argv, folder, store, running: None };
         agent.begin()?;
         Ok(agent)
     }
@@ -92,6 +102,23 @@ impl Agent {
     /// # Errors
     /// When it runs, or does not get ready.
     pub fn begin(&mut self) -> Result<()> {
+        self.begin_until(|agent| Ok(agent.get("/ready", "*/*").is_ok_and(|it| it.status == 200)))
+    }
+
+    /// The same, but waits only until it watches: without a container runtime it is never ready.
+    ///
+    /// # Errors
+    /// When it runs, or does not get so far.
+    pub fn begin_without_runtime(&mut self) -> Result<()> {
+        self.begin_until(|agent| {
+            let Ok(answer) = agent.get("/v1/health", "*/*") else { return Ok(false) };
+            let health: Value = serde_json::from_str(&answer.body)?;
+            // Its loop is the first to say this.
+            Ok(health["recorder"]["mode"] != "")
+        })
+    }
+
+    fn begin_until(&mut self, begun: impl Fn(&Self) -> Result<bool>) -> Result<()> {
         ensure!(self.running.is_none(), "the agent runs already");
         let stderr = File::options().create(true).append(true).open(self.file("stderr"))?;
         let mut child = Command::new(&self.argv[0])
@@ -107,14 +134,13 @@ impl Agent {
             let said = Arc::clone(&said);
             move || said.read(stdout)
         });
-        let running = self.running.insert(Running { child, said, reader });
-        let socket = self.folder.path().join("agent.sock");
+        self.running = Some(Running { child, said, reader });
         let ready = eventually("the agent's readiness", READY_WITHIN, || {
+            let running = self.running.as_mut().context("the agent does not run")?;
             if let Some(status) = running.child.try_wait()? {
                 bail!("the agent ended with {status}");
             }
-            let is_ready = |answer: String| status(&answer) == Some(200);
-            Ok(get(&socket, "/ready").is_ok_and(is_ready).then_some(()))
+            Ok(begun(self)?.then_some(()))
         });
         ready.with_context(|| format!("the agent said: {}", self.stderr()))
     }
@@ -138,24 +164,32 @@ impl Agent {
     /// # Errors
     /// When it fails, or prints something else.
     pub fn crashes(&self) -> Result<Vec<Value>> {
-        let printed = self.ask("crashes", &["-A"])?;
-        serde_json::Deserializer::from_slice(&printed)
-            .into_iter()
-            .collect::<Result<_, _>>()
-            .with_context(|| format!("no JSON: {}", String::from_utf8_lossy(&printed)))
+        lines_of(&self.ask("crashes", &["-A", "-o", "json"])?)
     }
 
-    /// What a query verb prints with `-o json`. That it found nothing is no error.
+    /// The same of its store, whether it runs or not.
+    ///
+    /// # Errors
+    /// When it fails, or prints something else.
+    pub fn stored_crashes(&self) -> Result<Vec<Value>> {
+        let options = ["-A", "-o", "json", "--limit", "9999"];
+        lines_of(&self.query("crashes", "--store", &self.store, &options)?)
+    }
+
+    /// What a query verb prints. That it found nothing is no error.
     ///
     /// # Errors
     /// When it fails.
     pub fn ask(&self, verb: &str, options: &[&str]) -> Result<Vec<u8>> {
+        self.query(verb, "--socket", &self.socket(), options)
+    }
+
+    fn query(&self, verb: &str, from: &str, place: &Path, options: &[&str]) -> Result<Vec<u8>> {
         const NOTHING_FOUND: i32 = 1;
         let done = Command::new(&self.binary)
             .arg(verb)
-            .arg("--socket")
-            .arg(self.file("agent.sock"))
-            .args(["-o", "json"])
+            .arg(from)
+            .arg(place)
             .args(options)
             .stdin(Stdio::null())
             .output()?;
@@ -165,9 +199,41 @@ impl Agent {
         Ok(done.stdout)
     }
 
+    /// One request to its API, for an answer in this form.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn get(&self, path: &str, accept: &str) -> Result<Answer> {
+        let mut stream = UnixStream::connect(self.socket())?;
+        stream.set_read_timeout(Some(SAID_WITHIN))?;
+        let host = "Host: localhost\r\nConnection: close";
+        write!(stream, "GET {path} HTTP/1.1\r\n{host}\r\nAccept: {accept}\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let answer = String::from_utf8_lossy(&answer);
+        let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Ok(Answer { status: status.context("no HTTP status")?, body: body.to_owned() })
+    }
+
+    /// The value of one of its metrics; 0 where it has not counted that yet.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let metrics = self.get("/metrics", "*/*")?.body;
+        let of = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+        Ok(metrics.lines().find_map(of).unwrap_or(0.0))
+    }
+
+    /// The program that it runs.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// The store's file.
-    pub fn store(&self) -> PathBuf {
-        self.file("store.db")
+    pub fn store(&self) -> &Path {
+        &self.store
     }
 
     /// The folder of its pins.
@@ -186,17 +252,6 @@ impl Agent {
     /// When it does not run.
     pub fn pid(&self) -> Result<Pid> {
         Ok(Pid::from_child(&self.running.as_ref().context("the agent does not run")?.child))
-    }
-
-    /// What it counts under this name, labels and all, as its metrics spell it; 0 where that is not counted yet.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub fn metric(&self, name: &str) -> Result<f64> {
-        let answer = get(&self.file("agent.sock"), "/metrics")?;
-        ensure!(status(&answer) == Some(200), "no metrics: {answer}");
-        let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.map_or(Ok(0.0), |value| Ok(value.parse()?))
     }
 
     /// All that it wrote to stderr, in all its runs.
@@ -296,16 +351,10 @@ fn pins(folder: &Path) -> PathBuf {
     Path::new("/sys/fs/bpf").join(name)
 }
 
-/// The answer to one HTTP request.
-fn get(socket: &Path, path: &str) -> Result<String> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(SAID_WITHIN))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
-fn status(answer: &str) -> Option<u16> {
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok())
+/// JSON values, one a line.
+fn lines_of(printed: &[u8]) -> Result<Vec<Value>> {
+    serde_json::Deserializer::from_slice(printed)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("no JSON: {}", String::from_utf8_lossy(printed)))
 }

@@ -77,6 +77,15 @@ impl Kubepods {
         Ok(self.mounts.iter().map(|mount| self.at(mount, &path).join("cgroup.procs")).collect())
     }
 
+    /// The processes of a path, as their pids here.
+    pub fn processes(&self, path: &str) -> Result<Vec<Pid>> {
+        let mount = self.mounts.first().context("no cgroup hierarchy is mounted")?;
+        let file = self.at(mount, path).join("cgroup.procs");
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        Ok(text.lines().filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)).collect())
+    }
+
     /// Kills what is left below a path and removes it from every hierarchy.
     pub fn remove(&self, path: &str) {
         for mount in &self.mounts {

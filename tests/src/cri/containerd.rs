@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -46,7 +47,7 @@ pub enum Around {
 #[derive(Debug)]
 pub struct Containerd {
     client: Client,
-    child: Child,
+    child: Mutex<Child>,
     around: Around,
     cgroups: Kubepods,
     #[expect(dead_code, reason = "held for its drop")]
@@ -79,6 +80,7 @@ impl Containerd {
                 return Err(error.context(format!("containerd said:\n{log}")));
             }
         };
+        let child = Mutex::new(child);
         let containerd = Self { client, child, around, cgroups, temporary, folder };
         containerd.import(&Image::pause()?, snapshotter)?;
         containerd.import(&Image::victims()?, snapshotter)?;
@@ -110,7 +112,7 @@ impl Containerd {
     /// # Errors
     /// When it has ended.
     pub fn pid(&self) -> Result<Pid> {
-        let started = Pid::from_child(&self.child);
+        let started = Pid::from_child(&self.child());
         match self.around {
             Around::Network => Ok(started),
             Around::Node => {
@@ -141,6 +143,39 @@ impl Containerd {
         words.push(format!("node={}", self.pid()?.as_raw_nonzero()).into());
         words.push("--".into());
         Ok(words)
+    }
+
+    /// Does something while it is stopped: it listens, and answers nothing.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn while_frozen<T>(&self, meanwhile: impl FnOnce() -> Result<T>) -> Result<T> {
+        let pid = Pid::from_child(&self.child());
+        kill_process(pid, Signal::STOP)?;
+        let done = meanwhile();
+        kill_process(pid, Signal::CONT)?;
+        done
+    }
+
+    /// Kills it, does something while it is away, and starts it again. Its containers live on meanwhile, unless they are
+    /// on a node, which ends with it.
+    ///
+    /// # Errors
+    /// When that fails, or it does not come up.
+    pub fn while_away<T>(&self, meanwhile: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut child = self.child();
+        child.kill()?;
+        child.wait()?;
+        let done = meanwhile();
+        *child = spawn(&self.folder, self.around, &self.cgroups)?;
+        connect(&self.folder, &mut child).with_context(|| format!("it said:\n{}", self.log()))?;
+        // The connection from before notices a call late that it is another one.
+        eventually("containerd's answer", READY_WITHIN, || Ok(self.client.version().ok()))?;
+        done
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().expect("nobody panics while he holds containerd")
     }
 
     pub(crate) fn cgroups(&self) -> &Kubepods {
@@ -180,12 +215,13 @@ impl Drop for Containerd {
                 eprintln!("sandbox {sandbox} could not be removed: {error:#}");
             }
         }
-        let _gone = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let ended = eventually("containerd's end", ENDED_WITHIN, || Ok(self.child.try_wait()?));
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _gone = kill_process(Pid::from_child(child), Signal::TERM);
+        let ended = eventually("containerd's end", ENDED_WITHIN, || Ok(child.try_wait()?));
         if let Err(error) = ended {
             eprintln!("{error:#}");
-            let _gone = self.child.kill();
-            let _reaped = self.child.wait();
+            let _gone = child.kill();
+            let _reaped = child.wait();
         }
         // Only what a failed removal left: else the folder could not be removed.
         let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::process::{Signal, kill_process};
 
 use super::cgroups::Kubepods;
 use super::client::Client;
@@ -133,6 +134,16 @@ impl<'c> Pod<'c> {
     /// When the runtime refuses.
     pub fn stop(&self, id: &str, grace_seconds: u32) -> Result<()> {
         self.client.stop_container(id, grace_seconds)
+    }
+
+    /// Kills all processes of a container from outside, behind the runtime's back.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn kill(&self, id: &str) -> Result<()> {
+        let processes = self.cgroups.processes(&format!("{}/{id}", self.cgroup))?;
+        anyhow::ensure!(!processes.is_empty(), "container {id} has no process");
+        processes.into_iter().try_for_each(|pid| Ok(kill_process(pid, Signal::KILL)?))
     }
 
     /// Removes a container that has ended.

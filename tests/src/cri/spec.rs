@@ -19,7 +19,7 @@ pub struct PodSpec {
     pub(crate) handler: String,
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) pids: Option<u32>,
-    pub(crate) pids_of: NamespaceMode,
+    pub(crate) pid_namespace: NamespaceMode,
 }
 
 /// One container of a pod.
@@ -46,7 +46,7 @@ impl PodSpec {
             handler: "runc".to_owned(),
             memory_bytes: None,
             pids: None,
-            pids_of: NamespaceMode::Container,
+            pid_namespace: NamespaceMode::Container,
         }
     }
 
@@ -82,13 +82,13 @@ impl PodSpec {
 
     /// `shareProcessNamespace`: pause is PID 1 of all.
     pub fn sharing_pids(mut self) -> Self {
-        self.pids_of = NamespaceMode::Pod;
+        self.pid_namespace = NamespaceMode::Pod;
         self
     }
 
-    /// `hostPID`: its processes are in the pid namespace of their runtime.
+    /// `hostPID`: its processes are in the runtime's own PID namespace.
     pub fn on_host_pids(mut self) -> Self {
-        self.pids_of = NamespaceMode::Node;
+        self.pid_namespace = NamespaceMode::Node;
         self
     }
 
@@ -131,7 +131,7 @@ impl PodSpec {
     fn namespaces(&self) -> NamespaceOption {
         NamespaceOption {
             network: NamespaceMode::Node.into(),
-            pid: self.pids_of.into(),
+            pid: self.pid_namespace.into(),
             ipc: NamespaceMode::Pod.into(),
         }
     }

@@ -82,7 +82,7 @@ impl Crash {
 
     /// The whole object with its timeline, as `tracer timeline` prints it; schema and evidence are checked.
     pub fn whole(&self, world: &World) -> Result<Verdict> {
-        let printed = world.agent.ask("timeline", &[self.id()])?;
+        let printed = world.agent.ask("timeline", &[self.id(), "-o", "json"])?;
         let verdict = Verdict::parse(&printed)?;
         let checked = verdict.check_schema().and_then(|()| verdict.check_evidence());
         checked.with_context(|| format!("it said {verdict}"))?;

@@ -1,5 +1,8 @@
 //! A containerd and an agent beside it. Knows no pod.
 
+use std::io;
+use std::path::Path;
+
 use anyhow::Result;
 use tests::agent::Agent;
 use tests::binary;
@@ -21,8 +24,19 @@ impl World {
 
     /// The same with options of `tracer run`.
     pub fn with(test: &str, around: Around, options: &[&str]) -> Result<Option<Self>> {
+        Self::around(test, around, options, |_| Ok(()))
+    }
+
+    /// The same; before the agent starts, something is done with the runtime's socket.
+    pub fn around(
+        test: &str,
+        around: Around,
+        options: &[&str],
+        before: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<Option<Self>> {
         let Some(binary) = binary::here(test, NEEDS) else { return Ok(None) };
         let containerd = Containerd::start(around)?;
+        before(&containerd.socket())?;
         let agent = Agent::start(&binary, &containerd, options)?;
         Ok(Some(Self { agent, containerd }))
     }
