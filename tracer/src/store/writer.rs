@@ -147,6 +147,11 @@ impl Thread {
                 break;
             }
         }
+        // Readers that still have the file open would keep SQLite from doing this at the end: one file is to be left,
+        // that can be copied by itself.
+        if let Err(error) = self.bounds.truncate_wal(&self.database.connection) {
+            tracing::debug!(%error, "the wal cannot be truncated");
+        }
     }
 
     /// All of it in transactions of bounded size; the rest is put back where one fails.
