@@ -1,9 +1,12 @@
-//! A crash as one page: the verdict on top, its evidence linked to the rows of the timeline, gaps named. It
-//! needs nothing from anywhere, and runs nothing. It must not decide anything or do I/O.
+//! A crash as one page: the verdict on top, then its evidence, the last words, who died, and the timeline with its gaps.
+//! It needs nothing from anywhere, and runs nothing. It must not decide anything or do I/O.
 
-use serde_json::Value;
+mod entries;
 
-use super::{explain::Named, row::Row};
+use serde_json::{Map, Value};
+
+use self::entries::{last_words, timeline};
+use super::explain::Named;
 use crate::crash::{CrashObject, Evidence};
 
 const CSS: &str = include_str!("page.css");
@@ -20,38 +23,43 @@ pub fn crash_page(object: &CrashObject) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <title>{}</title>\n<style>\n{CSS}</style>\n</head>\n<body>\n{}{}</body>\n</html>\n",
+         <title>{}</title>\n<style>\n{CSS}</style>\n</head>\n<body>\n{}{}{}{}{}</body>\n</html>\n",
         escaped(&title),
         verdict(object, &named),
+        evidence(object),
+        last_words(object),
+        about(object, &named),
         timeline(object),
     )
 }
 
 fn verdict(object: &CrashObject, named: &Named) -> String {
     let crash = &object.crash;
+    let who = [named.pod.as_ref(), named.container.as_ref(), Some(&to_seconds(&crash.time))]
+        .map(|part| part.map(|part| format!("<span>{}</span>", escaped(part))).unwrap_or_default())
+        .concat();
     let confidence = match crash.cause.as_str() {
         "none" => String::new(),
         _ => format!(" <span class=\"confidence\">{}</span>", escaped(&crash.confidence)),
     };
-    let mut out = format!(
-        "<header>\n<p class=\"cause\">{}{confidence}</p>\n<h1>{}</h1>\n",
+    let next = match crash.next_step.as_str() {
+        "" => String::new(),
+        next => format!("<p class=\"next\"><b>Next step:</b> {}</p>\n", escaped(next)),
+    };
+    format!(
+        "<header>\n<p class=\"who\">{who}</p>\n<p class=\"cause\">{}{confidence}</p>\n<h1>{}</h1>\n{next}</header>\n",
         escaped(&crash.cause),
         escaped(&crash.summary),
-    );
-    if !crash.next_step.is_empty() {
-        out.push_str(&format!(
-            "<p class=\"next\"><b>Next step:</b> {}</p>\n",
-            escaped(&crash.next_step)
-        ));
+    )
+}
+
+fn evidence(object: &CrashObject) -> String {
+    if object.crash.evidence.is_empty() {
+        return String::new();
     }
-    out.push_str("</header>\n");
-    if !crash.evidence.is_empty() {
-        let rows = object.timeline.as_ref().map_or(0, Vec::len);
-        let items = crash.evidence.iter().map(|evidence| evidence_item(evidence, rows));
-        let items: String = items.collect();
-        out.push_str(&format!("<h2>Evidence</h2>\n<ul>\n{items}</ul>\n"));
-    }
-    out + &about(object, named)
+    let rows = object.timeline.as_ref().map_or(0, Vec::len);
+    let items = object.crash.evidence.iter().map(|evidence| evidence_item(evidence, rows));
+    format!("<h2>Evidence</h2>\n<ul>\n{}</ul>\n", items.collect::<String>())
 }
 
 fn evidence_item(evidence: &Evidence, rows: usize) -> String {
@@ -83,10 +91,12 @@ fn about(object: &CrashObject, named: &Named) -> String {
     let rows = [
         ("Pod", named.pod.clone()),
         ("Container", named.container.clone()),
+        ("Crash loop", again(&object.crash.details)),
         ("Image", text(&object.container, "/image/name")),
         ("Node", text(&object.k8s, "/node/name")),
         ("Main process", Some(ended)),
         ("Command", command),
+        ("User", object.process["user"]["id"].as_u64().map(|id| format!("uid {id}"))),
         ("Time", Some(object.crash.time.clone())),
         ("Crash", Some(format!("{}, revision {}", object.crash.id, object.crash.revision))),
     ];
@@ -99,39 +109,22 @@ fn about(object: &CrashObject, named: &Named) -> String {
     format!("<dl>\n{rows}</dl>\n")
 }
 
-fn timeline(object: &CrashObject) -> String {
-    let Some(entries) = &object.timeline else { return String::new() };
-    let evidence = object.crash.evidence.iter().flat_map(|evidence| &evidence.timeline);
-    let cited: Vec<usize> = evidence.copied().collect();
-    let rows: String = entries
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| {
-            let row = Row::of(entry);
-            let class = match cited.first() {
-                Some(first) if *first == index => "fatal",
-                _ if cited.contains(&index) => "cited",
-                _ => row.class,
-            };
-            format!(
-                "<tr id=\"entry-{index}\" class=\"{class}\"><td>{index}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-                escaped(&row.offset),
-                escaped(&row.who),
-                escaped(&row.what),
-            )
-        })
-        .collect();
-    let lost = match object.lost {
-        0 => String::new(),
-        count => format!(
-            "<p class=\"gap\">Gap: {count} records of this life were lost; entries may be missing.</p>\n"
-        ),
+/// What the crashes before it were, where there were any.
+fn again(details: &Map<String, Value>) -> Option<String> {
+    let again = details.get("crash_loop")?;
+    let before = match again["same_cause"].as_bool() {
+        Some(true) => " of the same cause".to_owned(),
+        _ => format!(": {}", again["previous_cause"].as_str().unwrap_or("unknown")),
     };
-    format!(
-        "<h2>Timeline</h2>\n{lost}<div class=\"wide\"><table>\n\
-         <thead><tr><th>#</th><th>From start</th><th>Who</th><th>What</th></tr></thead>\n\
-         <tbody>\n{rows}</tbody>\n</table></div>\n"
-    )
+    Some(format!("{} crashes, the one before{before}", again["crashes"].as_u64()?))
+}
+
+/// `2026-01-31 10:00:00 UTC`; what is no time stays as it is.
+fn to_seconds(time: &str) -> String {
+    match (time.get(..10), time.get(10..11), time.get(11..19)) {
+        (Some(date), Some("T"), Some(clock)) => format!("{date} {clock} UTC"),
+        _ => time.to_owned(),
+    }
 }
 
 /// For text and for values of attributes; what could turn the direction of reading is shown as its number.
@@ -198,5 +191,30 @@ mod tests {
         let page = crash_page(&object);
         assert!(!page.contains("<script") && !page.contains("<i>"), "{page}");
         assert!(page.chars().all(|c| c == '\n' || !c.is_control()) && !page.contains('\u{202e}'));
+    }
+
+    #[test]
+    fn the_last_words_stand_as_they_were_written() {
+        let (timeline, facts, verdict) = samples::missing_file();
+        let mut object = crash_object("0123456789ab", &timeline, &facts, &verdict);
+        let words = object.timeline.iter_mut().flatten().find(|entry| entry["kind"] == "words");
+        words.expect("the sample has words")["text"] = "one\n  two <three>\n".into();
+        let page = crash_page(&object);
+        assert!(page.contains("<figcaption>stderr of app[4242]</figcaption>"), "{page}");
+        assert!(page.contains("<pre>one\n  two &lt;three&gt;</pre>"), "{page}");
+    }
+
+    #[test]
+    fn a_page_says_whose_crash_it_is_and_what_came_before() {
+        let (timeline, facts, verdict) = samples::missing_file();
+        let mut object = crash_object("0123456789ab", &timeline, &facts, &verdict);
+        object.k8s = json!({"pod": {"name": "cart-0"}, "namespace": {"name": "shop"}});
+        let again = json!({"crashes": 3, "previous_cause": "segfault", "same_cause": false});
+        object.crash.details.insert("crash_loop".to_owned(), again);
+        object.crash.time = "2026-01-31T10:00:00.123456789Z".to_owned();
+        let page = crash_page(&object);
+        assert!(page.contains("<span>shop/cart-0</span>"), "{page}");
+        assert!(page.contains("<span>2026-01-31 10:00:00 UTC</span>"), "{page}");
+        assert!(page.contains("<dd>3 crashes, the one before: segfault</dd>"), "{page}");
     }
 }
