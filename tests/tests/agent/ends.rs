@@ -1,5 +1,6 @@
 //! The agent's end, asked for or not: what was told is in the store, and nothing stays behind.
 
+use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -130,6 +131,10 @@ fn a_terminated_agent_stores_the_last_crash_and_leaves_at_once_with_nothing_in_t
     ensure!(status.code() == Some(0), "on SIGTERM it ended with {status}");
     ensure!(took < STOPPED_WITHIN, "it took {took:?} to end");
     held.gone()?;
+    // One file has it all, and can be copied by itself.
+    let log = world.agent.store().with_extension("db-wal");
+    let left = fs::metadata(log).map_or(0, |log| log.len());
+    ensure!(left == 0, "{left} bytes are in the write-ahead log alone");
     let stored: Vec<Crash> = checked(&world.agent)?.into_iter().map(Crash).collect();
     ensure!(stored.len() == 1, "{stored:?}");
     ensure!(stored[0].container_id() == started.id, "it is of {}", stored[0].container_id());
