@@ -165,10 +165,17 @@ impl<'a> Case<'a> {
         self.is_shell(id) || self.program(id).is_some_and(programs::is_launcher)
     }
 
+    /// By its program, or, where that is not known since it is outside of the container, by its name.
     pub fn is_runtime(&self, id: ProcessId) -> bool {
-        self.program(id).is_some_and(|exec| {
-            programs::is_runtime(&exec.path) || exec.args.first().is_some_and(programs::is_runtime)
-        })
+        match self.program(id) {
+            Some(exec) => {
+                programs::is_runtime(&exec.path)
+                    || exec.args.first().is_some_and(programs::is_runtime)
+            }
+            None => {
+                self.process(id).is_some_and(|it| !it.tracked && programs::is_runtime(&it.comm))
+            }
+        }
     }
 
     /// The first process of a container inside the tracked tree, seen from `outer`.

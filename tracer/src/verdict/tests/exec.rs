@@ -38,6 +38,25 @@ fn a_command_that_does_not_exist_was_never_found() {
 }
 
 #[test]
+fn in_the_hosts_pid_namespace_an_init_is_known_by_the_runtime_that_is_its_parent() {
+    let mut scene = Scene::new();
+    let first = scene.init();
+    let runtime = scene.init();
+    let outside = scene.of(runtime);
+    (outside.tracked, outside.root, outside.runtime_init) = (false, false, false);
+    outside.comm = "runc".into();
+    scene.fails(runtime, "lseek", Errno::ESPIPE);
+    // It runs a copy of itself once it is in the cgroup.
+    scene.execs(first, "runc init");
+    let init = scene.forks_container(first, runtime);
+    let namespace = scene.of(first).pid_ns;
+    (scene.of(init).pid_ns, scene.of(init).container_pid) = (namespace, init.0);
+    scene.exits(first, 0);
+    scene.fails_at(init, "newfstatat", "/opt/server", Errno::ENOENT).exits(init, 1);
+    scene.expect(Cause::ExecNotFound, Likely);
+}
+
+#[test]
 fn a_command_in_no_folder_of_path_was_never_found() {
     let mut scene = Scene::new();
     let main = scene.init();
