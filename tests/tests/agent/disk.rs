@@ -70,6 +70,50 @@ fn while_the_disk_is_full_crashes_are_told_and_when_there_is_room_they_are_store
     Ok(())
 }
 
+#[test]
+fn an_agent_that_starts_on_a_full_disk_tells_crashes_and_stores_them_when_there_is_room()
+-> Result<()> {
+    let disk = SmallDisk::mount()?;
+    disk.fill()?;
+    let store = disk.at("store.db");
+    let options = ["--store", store.to_str().context("a path that is no text")?];
+    let test = "a disk that is full at the start";
+    let Some(world) = World::with(test, Around::Network, &options)? else { return Ok(()) };
+    let pod = Pod::run(&world.containerd, PodSpec::new("macula", "gateway-0"))?;
+    let dies = ContainerSpec::new("gateway", &["/victim", "exit", "3"]);
+    let die = |attempt| {
+        let started = pod.start(&dies, attempt)?;
+        pod.end_of(&started.id)?;
+        Crash::wait(&world, "macula", "gateway-0", "gateway", attempt)
+    };
+    die(0)?;
+    ensure!(world.agent.metric("tracer_store_failing")? == 1.0, "it does not say that it fails");
+    ensure!(world.agent.metric("tracer_store_failures_total")? > 0.0, "no failure is counted");
+    let health = health(&world)?;
+    ensure!(health["store"]["writable"] == false, "health is {health}");
+    let why = health["store"]["error"].as_str().unwrap_or_default();
+    ensure!(why.contains("store.db"), "health is {health}");
+    let ready = world.agent.get("/ready", "*/*")?;
+    ensure!(
+        ready.status == 200 && ready.body.contains("store"),
+        "{}: {}",
+        ready.status,
+        ready.body
+    );
+    let asked = world.agent.get("/v1/crashes", "*/*")?;
+    ensure!(asked.status == 503, "it answers {}: {}", asked.status, asked.body);
+
+    disk.make_room()?;
+    eventually("a store that works", TOLD_WITHIN, || {
+        Ok((world.agent.metric("tracer_store_failing")? == 0.0).then_some(()))
+    })?;
+    die(1)?;
+    let all = Crash::all(&world)?;
+    let attempts: Vec<_> = all.iter().filter_map(Crash::attempt).collect();
+    ensure!(attempts == [0, 1], "{attempts:?} are stored");
+    Ok(())
+}
+
 fn health(world: &World) -> Result<Value> {
     Ok(serde_json::from_str(&world.agent.get("/v1/health", "*/*")?.body)?)
 }

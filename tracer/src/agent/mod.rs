@@ -269,17 +269,12 @@ impl Agent {
     }
 
     fn open_store(&self) -> anyhow::Result<Writer> {
-        let path = &self.settings.store;
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)
-                .with_context(|| format!("cannot make the store's folder {}", folder.display()))?;
-        }
         let options = store::Options {
             max_bytes: self.settings.store_max_size.0,
             max_age: self.settings.store_max_age.0,
             boot_id: boot_id(),
         };
-        Ok(Writer::open(path, options)?)
+        Ok(Writer::open(&self.settings.store, options)?)
     }
 
     fn records(&self) -> anyhow::Result<Records> {

@@ -30,7 +30,7 @@ impl StoreMetrics {
             rows_deleted: of.add("store_rows_deleted", "Rows deleted for age or size, by table"),
             dropped: of.add("store_dropped", "What the writer had no room for"),
             refused: of.add("store_refused", "Rows that cannot be stored for what is in them"),
-            failures: of.add("store_failures", "Failed transactions"),
+            failures: of.add("store_failures", "Failed transactions, and tries to open it"),
         }
     }
 

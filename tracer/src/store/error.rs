@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+use rusqlite::{
+    ErrorCode,
+    ffi::{Error, SQLITE_CANTOPEN_ISDIR},
+};
+
 use super::Candidate;
 
 /// Each text names the thing, the reason and the next step.
@@ -30,6 +35,31 @@ pub enum StoreError {
     Sqlite(#[from] rusqlite::Error),
     #[error("a row of the store cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+impl StoreError {
+    /// Of opening to write: whether it may do later, as when a disk has room again. A file that is no store stays none.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Open { source, .. } => {
+                let is_none = |error: &Error| {
+                    error.extended_code == SQLITE_CANTOPEN_ISDIR
+                        || matches!(
+                            error.code,
+                            ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt
+                        )
+                };
+                !source.sqlite_error().is_some_and(is_none)
+            }
+            Self::Absent(_)
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Ambiguous { .. }
+            | Self::Thread(_)
+            | Self::Sqlite(_)
+            | Self::Json(_) => false,
+        }
+    }
 }
 
 fn list(candidates: &[Candidate]) -> String {

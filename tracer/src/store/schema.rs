@@ -1,8 +1,10 @@
 //! The tables, and how a connection is set up. docs/operations.md shows them to people with `sqlite3`.
 
-use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
+use std::{
+    fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt, path::Path, time::Duration,
+};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi};
 
 use super::StoreError;
 
@@ -45,6 +47,8 @@ pub fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let found = version(&connection).map_err(wrong)?;
     match found {
         VERSION => Ok(connection),
+        // What is there is not made yet, as on a full disk.
+        0 => Err(StoreError::Absent(path.to_owned())),
         found if found > VERSION => Err(newer(path, found)),
         found => Err(StoreError::Older { path: path.to_owned(), found, known: VERSION }),
     }
@@ -88,8 +92,9 @@ fn newer(path: &Path, found: i64) -> StoreError {
 }
 
 fn unopenable(error: &std::io::Error) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(
-        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
-        Some(error.to_string()),
-    )
+    let code = match error.kind() {
+        ErrorKind::IsADirectory => ffi::SQLITE_CANTOPEN_ISDIR,
+        _ => ffi::SQLITE_CANTOPEN,
+    };
+    rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(error.to_string()))
 }

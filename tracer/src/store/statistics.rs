@@ -20,9 +20,9 @@ pub struct Statistics {
     pub dropped_others: u64,
     /// Rows that SQLite refused for what is in them.
     pub refused: u64,
-    /// Transactions that failed.
+    /// Transactions that failed, and tries to open the file.
     pub failed_writes: u64,
-    /// The last transaction failed.
+    /// The last of them failed.
     pub failing: bool,
     /// Database, wal and shm together, now.
     pub bytes: u64,
@@ -43,7 +43,7 @@ pub struct Counters {
     pub refused: AtomicU64,
     pub failed_writes: AtomicU64,
     pub failing: AtomicBool,
-    /// Why the last transaction that failed did.
+    /// Why the last transaction or try that failed did.
     why: Mutex<String>,
     pub bytes: AtomicU64,
     pub queued_bytes: AtomicU64,
@@ -51,14 +51,14 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// A transaction failed. Returns whether it is the first after one that did not.
+    /// A transaction or a try to open failed. Returns whether it is the first after one that did not.
     pub fn failed(&self, why: String) -> bool {
         self.failed_writes.fetch_add(1, Relaxed);
         *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
         !self.failing.swap(true, Relaxed)
     }
 
-    /// Why the last transaction failed, if it did.
+    /// Why the last transaction or try failed, if it did.
     pub fn failure(&self) -> Option<String> {
         let why = || self.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.failing.load(Relaxed).then(why)

@@ -1,7 +1,7 @@
 //! Writes the store from a thread of its own, so that the agent never waits for a disk. It must not know SQL.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering::Relaxed},
     thread::JoinHandle,
     time::Duration,
@@ -34,17 +34,20 @@ const BACK_OFF_MOST: Duration = Duration::from_secs(5);
 const TRANSACTION_BYTES: usize = 1 << 20;
 
 impl Writer {
-    /// Makes or migrates the file where needed, and starts the thread.
+    /// Makes or migrates the file where needed, and starts the thread. A file that cannot be opened now, as on a full
+    /// disk, is tried again like one that cannot be written.
     ///
     /// # Errors
-    /// It cannot be opened, or a newer tracer wrote it.
+    /// It is no store, or a newer tracer wrote it.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
-        let wrong = |source| StoreError::Open { path: path.to_owned(), source };
-        let database = Database::open(path)?;
-        let bounds = Bounds::new(path, options, &database.connection).map_err(wrong)?;
         let queue = Arc::new(Queue::new());
-        queue.counters.bytes.store(bounds.bytes(), Relaxed);
-        let thread = Thread { queue: queue.clone(), database, bounds };
+        let mut thread =
+            Thread { queue: queue.clone(), path: path.to_owned(), options, opened: None };
+        match thread.opened() {
+            Ok(opened) => queue.counters.bytes.store(opened.bounds.bytes(), Relaxed),
+            Err(error) if error.may_pass() => thread.fail(error.to_string()),
+            Err(error) => return Err(error),
+        }
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || thread.run())
@@ -118,6 +121,13 @@ impl Drop for Writer {
 
 struct Thread {
     queue: Arc<Queue>,
+    path: PathBuf,
+    options: Options,
+    /// `None` until the file could be opened.
+    opened: Option<Opened>,
+}
+
+struct Opened {
     database: Database,
     bounds: Bounds,
 }
@@ -126,7 +136,10 @@ impl Thread {
     fn run(mut self) {
         let mut back_off = BACK_OFF_FIRST;
         loop {
-            let Taken { writes, since, closing } = self.queue.take(IDLE);
+            // What failed is tried again when the pause after it is over.
+            let failing = self.queue.counters.failing.load(Relaxed);
+            let idle = if failing { Duration::ZERO } else { IDLE };
+            let Taken { writes, since, closing } = self.queue.take(idle);
             let result = self.write(writes);
             if let Some(since) = since {
                 let lag_ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -149,32 +162,64 @@ impl Thread {
         }
         // Readers that still have the file open would keep SQLite from doing this at the end: one file is to be left,
         // that can be copied by itself.
-        if let Err(error) = self.bounds.truncate_wal(&self.database.connection) {
-            tracing::debug!(%error, "the wal cannot be truncated");
+        if let Some(opened) = &self.opened {
+            opened.truncate_wal();
         }
     }
 
-    /// All of it in transactions of bounded size; the rest is put back where one fails.
+    fn opened(&mut self) -> Result<&mut Opened, StoreError> {
+        let opened = match self.opened.take() {
+            Some(opened) => opened,
+            None => Opened::open(&self.path, self.options.clone())?,
+        };
+        Ok(self.opened.insert(opened))
+    }
+
+    /// What is not written is put back where something fails.
     fn write(&mut self, mut writes: Vec<Write>) -> Result<(), ()> {
+        let queue = self.queue.clone();
+        let opened = self.opened().map_err(|error| error.to_string());
+        let written = opened.and_then(|opened| {
+            opened.write(&mut writes, &queue).map_err(|error| error.to_string())
+        });
+        written.map_err(|why| {
+            self.fail(why);
+            queue.put_back(writes);
+        })
+    }
+
+    /// Says so once, not at every try; a full disk may have room again without the wal.
+    fn fail(&mut self, why: String) {
+        if self.queue.counters.failed(why.clone()) {
+            tracing::error!(error = %why, "the store cannot be written: it is tried again, events go on being streamed");
+        }
+        if let Some(opened) = &self.opened {
+            opened.truncate_wal();
+        }
+    }
+}
+
+impl Opened {
+    fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
+        let database = Database::open(path)?;
+        let bounds = Bounds::new(path, options, &database.connection)
+            .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+        Ok(Self { database, bounds })
+    }
+
+    /// All of it in transactions of bounded size; `writes` keeps what comes from the first on that fails.
+    fn write(&mut self, writes: &mut Vec<Write>, queue: &Queue) -> rusqlite::Result<()> {
         loop {
-            let length = transaction_length(&writes);
+            let length = transaction_length(writes);
             let now_ns = jiff::Timestamp::now().as_nanosecond();
             let now_ns = i64::try_from(now_ns).unwrap_or(i64::MAX);
-            let counters = &self.queue.counters;
-            let room = self.bounds.make_room(&self.database.connection);
-            let written =
-                room.and_then(|()| self.database.write(&mut writes[..length])).and_then(|done| {
-                    // What was committed is answered, whatever becomes of the bounds.
-                    self.queue.written(done);
-                    writes.drain(..length);
-                    self.bounds.keep(&mut self.database, counters, now_ns)
-                });
-            if let Err(error) = written {
-                self.fail(&error);
-                self.queue.put_back(writes);
-                return Err(());
-            }
-            if counters.failing.swap(false, Relaxed) {
+            self.bounds.make_room(&self.database.connection)?;
+            let done = self.database.write(&mut writes[..length])?;
+            // What was committed is answered, whatever becomes of the bounds.
+            queue.written(done);
+            writes.drain(..length);
+            self.bounds.keep(&mut self.database, &queue.counters, now_ns)?;
+            if queue.counters.failing.swap(false, Relaxed) {
                 tracing::info!("the store can be written again");
             }
             if writes.is_empty() {
@@ -183,11 +228,7 @@ impl Thread {
         }
     }
 
-    /// Says so once, not at every try; a full disk may have room again without the wal.
-    fn fail(&mut self, error: &rusqlite::Error) {
-        if self.queue.counters.failed(error.to_string()) {
-            tracing::error!(%error, "the store cannot be written: it is tried again, events go on being streamed");
-        }
+    fn truncate_wal(&self) {
         if let Err(error) = self.bounds.truncate_wal(&self.database.connection) {
             tracing::debug!(%error, "the wal cannot be truncated");
         }

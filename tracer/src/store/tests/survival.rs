@@ -134,6 +134,73 @@ fn a_store_that_is_not_there_or_is_none_is_an_error_that_names_it() {
 }
 
 #[test]
+fn a_folder_in_place_of_the_file_is_an_error_at_once() {
+    let site = Site::new();
+    std::fs::create_dir_all(site.path()).unwrap();
+    let error = Writer::open(&site.path(), options()).err().unwrap().to_string();
+    assert!(error.contains("store.sqlite: Is a directory"), "{error}");
+}
+
+#[test]
+fn a_store_whose_folder_comes_later_is_opened_then() {
+    let site = Site::new();
+    // A mount that is not there yet.
+    let folder = site.path().parent().unwrap().to_owned();
+    let later = folder.with_file_name("later");
+    std::os::unix::fs::symlink(&later, &folder).unwrap();
+    let writer = site.writer();
+    let why = writer.failure().unwrap();
+    assert!(why.starts_with("cannot open the store") && why.contains("store.sqlite"), "{why}");
+    writer.life(life(1, "a"));
+    writer.event(&key(1), &entry(THEN, "exec"));
+    // Nobody is kept waiting.
+    writer.crash(crash(1, "abort")).blocking_recv().unwrap_err();
+    writer.flush().blocking_recv().unwrap_err();
+    let statistics = writer.statistics();
+    assert!(statistics.failing && statistics.failed_writes > 0, "{statistics:?}");
+    let absent = Reader::open(&site.path()).err().unwrap();
+    assert!(matches!(absent, StoreError::Absent(_)), "{absent}");
+
+    std::fs::create_dir(&later).unwrap();
+    wait_until_written(&writer);
+    committed(writer.flush());
+    assert_eq!(site.reader().crashes(&Filter::default()).unwrap().len(), 1);
+    assert_eq!(events(&site.reader(), EventFilter::default()).len(), 1);
+    let statistics = writer.statistics();
+    assert_eq!((statistics.dropped_events, statistics.dropped_others), (0, 0));
+}
+
+#[test]
+fn a_writer_whose_store_never_could_be_opened_ends() {
+    let site = Site::new();
+    let folder = site.path().parent().unwrap().to_owned();
+    std::os::unix::fs::symlink(folder.with_file_name("never"), &folder).unwrap();
+    let writer = site.writer();
+    writer.life(life(1, "a"));
+    drop(writer);
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_start_is_survived() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let path = disk.0.path().join("store.sqlite");
+    let filler = disk.0.path().join("filler");
+    std::fs::write(&filler, vec![0; 8 << 20]).unwrap_err();
+    let writer = Writer::open(&path, options()).unwrap();
+    assert!(writer.failure().is_some(), "{:?}", writer.statistics());
+    writer.life(life(1, "a"));
+    writer.crash(crash(1, "abort")).blocking_recv().unwrap_err();
+    let absent = Reader::open(&path).err().unwrap();
+    assert!(matches!(absent, StoreError::Absent(_)), "{absent}");
+
+    std::fs::remove_file(&filler).unwrap();
+    wait_until_written(&writer);
+    committed(writer.flush());
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.crashes(&Filter::default()).unwrap().len(), 1);
+}
+
+#[test]
 fn only_its_owner_may_read_a_store() {
     use std::os::unix::fs::PermissionsExt;
     let site = Site::new();
@@ -168,19 +235,19 @@ fn a_full_disk_is_survived_and_counted() {
     assert!(unanswered.blocking_recv().is_err());
 
     std::fs::remove_file(&filler).unwrap();
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while writer.statistics().failing {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "it does not recover: {:?}",
-            writer.statistics()
-        );
-        std::thread::yield_now();
-    }
+    wait_until_written(&writer);
     committed(writer.flush());
     let reader = Reader::open(&path).unwrap();
     assert_eq!(reader.crashes(&Filter::default()).unwrap().len(), 2);
     assert_eq!(events(&reader, EventFilter::default()).len(), 20);
+}
+
+fn wait_until_written(writer: &Writer) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while let Some(why) = writer.failure() {
+        assert!(std::time::Instant::now() < deadline, "it does not recover: {why}");
+        std::thread::yield_now();
+    }
 }
 
 /// A file system of 4 MiB, in memory. Its mount ends with it.
