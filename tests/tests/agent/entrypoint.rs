@@ -50,6 +50,7 @@ fn is_told(world: &World, pod: &str) -> Result<()> {
     let told = Crash::wait(world, "macula", pod, "gateway", 0)?;
     let whole = told.whole(world)?;
     ensure!(told.cause() == "exec_not_found", "{pod}: {whole}");
+    ensure!(whole.confidence() == "proven", "{pod}: {whole}");
     let said = |entry: &Value| {
         let init = entry["kind"] == "words" && entry["stream"] == "init";
         init && entry["text"].as_str().is_some_and(|text| text.contains("/opt/server"))

@@ -40,6 +40,7 @@ pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
         command: Some(&command).filter(|_| along_path),
         errno: told.errno,
         tried: "run",
+        is_absent: false,
         entries: tries.iter().map(|(index, _)| *index).collect(),
         // A shell chooses 126 and 127 itself, and a script can do so too.
         confidence: if case.is_shell(id) { Confidence::Likely } else { Confidence::Proven },
@@ -56,6 +57,8 @@ pub(super) struct Wanted<'a> {
     pub errno: Errno,
     /// How it was tried.
     pub tried: &'static str,
+    /// It is known that nothing is at that path.
+    pub is_absent: bool,
     pub entries: Vec<usize>,
     pub confidence: Confidence,
 }
@@ -152,7 +155,7 @@ fn not_found(case: &Case<'_>, wanted: &Wanted<'_>, file: Option<&Executable>) ->
         )
     };
     // Unless the file was looked for, its interpreter may be what is missing.
-    let looked = file.is_some_and(|it| !matches!(it.file, FileState::Unknown));
+    let looked = wanted.is_absent || file.is_some_and(|it| !matches!(it.file, FileState::Unknown));
     let confidence =
         if looked || wanted.command.is_some() { wanted.confidence } else { Confidence::Likely };
     let wanted = &Wanted { confidence, entries: wanted.entries.clone(), ..*wanted };

@@ -3,7 +3,7 @@
 
 use crate::{
     errno::Errno,
-    event::ProcessId,
+    event::{ProcessId, What},
     facts::model::{Executable, ExecutableKind, FileState},
     signal::Signal,
     text::Text,
@@ -26,6 +26,8 @@ struct Refused {
     errno: Errno,
     entries: Vec<usize>,
     along_path: bool,
+    /// The path itself was looked for and not found: no execve, which an interpreter may have failed.
+    is_absent: bool,
 }
 
 /// The entrypoint was looked up and refused.
@@ -44,9 +46,11 @@ pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
             Refused { entries: told.collect(), along_path, ..checked }
         }
         (None, Some(said), looked_up) => {
+            let is_absent =
+                looked_up.as_ref().is_some_and(|it| it.is_absent && it.path == said.path);
             let more = looked_up.into_iter().flat_map(|it| it.entries);
             let entries = said.entries.iter().copied().chain(more).collect();
-            Refused { entries, ..said }
+            Refused { entries, is_absent, ..said }
         }
         // It told of another error, perhaps about a mount.
         (None, None, _) if init_error(case).is_some() => return None,
@@ -63,6 +67,7 @@ pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
         command: Some(&command).filter(|_| refused.along_path),
         errno: refused.errno,
         tried: "looked up by the runtime",
+        is_absent: refused.is_absent,
         entries: refused.entries,
         confidence: if sure { Confidence::Proven } else { Confidence::Likely },
     };
@@ -156,7 +161,7 @@ fn by_lookup(case: &Case<'_>, id: ProcessId) -> Option<Refused> {
     let about = on_paths.iter().rev().take_while(|it| looks_up(it.call) && !probes::is_idle(it));
     let lookups: Vec<(usize, Errno, &Text)> =
         about.filter_map(|it| Some((it.entries[0], it.errno, it.path()?))).collect();
-    let (_, errno, path) = *lookups.first()?;
+    let (last, errno, path) = *lookups.first()?;
     let same: Vec<&(usize, Errno, &Text)> = lookups
         .iter()
         .take_while(|(_, _, other)| file_name(other.as_bytes()) == file_name(path.as_bytes()))
@@ -164,7 +169,8 @@ fn by_lookup(case: &Case<'_>, id: ProcessId) -> Option<Refused> {
     let folders = same.iter().filter(|(_, _, other)| other != &path).count();
     let errno = if same.iter().any(|it| it.1 == Errno::EACCES) { Errno::EACCES } else { errno };
     let entries = same.iter().rev().map(|it| it.0).collect();
-    Some(Refused { path: path.clone(), errno, entries, along_path: folders > 0 })
+    let is_absent = errno != Errno::EACCES && matches!(case.event(last).what, What::Call(_));
+    Some(Refused { path: path.clone(), errno, entries, along_path: folders > 0, is_absent })
 }
 
 /// The message that the init wrote to its runtime: `exec: "x": executable file not found in $PATH`.
@@ -187,7 +193,8 @@ fn by_words(case: &Case<'_>) -> Option<Refused> {
     let path = quoted_command(&text).filter(|_| about_exec)?;
     // crun says so of a path too, which it does not look for anywhere else.
     let along_path = along_path && !path.contains('/');
-    Some(Refused { path: Text(path.into_bytes()), errno, entries: vec![index], along_path })
+    let (path, entries) = (Text(path.into_bytes()), vec![index]);
+    Some(Refused { path, errno, entries, along_path, is_absent: false })
 }
 
 /// The command in `exec: "x":`, `executable file `x` not found`, `exec /x:`; quotes may be escaped as in JSON.
@@ -232,7 +239,8 @@ fn by_facts(case: &Case<'_>, id: ProcessId) -> Option<Refused> {
         | (FileState::Unknown | FileState::Unreadable { .. }, _) => return None,
     };
     let bare = folder(file.path.as_bytes()).is_empty();
-    Some(Refused { path: file.path.clone(), errno, entries: Vec::new(), along_path: bare })
+    let (path, entries) = (file.path.clone(), Vec::new());
+    Some(Refused { path, errno, entries, along_path: bare, is_absent: false })
 }
 
 fn looks_up(call: &str) -> bool {

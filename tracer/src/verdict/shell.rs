@@ -50,6 +50,7 @@ pub(super) fn command_not_run(case: &Case<'_>) -> Option<Verdict> {
         command: Some(&name).filter(|_| tries.len() > 1 || denied.is_none()),
         errno,
         tried: "looked up by the shell",
+        is_absent: false,
         entries: tries.iter().map(|it| it.index).collect(),
         confidence: Confidence::Likely,
     };

@@ -179,8 +179,46 @@ fn the_container_of_a_tracked_runc_is_blamed_rather_than_runc() {
         r#"exec: "/app/gatway": stat /app/gatway: no such file or directory"#,
     );
     scene.exits(init, 255).exits(runc, 1);
-    let verdict = scene.expect(Cause::ExecNotFound, Likely);
+    let verdict = scene.expect(Cause::ExecNotFound, Proven);
     assert_eq!(verdict.blamed, scene.id(init));
+}
+
+/// As runc 1.1 and crun 1.8 write it into the pipe to their parent.
+const SAID_BY_RUNC: &str = concat!(
+    "E\0\0\0{\"type\":\"procHooks\",\"fd\":-1}{\"type\":\"procReady\",\"fd\":-1}",
+    "{\"type\":\"procError\",\"fd\":-1}",
+    r#"{"message":"exec: \"/opt/server\": stat /opt/server: no such file or directory"}"#
+);
+const SAID_BY_CRUN: &str =
+    "\0\0\0\0\0\0\0\0\u{1}\0\0\0\u{2}\0\0\0executable file `/opt/server` not found in $PATH\0";
+
+#[test]
+fn a_lookup_and_the_runtimes_word_for_it_prove_that_the_command_is_absent() {
+    for (call, said) in [("newfstatat", SAID_BY_RUNC), ("access", SAID_BY_CRUN)] {
+        let mut scene = Scene::new();
+        let init = scene.init();
+        scene.fails_at(init, "openat", "/etc/passwd", Errno::ENOENT);
+        scene.fails_at(init, call, "/opt/server", Errno::ENOENT);
+        scene.words(init, Stream::Init, said).exits(init, 1);
+        let verdict = scene.verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::ExecNotFound, Proven), "{said}");
+        assert_eq!(verdict.details["path"], "/opt/server");
+        assert_eq!(verdict.evidence[0].timeline.len(), 2);
+        // One of the two alone is no proof.
+        assert_eq!(scene.without_words().verdict().confidence, Likely);
+        scene.events.retain(|event| !matches!(event.what, What::Call(_)));
+        assert_eq!(scene.verdict().confidence, Likely);
+    }
+}
+
+#[test]
+fn an_execve_and_the_runtimes_word_for_it_may_be_about_the_interpreter() {
+    let mut scene = Scene::new();
+    let init = scene.init();
+    scene.exec_fails(init, "/opt/server", Errno::ENOENT);
+    let said = r#"{"message":"exec /opt/server: no such file or directory"}"#;
+    scene.words(init, Stream::Init, said).exits(init, 1);
+    scene.expect(Cause::ExecNotFound, Likely);
 }
 
 #[test]
