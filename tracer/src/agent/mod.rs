@@ -13,6 +13,8 @@ mod losses;
 mod older;
 mod pods;
 mod records;
+mod servers;
+mod state;
 mod stdout;
 mod teller;
 mod watch;
@@ -23,7 +25,6 @@ use anyhow::{Context, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch as flag,
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
@@ -33,6 +34,7 @@ use self::{
     explain::Explained,
     older::Older,
     records::Records,
+    servers::Servers,
     stdout::Stdout,
     teller::Teller,
     watch::{Parts, Question, Watch},
@@ -47,14 +49,10 @@ use crate::{
     config::{Listen, Options, Settings},
     decode::Arch,
     event::BootNs,
-    health::{self, Health},
-    kernel::{
-        self, Layout, Programs, Rings,
-        load::{HOOKS, OOM_HOOK},
-        pins::Pins,
-    },
+    health::Health,
+    kernel::{self, Layout, Programs, Rings, pins::Pins},
     live::Bus,
-    metrics::{ByHook, ByProgram, ByRing, Metrics, set_total, set_total_seconds},
+    metrics::Metrics,
     redact::Redactor,
     store::{self, Life, Reader, Writer},
 };
@@ -64,8 +62,6 @@ pub const OWN_FAILURE: u8 = 2;
 
 /// How often roots are looked for and the runtime is asked whether it is there.
 const LOOK: Duration = Duration::from_secs(5);
-/// As metrics name them.
-const RINGS: [&str; 2] = ["deaths", "events"];
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or SIGINT; then tells what is known and ends with 0.
@@ -244,7 +240,7 @@ impl Agent {
                     if let Err(error) = watch.watch_roots(&self.roots(), now()) {
                         tracing::error!(%error, "a folder of pods cannot be watched");
                     }
-                    replies.spawn(ask_runtime(attributor.clone(), self.health.clone()));
+                    replies.spawn(state::ask_runtime(attributor.clone(), self.health.clone()));
                 }
                 _ = hang_up.recv() => self.reload(&mut watch),
                 _ = terminate.recv() => break,
@@ -371,65 +367,6 @@ impl Agent {
             }
         }
     }
-
-    fn tell_hooks(&self) {
-        let hook = |name: &str| {
-            self.metrics.hooks_attached.get_or_create(&ByHook { hook: name.to_owned() }).set(1);
-            health::Hook { name: name.to_owned(), required: true, attached: true }
-        };
-        let hooks = HOOKS.iter().chain([&OOM_HOOK]).map(|name| hook(name)).collect();
-        self.health.set(|state| state.hooks = hooks);
-    }
-
-    fn tell_kernel_side(&self, rings: &mut Rings, programs: &Programs) {
-        let used = rings.take_most_used_bytes().into_iter();
-        for ((ring, size), used) in RINGS.into_iter().zip(rings.size_bytes()).zip(used) {
-            let used = i64::try_from(used).unwrap_or(i64::MAX);
-            self.metrics.ring_size_bytes.get_or_create(&ByRing { ring }).set(i64::from(size));
-            self.metrics.ring_used_bytes.get_or_create(&ByRing { ring }).set(used);
-        }
-        for (name, run_time, runs) in programs.run_statistics() {
-            let program = ByProgram { program: name.to_owned() };
-            let seconds = self.metrics.program_run_seconds.get_or_create(&program);
-            set_total_seconds(&seconds, run_time);
-            set_total(&self.metrics.program_runs.get_or_create(&program), runs);
-        }
-    }
-
-    fn tell_state(&self, watch: &Watch) {
-        self.health.tick();
-        let store = watch.teller.store().statistics();
-        self.metrics.store.set(&store);
-        let attached = watch.programs.is_armed();
-        let mode = self.settings.recorder.to_string();
-        let error = watch.teller.store().failure();
-        self.health.set(|state| {
-            state.recorder = health::Recorder { mode, attached };
-            state.store =
-                health::Store { writable: !store.failing, size_bytes: store.bytes, error };
-        });
-    }
-}
-
-/// Servers of the API, until they are told to end.
-struct Servers {
-    closing: flag::Sender<bool>,
-    tasks: JoinSet<()>,
-}
-
-impl Servers {
-    fn new() -> Self {
-        Self { closing: flag::Sender::new(false), tasks: JoinSet::new() }
-    }
-
-    fn add(&mut self, listener: Listener, router: axum::Router) {
-        self.tasks.spawn(api::serve(listener, router, self.closing.subscribe()));
-    }
-
-    async fn end(mut self) {
-        self.closing.send_replace(true);
-        while self.tasks.join_next().await.is_some() {}
-    }
 }
 
 /// Reads both rings and lets the watch take what was written before.
@@ -437,25 +374,6 @@ fn take(rings: &mut Rings, records: &mut Records, watch: &mut Watch, metrics: &M
     let until = now();
     rings.drain(|record| records.push(record, metrics));
     watch.take(records.until(until));
-}
-
-async fn ask_runtime(attributor: Arc<Attributor>, health: Arc<Health>) -> Reply {
-    let answer = attributor.runtime_answers().await;
-    health.set(|state| {
-        state.runtime = Some(match answer {
-            Ok(version) => health::Runtime {
-                name: format!("{} {}", version.runtime_name, version.runtime_version),
-                answering: true,
-                error: None,
-            },
-            Err(error) => health::Runtime {
-                name: state.runtime.take().map_or_else(String::new, |known| known.name),
-                answering: false,
-                error: Some(error.to_string()),
-            },
-        });
-    });
-    Reply::Runtime
 }
 
 fn nanoseconds(settings: &Settings) -> u64 {

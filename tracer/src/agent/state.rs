@@ -1,0 +1,77 @@
+//! Tells metrics and health how the agent fares. It must not know what happened to a container.
+
+use std::sync::Arc;
+
+use super::{Agent, Reply, watch::Watch};
+use crate::{
+    attribute::Attributor,
+    health::{self, Health},
+    kernel::{
+        Programs, Rings,
+        load::{HOOKS, OOM_HOOK},
+    },
+    metrics::{ByHook, ByProgram, ByRing, set_total, set_total_seconds},
+};
+
+/// As metrics name them.
+const RINGS: [&str; 2] = ["deaths", "events"];
+
+impl Agent {
+    pub(super) fn tell_hooks(&self) {
+        let hook = |name: &str| {
+            self.metrics.hooks_attached.get_or_create(&ByHook { hook: name.to_owned() }).set(1);
+            health::Hook { name: name.to_owned(), required: true, attached: true }
+        };
+        let hooks = HOOKS.iter().chain([&OOM_HOOK]).map(|name| hook(name)).collect();
+        self.health.set(|state| state.hooks = hooks);
+    }
+
+    pub(super) fn tell_state(&self, watch: &Watch) {
+        self.health.tick();
+        let store = watch.teller.store().statistics();
+        self.metrics.store.set(&store);
+        let attached = watch.programs.is_armed();
+        let mode = self.settings.recorder.to_string();
+        let error = watch.teller.store().failure();
+        self.health.set(|state| {
+            state.recorder = health::Recorder { mode, attached };
+            state.store =
+                health::Store { writable: !store.failing, size_bytes: store.bytes, error };
+        });
+    }
+
+    pub(super) fn tell_kernel_side(&self, rings: &mut Rings, programs: &Programs) {
+        let used = rings.take_most_used_bytes().into_iter();
+        for ((ring, size), used) in RINGS.into_iter().zip(rings.size_bytes()).zip(used) {
+            let used = i64::try_from(used).unwrap_or(i64::MAX);
+            self.metrics.ring_size_bytes.get_or_create(&ByRing { ring }).set(i64::from(size));
+            self.metrics.ring_used_bytes.get_or_create(&ByRing { ring }).set(used);
+        }
+        for (name, run_time, runs) in programs.run_statistics() {
+            let program = ByProgram { program: name.to_owned() };
+            let seconds = self.metrics.program_run_seconds.get_or_create(&program);
+            set_total_seconds(&seconds, run_time);
+            set_total(&self.metrics.program_runs.get_or_create(&program), runs);
+        }
+    }
+}
+
+/// Asks the container runtime whether it is there, for the health.
+pub(super) async fn ask_runtime(attributor: Arc<Attributor>, health: Arc<Health>) -> Reply {
+    let answer = attributor.runtime_answers().await;
+    health.set(|state| {
+        state.runtime = Some(match answer {
+            Ok(version) => health::Runtime {
+                name: format!("{} {}", version.runtime_name, version.runtime_version),
+                answering: true,
+                error: None,
+            },
+            Err(error) => health::Runtime {
+                name: state.runtime.take().map_or_else(String::new, |known| known.name),
+                answering: false,
+                error: Some(error.to_string()),
+            },
+        });
+    });
+    Reply::Runtime
+}
