@@ -83,7 +83,7 @@ impl Patience {
 const AT_ONCE: usize = 8;
 
 /// Sandboxes remembered; the oldest goes first.
-const SANDBOXES: usize = 512;
+const SANDBOXES: usize = 256;
 
 /// Asks the container runtimes of this node.
 #[derive(Debug)]

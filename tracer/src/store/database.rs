@@ -24,8 +24,8 @@ pub struct Database {
 
 /// Rows of `processes` that events may refer to, counted back from the newest: a state that was said earlier is
 /// said again. So those that no event refers to are known by their ids.
-pub const PROCESSES_REMEMBERED: usize = 4096;
-const LIVES_REMEMBERED: usize = 4096;
+pub const PROCESSES_REMEMBERED: usize = 1024;
+const LIVES_REMEMBERED: usize = 1024;
 const SHAPES_REMEMBERED: usize = 1024;
 
 /// What one batch did.
