@@ -52,7 +52,7 @@ fn an_overfilled_store_stays_within_its_bytes_and_keeps_the_newest() {
     assert_eq!(kept.len() as u64, 20_000 - statistics.deleted_events);
     assert!(kept.last().unwrap()["text"].as_str().unwrap().starts_with("39 499 "));
     assert!(kept.iter().all(|event| event["process"]["pid"] == 4242));
-    let crashes = reader.crashes(&Filter::default()).unwrap();
+    let crashes = crashes(&reader);
     assert_eq!(crashes.len() as u64, 40 - statistics.deleted_crashes);
     assert_eq!(crashes.last().unwrap().crash.id, "000000000027");
     drop(writer);
@@ -88,7 +88,7 @@ fn what_is_too_old_is_deleted_and_its_space_given_back() {
     drop(writer);
     let reader = site.reader();
     assert_eq!(events(&reader, EventFilter::default()).len(), 20);
-    assert_eq!(reader.crashes(&Filter::default()).unwrap(), []);
+    assert_eq!(crashes(&reader), []);
     assert_eq!(reader.living(BOOT).unwrap(), [life(2, "a")]);
     assert!(size(&site.path()) < full / 2, "{} of {full}", size(&site.path()));
 }

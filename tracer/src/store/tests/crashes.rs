@@ -35,7 +35,7 @@ fn a_crash_is_read_as_it_was_told_with_the_names_of_its_pod() {
 fn crashes_are_listed_by_what_is_asked() {
     let site = shop();
     let list = |filter: Filter| {
-        let crashes = site.reader().crashes(&filter).unwrap();
+        let crashes = parsed(&site.reader().crashes(&filter).unwrap());
         ids(&crashes).join(" ")
     };
     let name = |name: &str| Some(name.to_owned());
@@ -54,7 +54,32 @@ fn crashes_are_listed_by_what_is_asked() {
     };
     assert_eq!(list(Filter { labels: labels("web"), limit: Some(1), ..Filter::default() }), "4");
     assert_eq!(list(Filter { labels: labels("db"), ..Filter::default() }), "");
-    assert!(site.reader().crashes(&Filter::default()).unwrap()[0].timeline.is_none());
+    assert!(crashes(&site.reader())[0].timeline.is_none());
+}
+
+#[test]
+fn a_listed_crash_has_its_names_and_is_otherwise_as_it_was_told() {
+    let site = Site::new();
+    let writer = site.writer();
+    let identity = life(1, "a").identity;
+    let mut named = crash(2, "abort");
+    (named.object.k8s, named.object.container) = (identity.k8s(), identity.container());
+    // As an earlier build may have told it: a list passes on what it does not know.
+    for (number, crash) in [(1, crash(1, "abort")), (2, named.clone())] {
+        writer.life(life(number, "b"));
+        committed(writer.crash(crash));
+    }
+    sqlite(&site.path())
+        .execute("UPDATE crashes SET object = json_set(object, '$.more', 1)", [])
+        .unwrap();
+    let lines = site.reader().crashes(&Filter::default()).unwrap();
+    let [late, told] = lines.as_slice() else { panic!("{lines:?}") };
+    let late: Value = serde_json::from_str(late).unwrap();
+    assert_eq!(late["k8s"]["pod"]["name"], "b");
+    assert_eq!(late["container"], life(1, "b").identity.container());
+    let mut object = serde_json::to_value(CrashObject { timeline: None, ..named.object }).unwrap();
+    object["more"] = 1.into();
+    assert_eq!(*told, object.to_string());
 }
 
 #[test]
@@ -102,7 +127,7 @@ fn a_replay_cannot_tell_a_death_twice() {
     better.object.crash.summary = "better".to_owned();
     assert_eq!(committed(writer.crash(better)), Recorded::Revised);
     assert_eq!(committed(writer.crash(crash(1, "oom_killed"))), Recorded::Known);
-    let crashes = site.reader().crashes(&Filter::default()).unwrap();
+    let crashes = crashes(&site.reader());
     assert_eq!(ids(&crashes), ["1", "2", "4"]);
     assert_eq!(crashes[0].crash.summary, "better");
 

@@ -141,6 +141,15 @@ pub fn end(number: u32, seconds: u32, cause: &str) -> End {
     }
 }
 
+/// All crashes but those without a cause.
+pub fn crashes(reader: &Reader) -> Vec<CrashObject> {
+    parsed(&reader.crashes(&Filter::default()).unwrap())
+}
+
+pub fn parsed(lines: &[String]) -> Vec<CrashObject> {
+    lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 /// All events, without their rows.
 pub fn events(reader: &Reader, filter: EventFilter) -> Vec<Value> {
     reader.events(filter).map(|event| event.unwrap().event).collect()
