@@ -1,0 +1,208 @@
+//! Frames as they travel on a stream: a header of 8 bytes and a payload; put together from whatever pieces the stream
+//! delivers. Knows no message.
+
+use bytes::{Bytes, BytesMut};
+use thiserror::Error;
+
+/// Version, type, flags, reserved, and the payload's length as 32 bits, big-endian.
+pub const HEADER_BYTES: usize = 8;
+/// The one version there is.
+pub const VERSION: u8 = 1;
+
+/// Why the bytes of a stream are no frames. The stream cannot be read on after any of them.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FrameError {
+    #[error("a frame has version {0}, this gateway speaks version 1")]
+    Version(u8),
+    #[error("a frame has a payload of {bytes} bytes, {most} are allowed (--max-frame)")]
+    TooLong { bytes: u32, most: u32 },
+    #[error("a frame's type is 0x{0:02x}, which is none")]
+    Kind(u8),
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $code:literal)*) => {
+        /// The type in a frame's header.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Kind {
+            $($(#[$doc])* $name = $code,)*
+        }
+
+        impl Kind {
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// `None` where the code is of no type.
+            pub fn of(code: u8) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Connect = 0x01
+    Disconnect = 0x02
+    Ping = 0x03
+    Pong = 0x04
+    Publish = 0x10
+    Subscribe = 0x11
+    Unsubscribe = 0x12
+    Call = 0x20
+    Reply = 0x21
+    Cast = 0x22
+    RegisterProcedure = 0x26
+    SwimPing = 0x30
+    SwimAck = 0x31
+    SwimPingReq = 0x32
+    FindNode = 0x40
+    FindNodeReply = 0x41
+    Store = 0x42
+    FindValue = 0x43
+}
+
+impl Kind {
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    pub kind: Kind,
+    /// Header and payload, as they came.
+    whole: Bytes,
+}
+
+impl Frame {
+    /// One MessagePack map.
+    pub fn payload(&self) -> Bytes {
+        self.whole.slice(HEADER_BYTES..)
+    }
+
+    /// Header and payload, as they came.
+    pub fn whole(&self) -> &Bytes {
+        &self.whole
+    }
+}
+
+/// The header of a frame with so many bytes of payload.
+pub fn header(kind: Kind, payload_bytes: u32) -> [u8; HEADER_BYTES] {
+    let [a, b, c, d] = payload_bytes.to_be_bytes();
+    [VERSION, kind.code(), 0, 0, a, b, c, d]
+}
+
+/// Puts frames together. Holds at most one frame and one read ahead.
+#[derive(Debug)]
+pub struct Frames {
+    buffer: BytesMut,
+    most_payload_bytes: u32,
+}
+
+impl Frames {
+    /// `most_payload_bytes`: a longer frame is an error as soon as its header is there.
+    pub fn new(most_payload_bytes: u32) -> Self {
+        Self { buffer: BytesMut::new(), most_payload_bytes }
+    }
+
+    /// Takes what the stream delivered.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Where a stream may read into, at its end.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// The next whole frame; `None` until more was delivered.
+    ///
+    /// # Errors
+    /// The bytes are no frame.
+    pub fn take(&mut self) -> Result<Option<Frame>, FrameError> {
+        let Some((&[version, code, _flags, _reserved, a, b, c, d], _)) =
+            self.buffer.split_first_chunk::<HEADER_BYTES>()
+        else {
+            return Ok(None);
+        };
+        if version != VERSION {
+            return Err(FrameError::Version(version));
+        }
+        let kind = Kind::of(code).ok_or(FrameError::Kind(code))?;
+        let bytes = u32::from_be_bytes([a, b, c, d]);
+        if bytes > self.most_payload_bytes {
+            return Err(FrameError::TooLong { bytes, most: self.most_payload_bytes });
+        }
+        // At most 16 MiB: it fits.
+        let whole = HEADER_BYTES + usize::try_from(bytes).unwrap_or(usize::MAX - HEADER_BYTES);
+        if self.buffer.len() < whole {
+            self.buffer.reserve(whole - self.buffer.len());
+            return Ok(None);
+        }
+        Ok(Some(Frame { kind, whole: self.buffer.split_to(whole).freeze() }))
+    }
+
+    /// Whether a frame has begun that is not whole: a stream that ends now was cut off.
+    pub fn is_amid_frame(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ping() -> Vec<u8> {
+        [&header(Kind::Ping, 3)[..], b"abc"].concat()
+    }
+
+    #[test]
+    fn frames_are_found_wherever_the_stream_was_cut() {
+        let stream = [ping(), ping()].concat();
+        for cut in 0..=stream.len() {
+            let mut frames = Frames::new(64);
+            let mut found = Vec::new();
+            for piece in [&stream[..cut], &stream[cut..]] {
+                frames.push(piece);
+                while let Some(frame) = frames.take().unwrap() {
+                    found.push((frame.kind, frame.payload()));
+                }
+            }
+            let one = (Kind::Ping, Bytes::from_static(b"abc"));
+            assert_eq!(found, [one.clone(), one], "cut at {cut}");
+            assert!(!frames.is_amid_frame());
+        }
+    }
+
+    #[test]
+    fn flags_and_the_reserved_byte_are_ignored() {
+        let mut frames = Frames::new(64);
+        frames.push(&[1, 3, 0xff, 0xff, 0, 0, 0, 0]);
+        assert_eq!(frames.take().unwrap().map(|frame| frame.kind), Some(Kind::Ping));
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused_by_its_header() {
+        let refused = |bytes: &[u8]| {
+            let mut frames = Frames::new(64);
+            frames.push(bytes);
+            frames.take().unwrap_err()
+        };
+        assert_eq!(refused(&[2, 3, 0, 0, 0, 0, 0, 0]), FrameError::Version(2));
+        assert_eq!(refused(&[1, 0x99, 0, 0, 0, 0, 0, 0]), FrameError::Kind(0x99));
+        let too_long = FrameError::TooLong { bytes: 65, most: 64 };
+        assert_eq!(refused(&[1, 3, 0, 0, 0, 0, 0, 65]), too_long);
+    }
+
+    #[test]
+    fn each_kind_has_its_code() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::of(kind.code()), Some(*kind));
+        }
+        assert_eq!(Kind::ALL.len(), 18);
+    }
+}

@@ -1,0 +1,55 @@
+//! Ids of the protocol: bytes of a fixed length, shown in hexadecimal. They must not know who has them.
+
+use std::fmt;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident: $bytes:literal)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+            pub struct $name(pub [u8; $bytes]);
+
+            impl $name {
+                pub const BYTES: usize = $bytes;
+
+                /// `None` where the bytes are not as many.
+                pub fn of(bytes: &[u8]) -> Option<Self> {
+                    bytes.try_into().ok().map(Self)
+                }
+            }
+
+            impl fmt::Display for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                }
+            }
+
+            impl fmt::Debug for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    fmt::Display::fmt(self, f)
+                }
+            }
+        )*
+    };
+}
+
+ids! {
+    /// Of a node of the mesh. Chosen by the node; proven only by a certificate.
+    NodeId: 32
+    /// Of a message, unique within its publisher.
+    MessageId: 16
+    /// Of a call, unique within its caller.
+    CallId: 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_shown_in_hexadecimal() {
+        let id = CallId::of(&[0xab; 16]).unwrap();
+        assert_eq!(id.to_string(), "ab".repeat(16));
+        assert!(CallId::of(&[0; 15]).is_none());
+    }
+}

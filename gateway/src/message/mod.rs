@@ -1,0 +1,183 @@
+//! The messages of the protocol. Plain data; `decode` makes them of frames, `encode` frames of them.
+
+mod decode;
+mod encode;
+mod pack;
+
+use bytes::Bytes;
+
+use crate::{
+    frame::Kind,
+    id::{CallId, MessageId, NodeId},
+    topic::{Pattern, Topic},
+};
+
+pub use decode::{DecodeError, decode};
+pub use encode::encode;
+pub use pack::PackError;
+
+/// One message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    Connect(Connect),
+    Disconnect(Disconnect),
+    Ping(Ping),
+    Pong(Pong),
+    Publish(Publish),
+    Subscribe(Subscribe),
+    Unsubscribe(Unsubscribe),
+    Call(Call),
+    Reply(Reply),
+    Cast(Cast),
+    RegisterProcedure(RegisterProcedure),
+    /// A type that the protocol names and this gateway has no use for: its payload is not read.
+    Unserved(Kind),
+}
+
+/// The first frame of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connect {
+    pub version: String,
+    pub node_id: NodeId,
+    pub realm_id: RealmId,
+    pub capabilities: Vec<String>,
+    /// Proof of who it is, for gateways that ask for one.
+    pub token: Option<Bytes>,
+}
+
+/// How a realm is named: in words, or by the SHA-256 of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RealmId {
+    Name(String),
+    Sha256([u8; 32]),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disconnect {
+    /// `normal`, `error`, `timeout`, `draining`, `replaced`, `unknown_realm` and others.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ping {
+    /// Of the sender's clock, milliseconds since 1970.
+    pub timestamp: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pong {
+    /// The ping's.
+    pub timestamp: u64,
+    /// Of the answering clock, milliseconds since 1970.
+    pub server_time: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish {
+    pub topic: Topic,
+    pub payload: Bytes,
+    /// Carried, and delivered at most once whatever it is.
+    pub qos: Qos,
+    /// Kept for later subscribers.
+    pub retain: bool,
+    pub message_id: MessageId,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Qos {
+    #[default]
+    AtMostOnce,
+    AtLeastOnce,
+    ExactlyOnce,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscribe {
+    pub topics: Vec<Pattern>,
+    pub qos: Qos,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsubscribe {
+    pub topics: Vec<Pattern>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub procedure: Procedure,
+    pub args: Bytes,
+    pub call_id: CallId,
+    /// Milliseconds.
+    pub timeout: Option<u64>,
+}
+
+/// The name under which a procedure is called; as long as a topic, and of any printable text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Procedure(pub String);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub call_id: CallId,
+    pub outcome: Result<Bytes, CallError>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallError {
+    /// `no_such_procedure`, `handler_error`, `timeout`, `peer_disconnected`, `busy`, or a provider's own.
+    pub code: String,
+    pub message: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cast {
+    pub procedure: Procedure,
+    pub args: Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterProcedure {
+    pub procedure: Procedure,
+}
+
+impl Qos {
+    pub fn of(number: u64) -> Option<Self> {
+        match number {
+            0 => Some(Self::AtMostOnce),
+            1 => Some(Self::AtLeastOnce),
+            2 => Some(Self::ExactlyOnce),
+            _ => None,
+        }
+    }
+
+    pub fn number(self) -> u8 {
+        match self {
+            Self::AtMostOnce => 0,
+            Self::AtLeastOnce => 1,
+            Self::ExactlyOnce => 2,
+        }
+    }
+}
+
+impl Message {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Connect(_) => Kind::Connect,
+            Self::Disconnect(_) => Kind::Disconnect,
+            Self::Ping(_) => Kind::Ping,
+            Self::Pong(_) => Kind::Pong,
+            Self::Publish(_) => Kind::Publish,
+            Self::Subscribe(_) => Kind::Subscribe,
+            Self::Unsubscribe(_) => Kind::Unsubscribe,
+            Self::Call(_) => Kind::Call,
+            Self::Reply(_) => Kind::Reply,
+            Self::Cast(_) => Kind::Cast,
+            Self::RegisterProcedure(_) => Kind::RegisterProcedure,
+            Self::Unserved(kind) => *kind,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! Calls under way within one realm: who asked, who was asked, until when. Time is passed in. It must not know what is
+//! called.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::ClientId;
+use crate::id::CallId;
+
+/// Milliseconds of a clock that only goes forward.
+pub type Millis = u64;
+
+/// A call that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub caller: ClientId,
+    /// Unique within the caller only.
+    pub call_id: CallId,
+    pub provider: ClientId,
+    pub deadline: Millis,
+}
+
+/// Too many calls are under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
+/// Who waits for a reply, and under which id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    pub caller: ClientId,
+    pub call_id: CallId,
+}
+
+/// A call without a reply, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expired {
+    Deadline(Answered),
+    ProviderLeft(Answered),
+}
+
+/// Calls under way.
+#[derive(Debug)]
+pub struct Calls {
+    open: HashMap<u64, Open>,
+    deadlines: BTreeSet<(Millis, u64)>,
+    next: u64,
+    /// Calls under way at once, and of one caller.
+    most: usize,
+    most_of_caller: usize,
+    of_caller: HashMap<ClientId, usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    request: Request,
+    /// When the call was sent on.
+    began: Millis,
+}
+
+impl Calls {
+    pub fn new(most: usize, most_of_caller: usize) -> Self {
+        Self {
+            open: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            next: 1,
+            most,
+            most_of_caller,
+            of_caller: HashMap::new(),
+        }
+    }
+
+    /// Takes a call; returns the id under which the provider gets it, which no other call ever had.
+    ///
+    /// # Errors
+    /// Too many are under way.
+    pub fn begin(&mut self, request: Request, now: Millis) -> Result<CallId, Refused> {
+        let of_caller = self.of_caller.get(&request.caller).copied().unwrap_or_default();
+        if self.open.len() >= self.most || of_caller >= self.most_of_caller {
+            return Err(Refused);
+        }
+        let number = self.next;
+        self.next += 1;
+        self.of_caller.insert(request.caller, of_caller + 1);
+        self.deadlines.insert((request.deadline, number));
+        self.open.insert(number, Open { request, began: now });
+        Ok(id_of(number))
+    }
+
+    /// A reply has come. `None` where nobody waits for it: it was not asked from this client, or was answered, or its
+    /// time is over. With it the milliseconds that it took.
+    pub fn answer(
+        &mut self,
+        from: ClientId,
+        id: CallId,
+        now: Millis,
+    ) -> Option<(Answered, Millis)> {
+        let number = number_of(id)?;
+        if self.open.get(&number)?.request.provider != from {
+            return None;
+        }
+        let open = self.close(number)?;
+        Some((answered(open.request), now.saturating_sub(open.began)))
+    }
+
+    /// Calls whose time is over.
+    pub fn expire(&mut self, now: Millis) -> Vec<Expired> {
+        let mut expired = Vec::new();
+        while let Some((deadline, number)) = self.deadlines.first().copied()
+            && deadline <= now
+        {
+            if let Some(open) = self.close(number) {
+                expired.push(Expired::Deadline(answered(open.request)));
+            }
+        }
+        expired
+    }
+
+    /// When `expire` has something to do.
+    pub fn next_deadline(&self) -> Option<Millis> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// A client has gone: nobody waits for what it asked, and what it was asked is not answered.
+    pub fn leave(&mut self, client: ClientId) -> Vec<Expired> {
+        let of_client =
+            |open: &&Open| open.request.caller == client || open.request.provider == client;
+        let gone: Vec<u64> = self
+            .open
+            .iter()
+            .filter(|(_, open)| of_client(open))
+            .map(|(number, _)| *number)
+            .collect();
+        let mut expired = Vec::new();
+        for number in gone {
+            let Some(open) = self.close(number) else { continue };
+            if open.request.caller != client {
+                expired.push(Expired::ProviderLeft(answered(open.request)));
+            }
+        }
+        expired
+    }
+
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    fn close(&mut self, number: u64) -> Option<Open> {
+        let open = self.open.remove(&number)?;
+        self.deadlines.remove(&(open.request.deadline, number));
+        let caller = open.request.caller;
+        if let Some(count) = self.of_caller.get_mut(&caller) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_caller.remove(&caller);
+            }
+        }
+        Some(open)
+    }
+}
+
+fn answered(request: Request) -> Answered {
+    Answered { caller: request.caller, call_id: request.call_id }
+}
+
+fn id_of(number: u64) -> CallId {
+    let mut bytes = [0; CallId::BYTES];
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    CallId(bytes)
+}
+
+fn number_of(id: CallId) -> Option<u64> {
+    let (zeros, number) = id.0.split_first_chunk::<8>()?;
+    (*zeros == [0; 8]).then_some(())?;
+    number.try_into().ok().map(u64::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALLER: ClientId = ClientId(1);
+    const OTHER: ClientId = ClientId(2);
+    const PROVIDER: ClientId = ClientId(3);
+    const ID: CallId = CallId([7; 16]);
+
+    fn call(calls: &mut Calls, caller: ClientId, deadline: Millis) -> CallId {
+        let request = Request { caller, call_id: ID, provider: PROVIDER, deadline };
+        calls.begin(request, 0).unwrap()
+    }
+
+    #[test]
+    fn callers_with_equal_ids_each_get_their_own_reply_in_whatever_order() {
+        let mut calls = Calls::new(10, 10);
+        let first = call(&mut calls, CALLER, 100);
+        let second = call(&mut calls, OTHER, 100);
+        assert_ne!(first, second);
+        let answered = |caller| Some((Answered { caller, call_id: ID }, 5));
+        assert_eq!(calls.answer(PROVIDER, second, 5), answered(OTHER));
+        assert_eq!(calls.answer(PROVIDER, first, 5), answered(CALLER));
+        assert_eq!(calls.answer(PROVIDER, first, 5), None, "answered once");
+        assert!(calls.is_empty());
+    }
+
+    #[test]
+    fn only_who_was_asked_may_answer() {
+        let mut calls = Calls::new(10, 10);
+        let id = call(&mut calls, CALLER, 100);
+        assert_eq!(calls.answer(OTHER, id, 1), None);
+        assert_eq!(calls.answer(PROVIDER, CallId([9; 16]), 1), None);
+        assert!(calls.answer(PROVIDER, id, 1).is_some());
+    }
+
+    #[test]
+    fn a_call_ends_at_its_deadline_and_a_late_reply_is_nobodys() {
+        let mut calls = Calls::new(10, 10);
+        let id = call(&mut calls, CALLER, 100);
+        call(&mut calls, CALLER, 200);
+        assert_eq!(calls.next_deadline(), Some(100));
+        assert_eq!(calls.expire(99), []);
+        let caller = Answered { caller: CALLER, call_id: ID };
+        assert_eq!(calls.expire(100), [Expired::Deadline(caller)]);
+        assert_eq!(calls.answer(PROVIDER, id, 101), None);
+        assert_eq!(calls.len(), 1);
+    }
+
+    #[test]
+    fn who_leaves_fails_what_it_was_asked_and_forgets_what_it_asked() {
+        let mut calls = Calls::new(10, 10);
+        call(&mut calls, CALLER, 100);
+        let caller = Answered { caller: CALLER, call_id: ID };
+        assert_eq!(calls.leave(PROVIDER), [Expired::ProviderLeft(caller)]);
+        call(&mut calls, CALLER, 100);
+        assert_eq!(calls.leave(CALLER), []);
+        assert!(calls.is_empty());
+        assert_eq!(calls.next_deadline(), None);
+    }
+
+    #[test]
+    fn calls_under_way_are_bounded_in_all_and_for_each_caller() {
+        let mut calls = Calls::new(3, 2);
+        call(&mut calls, CALLER, 100);
+        call(&mut calls, CALLER, 100);
+        let of = |caller| Request { caller, call_id: ID, provider: PROVIDER, deadline: 100 };
+        assert_eq!(calls.begin(of(CALLER), 0), Err(Refused));
+        call(&mut calls, OTHER, 100);
+        assert_eq!(calls.begin(of(OTHER), 0), Err(Refused));
+        calls.expire(100);
+        assert!(calls.begin(of(CALLER), 0).is_ok());
+    }
+}

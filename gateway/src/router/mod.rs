@@ -1,0 +1,190 @@
+//! Who gets what within one realm: topic in, clients out. It knows no I/O, no clock, no session and no bytes of the wire.
+
+mod calls;
+mod retained;
+mod trie;
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    message::Procedure,
+    topic::{Pattern, Topic},
+};
+
+pub use calls::{Answered, Calls, Expired, Refused, Request};
+pub use retained::{Retained, RetainedFull, RetainedLimits};
+
+use self::trie::Trie;
+
+/// A client of the realm: a small number, given again after it has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(pub u32);
+
+impl ClientId {
+    /// As an index into tables of clients.
+    pub fn index(self) -> usize {
+        // usize has 32 bits or more wherever there is a network stack.
+        self.0 as usize
+    }
+}
+
+/// Topics whose subscribers are remembered.
+const REMEMBERED: usize = 4096;
+
+/// Subscriptions of a realm, and who offers its procedures.
+#[derive(Debug, Default)]
+pub struct Router {
+    subscriptions: Trie,
+    /// Of each client, by its number; `None` where nobody has the number.
+    clients: Vec<Option<Client>>,
+    free: Vec<ClientId>,
+    /// What was found for topics since the last change of a subscription.
+    remembered: HashMap<Topic, Arc<[ClientId]>>,
+    providers: HashMap<Procedure, Providers>,
+    counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Client {
+    patterns: Vec<Pattern>,
+    procedures: Vec<Procedure>,
+}
+
+#[derive(Debug, Default)]
+struct Providers {
+    clients: Vec<ClientId>,
+    /// Whose turn it is.
+    next: usize,
+}
+
+/// How much a realm holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub clients: usize,
+    pub subscriptions: usize,
+    pub registrations: usize,
+}
+
+impl Router {
+    /// A client has come.
+    pub fn join(&mut self) -> ClientId {
+        self.counts.clients += 1;
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.clients.push(None);
+            // Each client has a connection: memory ends long before the numbers do.
+            ClientId(u32::try_from(self.clients.len() - 1).unwrap_or(u32::MAX))
+        });
+        self.clients[id.index()] = Some(Client::default());
+        id
+    }
+
+    /// A client has gone, with its subscriptions and procedures.
+    pub fn leave(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id.index()).and_then(Option::take) else { return };
+        for pattern in &client.patterns {
+            self.subscriptions.remove(pattern, id);
+        }
+        for procedure in &client.procedures {
+            self.withdraw(procedure, id);
+        }
+        if !client.patterns.is_empty() {
+            self.remembered.clear();
+        }
+        self.counts.clients -= 1;
+        self.counts.subscriptions -= client.patterns.len();
+        self.counts.registrations -= client.procedures.len();
+        self.free.push(id);
+    }
+
+    /// Returns false where the client had subscribed to it before, or is none.
+    pub fn subscribe(&mut self, id: ClientId, pattern: &Pattern) -> bool {
+        let Some(client) = self.clients.get_mut(id.index()).and_then(Option::as_mut) else {
+            return false;
+        };
+        if !self.subscriptions.insert(pattern, id) {
+            return false;
+        }
+        client.patterns.push(pattern.detached());
+        self.counts.subscriptions += 1;
+        self.remembered.clear();
+        true
+    }
+
+    /// Returns false where the client was not subscribed to it.
+    pub fn unsubscribe(&mut self, id: ClientId, pattern: &Pattern) -> bool {
+        let Some(client) = self.clients.get_mut(id.index()).and_then(Option::as_mut) else {
+            return false;
+        };
+        if !self.subscriptions.remove(pattern, id) {
+            return false;
+        }
+        client.patterns.retain(|known| known != pattern);
+        self.counts.subscriptions -= 1;
+        self.remembered.clear();
+        true
+    }
+
+    /// How many patterns a client has subscribed to.
+    pub fn subscriptions_of(&self, id: ClientId) -> usize {
+        self.clients.get(id.index()).and_then(Option::as_ref).map_or(0, |it| it.patterns.len())
+    }
+
+    /// Everybody who subscribed to a pattern that matches, each once, the publisher too if it did.
+    pub fn subscribers(&mut self, topic: &Topic) -> Arc<[ClientId]> {
+        if let Some(known) = self.remembered.get(topic) {
+            return known.clone();
+        }
+        let mut found = Vec::new();
+        self.subscriptions.matching(topic, |id| found.push(id));
+        found.sort_unstable();
+        found.dedup();
+        let found: Arc<[ClientId]> = found.into();
+        if self.remembered.len() >= REMEMBERED {
+            self.remembered.clear();
+        }
+        self.remembered.insert(topic.detached(), found.clone());
+        found
+    }
+
+    /// A client offers a procedure. Returns false where it did so before, or is none.
+    pub fn register(&mut self, id: ClientId, procedure: &Procedure) -> bool {
+        let Some(client) = self.clients.get_mut(id.index()).and_then(Option::as_mut) else {
+            return false;
+        };
+        if client.procedures.contains(procedure) {
+            return false;
+        }
+        client.procedures.push(procedure.clone());
+        self.providers.entry(procedure.clone()).or_default().clients.push(id);
+        self.counts.registrations += 1;
+        true
+    }
+
+    /// How many procedures a client offers.
+    pub fn registrations_of(&self, id: ClientId) -> usize {
+        self.clients.get(id.index()).and_then(Option::as_ref).map_or(0, |it| it.procedures.len())
+    }
+
+    /// The next of those who offer a procedure, in turns.
+    pub fn provider(&mut self, procedure: &Procedure) -> Option<ClientId> {
+        let providers = self.providers.get_mut(procedure)?;
+        let turn = providers.next % providers.clients.len();
+        providers.next = turn + 1;
+        providers.clients.get(turn).copied()
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    fn withdraw(&mut self, procedure: &Procedure, id: ClientId) {
+        let Some(providers) = self.providers.get_mut(procedure) else { return };
+        providers.clients.retain(|client| *client != id);
+        if providers.clients.is_empty() {
+            self.providers.remove(procedure);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

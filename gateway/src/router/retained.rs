@@ -1,0 +1,146 @@
+//! The last retained message of each topic. It must not know who gets it.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::topic::{Pattern, Segment, Topic};
+
+/// How much a realm may retain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetainedLimits {
+    pub messages: usize,
+    /// Of all messages and their topics.
+    pub bytes: usize,
+}
+
+/// There is no room for another retained message: it was delivered, and is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a realm retains {messages} messages of {bytes} bytes, which is the most it may")]
+pub struct RetainedFull {
+    pub messages: usize,
+    pub bytes: usize,
+}
+
+/// Messages as they are sent, by topic.
+#[derive(Debug)]
+pub struct Retained {
+    messages: BTreeMap<Topic, Bytes>,
+    bytes: usize,
+    limits: RetainedLimits,
+}
+
+impl Retained {
+    pub fn new(limits: RetainedLimits) -> Self {
+        Self { messages: BTreeMap::new(), bytes: 0, limits }
+    }
+
+    /// Keeps a message in the place of the topic's last one.
+    ///
+    /// # Errors
+    /// There is no room; the last one stays.
+    pub fn keep(&mut self, topic: &Topic, message: Bytes) -> Result<(), RetainedFull> {
+        let size = |message: &Bytes| topic.bytes().len() + message.len();
+        let known = self.messages.get(topic);
+        let bytes = self.bytes - known.map_or(0, size) + size(&message);
+        let messages = self.messages.len() + usize::from(known.is_none());
+        if bytes > self.limits.bytes || messages > self.limits.messages {
+            return Err(RetainedFull { messages: self.messages.len(), bytes: self.bytes });
+        }
+        self.bytes = bytes;
+        self.messages.insert(topic.detached(), message);
+        Ok(())
+    }
+
+    /// Forgets the topic's message.
+    pub fn forget(&mut self, topic: &Topic) {
+        if let Some(message) = self.messages.remove(topic) {
+            self.bytes -= topic.bytes().len() + message.len();
+        }
+    }
+
+    /// The messages of topics that a pattern matches, in the order of their topics.
+    pub fn matching<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = &'a Bytes> {
+        let prefix = literal_prefix(pattern);
+        let from = match Topic::new(prefix.clone()) {
+            Ok(topic) => Bound::Included(topic),
+            // It begins with a wildcard.
+            Err(_) => Bound::Unbounded,
+        };
+        self.messages
+            .range((from, Bound::Unbounded))
+            .take_while(move |(topic, _)| topic.bytes().starts_with(&prefix))
+            .filter(|(topic, _)| pattern.matches(topic))
+            .map(|(_, message)| message)
+    }
+
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// The text with which every topic begins that the pattern matches.
+fn literal_prefix(pattern: &Pattern) -> Bytes {
+    let mut end = 0;
+    for segment in pattern.segments() {
+        match segment {
+            Segment::Literal(text) => end += text.len() + 1,
+            Segment::One | Segment::Many => break,
+        }
+    }
+    // Without the dot: `a.#` matches `a`.
+    pattern.bytes().slice(..end.saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: RetainedLimits = RetainedLimits { messages: 4, bytes: 64 };
+
+    fn topic(text: &str) -> Topic {
+        text.parse().unwrap()
+    }
+
+    fn check(kept: &[&str], pattern: &str, expect: &[&str]) {
+        let mut retained = Retained::new(LIMITS);
+        for text in kept {
+            retained.keep(&topic(text), Bytes::copy_from_slice(text.as_bytes())).unwrap();
+        }
+        let pattern = pattern.parse().unwrap();
+        assert_eq!(retained.matching(&pattern).collect::<Vec<_>>(), expect, "{pattern}");
+    }
+
+    #[test]
+    fn a_later_subscriber_gets_the_last_of_each_topic_that_matches() {
+        check(&["a.b", "a.c", "a-b", "b"], "a.*", &["a.b", "a.c"]);
+        check(&["a", "a.b.c", "ab", "b"], "a.#", &["a", "a.b.c"]);
+        check(&["a.z", "b.z", "z"], "*.z", &["a.z", "b.z"]);
+        check(&["a", "a/b", "a.b"], "a", &["a"]);
+        check(&["a", "b"], "#", &["a", "b"]);
+    }
+
+    #[test]
+    fn what_is_retained_is_bounded_and_a_new_value_takes_the_place_of_the_old() {
+        let mut retained = Retained::new(LIMITS);
+        retained.keep(&topic("a"), Bytes::from_static(&[0; 63])).unwrap();
+        assert!(retained.keep(&topic("b"), Bytes::new()).is_err());
+        retained.keep(&topic("a"), Bytes::from_static(&[0; 10])).unwrap();
+        assert_eq!((retained.len(), retained.bytes()), (1, 11));
+        retained.forget(&topic("a"));
+        assert_eq!((retained.len(), retained.bytes()), (0, 0));
+        for text in ["a", "b", "c", "d"] {
+            retained.keep(&topic(text), Bytes::new()).unwrap();
+        }
+        assert!(retained.keep(&topic("e"), Bytes::new()).is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! The router against its plain meaning: each pattern tried on its own.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn topic(text: &str) -> Topic {
+    text.parse().unwrap()
+}
+
+fn pattern(text: &str) -> Pattern {
+    text.parse().unwrap()
+}
+
+#[test]
+fn overlapping_patterns_of_one_client_deliver_once() {
+    let mut router = Router::default();
+    let (one, other) = (router.join(), router.join());
+    for text in ["a.*", "a.#", "#", "a.b"] {
+        assert!(router.subscribe(one, &pattern(text)));
+    }
+    router.subscribe(other, &pattern("b.#"));
+    assert_eq!(*router.subscribers(&topic("a.b")), [one]);
+    assert_eq!(*router.subscribers(&topic("b")), [one, other]);
+}
+
+#[test]
+fn subscribing_twice_is_once_and_one_unsubscribing_ends_it() {
+    let mut router = Router::default();
+    let client = router.join();
+    assert!(router.subscribe(client, &pattern("a")));
+    assert!(!router.subscribe(client, &pattern("a")));
+    assert_eq!(router.counts().subscriptions, 1);
+    assert!(router.unsubscribe(client, &pattern("a")));
+    assert!(!router.unsubscribe(client, &pattern("a")));
+    assert!(router.subscribers(&topic("a")).is_empty());
+}
+
+#[test]
+fn who_left_gets_nothing_and_its_number_is_given_again_empty() {
+    let mut router = Router::default();
+    let client = router.join();
+    router.subscribe(client, &pattern("#"));
+    router.register(client, &Procedure("p".to_owned()));
+    router.leave(client);
+    router.leave(client);
+    assert_eq!(router.counts(), Counts::default());
+    assert_eq!(router.join(), client);
+    assert!(router.subscribers(&topic("a")).is_empty());
+    assert_eq!(router.provider(&Procedure("p".to_owned())), None);
+}
+
+#[test]
+fn providers_of_one_procedure_take_turns() {
+    let mut router = Router::default();
+    let procedure = Procedure("p".to_owned());
+    let clients = [router.join(), router.join(), router.join()];
+    for client in clients {
+        assert!(router.register(client, &procedure));
+        assert!(!router.register(client, &procedure));
+    }
+    let turns: Vec<_> = (0..4).filter_map(|_| router.provider(&procedure)).collect();
+    assert_eq!(turns, [clients[0], clients[1], clients[2], clients[0]]);
+    router.leave(clients[1]);
+    let turns: Vec<_> = (0..2).filter_map(|_| router.provider(&procedure)).collect();
+    assert_eq!(turns.len(), 2);
+    assert!(!turns.contains(&clients[1]));
+}
+
+fn segment(wild: bool) -> impl Strategy<Value = String> {
+    let texts: &[&str] = if wild { &["a", "b", "*", "#"] } else { &["a", "b"] };
+    proptest::sample::select(texts.iter().map(ToString::to_string).collect::<Vec<_>>())
+}
+
+fn text(wild: bool) -> impl Strategy<Value = String> {
+    proptest::collection::vec(segment(wild), 1..5).prop_map(|segments| segments.join("."))
+}
+
+proptest! {
+    #[test]
+    fn the_router_finds_whom_each_pattern_alone_would_find(
+        patterns in proptest::collection::vec(text(true), 0..12),
+        removed in proptest::collection::vec(any::<bool>(), 12),
+        topics in proptest::collection::vec(text(false), 1..6),
+    ) {
+        let mut router = Router::default();
+        let mut expected: Vec<(ClientId, Pattern)> = Vec::new();
+        for (text, removed) in patterns.iter().zip(removed) {
+            let Ok(pattern) = text.parse::<Pattern>() else { continue };
+            let client = router.join();
+            router.subscribe(client, &pattern);
+            for text in &topics {
+                router.subscribers(&topic(text));
+            }
+            match removed {
+                true => prop_assert!(router.unsubscribe(client, &pattern)),
+                false => expected.push((client, pattern)),
+            }
+        }
+        for text in &topics {
+            let topic = topic(text);
+            let matching = expected.iter().filter(|(_, pattern)| pattern.matches(&topic));
+            let expected: Vec<ClientId> = matching.map(|(client, _)| *client).collect();
+            prop_assert_eq!(&*router.subscribers(&topic), &expected[..]);
+        }
+    }
+}

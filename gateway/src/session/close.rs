@@ -1,0 +1,83 @@
+//! Why a connection is closed, as the client is told: by a DISCONNECT and by QUIC's application error code.
+//! docs/gateway.md has the table.
+
+use thiserror::Error;
+
+use crate::{
+    frame::FrameError,
+    message::{DecodeError, Disconnect},
+};
+
+/// Why a connection ends.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Close {
+    #[error("the client said goodbye: {0}")]
+    ByClient(String),
+    #[error("realm {0} is not served here")]
+    UnknownRealm(String),
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    #[error("{kind} cannot be read: {error}")]
+    Message { kind: &'static str, error: DecodeError },
+    #[error("the first frame must be a connect")]
+    NotConnected,
+    #[error("a connect came twice")]
+    ConnectedTwice,
+    #[error("version {0:?} is not spoken here: 1.0 is")]
+    Version(String),
+    #[error("the certificate is not of this node and realm: {0}")]
+    Identity(String),
+    #[error("{what} {name} is not permitted")]
+    Forbidden { what: &'static str, name: String },
+    #[error("{what}: {most} are allowed")]
+    TooMany { what: &'static str, most: usize },
+    #[error("another connection of this node has taken its place")]
+    Replaced,
+    #[error("the gateway stops: connect to another")]
+    Draining,
+    #[error("it reads too slowly: {0} messages were dropped")]
+    Slow(u64),
+    #[error("nothing came in {0} seconds")]
+    Idle(u64),
+}
+
+impl Close {
+    /// QUIC's application error code.
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::ByClient(_) => 0x00,
+            Self::Frame(_) | Self::Message { .. } => 0x01,
+            Self::NotConnected | Self::ConnectedTwice | Self::Version(_) => 0x02,
+            Self::UnknownRealm(_) => 0x03,
+            Self::Identity(_) => 0x04,
+            Self::Forbidden { .. } => 0x05,
+            Self::TooMany { .. } => 0x06,
+            Self::Slow(_) => 0x07,
+            Self::Replaced => 0x08,
+            Self::Draining => 0x09,
+            Self::Idle(_) => 0x0a,
+        }
+    }
+
+    /// `reason` of the DISCONNECT, and the label in the metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::ByClient(_) => "normal",
+            Self::Frame(_) | Self::Message { .. } => "error",
+            Self::NotConnected | Self::ConnectedTwice | Self::Version(_) => "protocol",
+            Self::UnknownRealm(_) => "unknown_realm",
+            Self::Identity(_) => "identity",
+            Self::Forbidden { .. } => "forbidden",
+            Self::TooMany { .. } => "limit",
+            Self::Slow(_) => "slow",
+            Self::Replaced => "replaced",
+            Self::Draining => "draining",
+            Self::Idle(_) => "timeout",
+        }
+    }
+
+    /// What the client is told last.
+    pub fn disconnect(&self) -> Disconnect {
+        Disconnect { reason: self.reason().to_owned(), message: self.to_string() }
+    }
+}

@@ -1,0 +1,348 @@
+//! What a realm does with the messages of its clients. Pure: time is passed in, and what is to be done comes out as
+//! actions. It knows no socket, no task and no metric.
+
+mod close;
+mod permissions;
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use crate::{
+    id::{CallId, NodeId},
+    message::{
+        Call, CallError, Cast, Message, Ping, Pong, Procedure, Publish, Reply, Subscribe, encode,
+    },
+    router::{Calls, ClientId, Counts, Expired, Request, Retained, RetainedLimits, Router},
+};
+
+pub use close::Close;
+pub use permissions::{Granted, Nodes, Permissions, Rule};
+
+/// Procedures that the gateway answers itself begin so; nobody may register one.
+pub const BUILT_IN: &str = "com.macula.diagnostics.";
+
+/// What a realm and its clients may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub subscriptions: usize,
+    pub registrations: usize,
+    /// Calls under way, of the realm and of one client.
+    pub calls: usize,
+    pub calls_of_client: usize,
+    /// Milliseconds a call may take where it does not say, and at most.
+    pub usual_timeout: u64,
+    pub longest_timeout: u64,
+    pub retained: RetainedLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            subscriptions: 1024,
+            registrations: 1024,
+            calls: 65_536,
+            calls_of_client: 4096,
+            usual_timeout: 30_000,
+            longest_timeout: 600_000,
+            retained: RetainedLimits { messages: 65_536, bytes: 64 << 20 },
+        }
+    }
+}
+
+/// The time: of a clock that only goes forward, and of the calendar; milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    pub steady: u64,
+    /// Since 1970.
+    pub calendar: u64,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// A whole frame for a client.
+    Send(ClientId, Bytes),
+    /// A client's connection ends.
+    Close(ClientId, Close),
+    /// A built-in procedure was called: its reply goes to the client under the id.
+    Diagnose(ClientId, CallId, Procedure, Bytes),
+    /// A message could not be retained: it was delivered all the same.
+    NotRetained,
+    /// A call was answered after so many milliseconds.
+    Answered(u64),
+    /// A call came to nothing: its error's code.
+    Failed(&'static str),
+}
+
+/// One realm.
+#[derive(Debug)]
+pub struct Realm {
+    router: Router,
+    retained: Retained,
+    calls: Calls,
+    limits: Limits,
+    clients: HashMap<ClientId, Client>,
+    /// Connections of nodes that proved who they are.
+    proven: HashMap<NodeId, ClientId>,
+}
+
+#[derive(Debug)]
+struct Client {
+    node: NodeId,
+    proven: bool,
+    granted: Granted,
+}
+
+impl Realm {
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            router: Router::default(),
+            retained: Retained::new(limits.retained),
+            calls: Calls::new(limits.calls, limits.calls_of_client),
+            limits,
+            clients: HashMap::new(),
+            proven: HashMap::new(),
+        }
+    }
+
+    /// A client was admitted; it is answered with a PONG. `proven`: its certificate says that it is this node; then an
+    /// earlier connection of the node ends.
+    pub fn join(
+        &mut self,
+        node: NodeId,
+        proven: bool,
+        permissions: &Permissions,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> ClientId {
+        let id = self.router.join();
+        let granted = permissions.of(node, proven);
+        self.clients.insert(id, Client { node, proven, granted });
+        if proven && let Some(earlier) = self.proven.insert(node, id) {
+            out.push(Action::Close(earlier, Close::Replaced));
+        }
+        let pong = Pong { timestamp: now.calendar, server_time: now.calendar };
+        send(id, &Message::Pong(pong), out);
+        id
+    }
+
+    /// A client's connection is gone.
+    pub fn leave(&mut self, id: ClientId, out: &mut Vec<Action>) {
+        let Some(client) = self.clients.remove(&id) else { return };
+        if client.proven && self.proven.get(&client.node) == Some(&id) {
+            self.proven.remove(&client.node);
+        }
+        self.router.leave(id);
+        for expired in self.calls.leave(id) {
+            fail(expired, out);
+        }
+    }
+
+    /// Permissions were read anew.
+    pub fn permit(&mut self, permissions: &Permissions) {
+        for client in self.clients.values_mut() {
+            client.granted = permissions.of(client.node, client.proven);
+        }
+    }
+
+    /// A message of a client, after its connect.
+    ///
+    /// # Errors
+    /// The connection must be closed, and why.
+    pub fn take(
+        &mut self,
+        from: ClientId,
+        message: Message,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Close> {
+        match message {
+            Message::Connect(_) => return Err(Close::ConnectedTwice),
+            Message::Disconnect(disconnect) => return Err(Close::ByClient(disconnect.reason)),
+            Message::Ping(Ping { timestamp }) => {
+                let pong = Pong { timestamp, server_time: now.calendar };
+                send(from, &Message::Pong(pong), out);
+            }
+            Message::Publish(publish) => self.publish(from, publish, out)?,
+            Message::Subscribe(subscribe) => self.subscribe(from, &subscribe, out)?,
+            Message::Unsubscribe(unsubscribe) => {
+                for pattern in &unsubscribe.topics {
+                    self.router.unsubscribe(from, pattern);
+                }
+            }
+            Message::Call(call) => self.call(from, call, now, out),
+            Message::Reply(reply) => self.reply(from, reply, now, out),
+            Message::Cast(cast) => self.cast(from, cast, out)?,
+            Message::RegisterProcedure(register) => self.register(from, &register.procedure)?,
+            // An answer to a ping of ours, which served by coming.
+            Message::Pong(_) | Message::Unserved(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Ends the calls whose time is over.
+    pub fn tick(&mut self, now: Now, out: &mut Vec<Action>) {
+        for expired in self.calls.expire(now.steady) {
+            fail(expired, out);
+        }
+    }
+
+    /// When `tick` has something to do, on the steady clock.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.calls.next_deadline()
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.router.counts()
+    }
+
+    /// Calls under way.
+    pub fn open_calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Retained messages, and their bytes.
+    pub fn retained(&self) -> (usize, usize) {
+        (self.retained.len(), self.retained.bytes())
+    }
+
+    fn publish(
+        &mut self,
+        from: ClientId,
+        publish: Publish,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Close> {
+        if !self.granted(from, |granted| granted.may_publish(&publish.topic)) {
+            return Err(forbidden("publishing to", publish.topic.as_str()));
+        }
+        let subscribers = self.router.subscribers(&publish.topic);
+        let retains = publish.retain;
+        let is_empty = publish.payload.is_empty();
+        let topic = retains.then(|| publish.topic.clone());
+        let frame = encode(&Message::Publish(publish));
+        if let Some(topic) = topic {
+            if is_empty {
+                self.retained.forget(&topic);
+            } else if self.retained.keep(&topic, frame.clone()).is_err() {
+                out.push(Action::NotRetained);
+            }
+        }
+        let others = subscribers.iter().filter(|id| **id != from);
+        out.extend(others.map(|id| Action::Send(*id, frame.clone())));
+        Ok(())
+    }
+
+    fn subscribe(
+        &mut self,
+        from: ClientId,
+        subscribe: &Subscribe,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Close> {
+        for pattern in &subscribe.topics {
+            if !self.granted(from, |granted| granted.may_subscribe(pattern)) {
+                return Err(forbidden("subscribing to", pattern.as_str()));
+            }
+            let most = self.limits.subscriptions;
+            if self.router.subscribe(from, pattern) {
+                if self.router.subscriptions_of(from) > most {
+                    return Err(Close::TooMany { what: "too many subscriptions", most });
+                }
+                let retained = self.retained.matching(pattern);
+                out.extend(retained.map(|frame| Action::Send(from, frame.clone())));
+            }
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, from: ClientId, call: Call, now: Now, out: &mut Vec<Action>) {
+        let refuse = |code: &'static str, message: String, out: &mut Vec<Action>| {
+            out.push(Action::Failed(code));
+            let error = CallError { code: code.to_owned(), message };
+            send(from, &Message::Reply(Reply { call_id: call.call_id, outcome: Err(error) }), out);
+        };
+        let name = &call.procedure.0;
+        if !self.granted(from, |granted| granted.may_call(&call.procedure)) {
+            return refuse("forbidden", format!("calling {name} is not permitted"), out);
+        }
+        if name.starts_with(BUILT_IN) {
+            let Call { procedure, args, call_id, .. } = call;
+            return out.push(Action::Diagnose(from, call_id, procedure, args));
+        }
+        let Some(provider) = self.router.provider(&call.procedure) else {
+            return refuse("no_such_procedure", format!("nobody offers {name} here"), out);
+        };
+        let timeout = call.timeout.unwrap_or(self.limits.usual_timeout);
+        let timeout = timeout.min(self.limits.longest_timeout);
+        let deadline = now.steady.saturating_add(timeout);
+        let request = Request { caller: from, call_id: call.call_id, provider, deadline };
+        match self.calls.begin(request, now.steady) {
+            Ok(call_id) => {
+                let call = Call { call_id, timeout: Some(timeout), ..call };
+                send(provider, &Message::Call(call), out);
+            }
+            Err(_) => refuse("busy", "too many calls are under way".to_owned(), out),
+        }
+    }
+
+    fn reply(&mut self, from: ClientId, reply: Reply, now: Now, out: &mut Vec<Action>) {
+        // A reply that nobody waits for any more is no fault of who sends it.
+        let Some((answered, took)) = self.calls.answer(from, reply.call_id, now.steady) else {
+            return;
+        };
+        out.push(Action::Answered(took));
+        send(answered.caller, &Message::Reply(Reply { call_id: answered.call_id, ..reply }), out);
+    }
+
+    fn cast(&mut self, from: ClientId, cast: Cast, out: &mut Vec<Action>) -> Result<(), Close> {
+        if !self.granted(from, |granted| granted.may_call(&cast.procedure)) {
+            return Err(forbidden("casting to", &cast.procedure.0));
+        }
+        // There is no reply in which to say that nobody offers it.
+        if let Some(provider) = self.router.provider(&cast.procedure) {
+            send(provider, &Message::Cast(cast), out);
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, from: ClientId, procedure: &Procedure) -> Result<(), Close> {
+        let built_in = procedure.0.starts_with(BUILT_IN);
+        if built_in || !self.granted(from, |granted| granted.may_register(procedure)) {
+            return Err(forbidden("registering", &procedure.0));
+        }
+        let most = self.limits.registrations;
+        self.router.register(from, procedure);
+        if self.router.registrations_of(from) > most {
+            return Err(Close::TooMany { what: "too many procedures", most });
+        }
+        Ok(())
+    }
+
+    fn granted(&self, id: ClientId, may: impl FnOnce(&Granted) -> bool) -> bool {
+        self.clients.get(&id).is_some_and(|client| may(&client.granted))
+    }
+}
+
+fn forbidden(what: &'static str, name: &str) -> Close {
+    Close::Forbidden { what, name: name.to_owned() }
+}
+
+fn send(to: ClientId, message: &Message, out: &mut Vec<Action>) {
+    out.push(Action::Send(to, encode(message)));
+}
+
+fn fail(expired: Expired, out: &mut Vec<Action>) {
+    let (answered, code, message) = match expired {
+        Expired::Deadline(answered) => (answered, "timeout", "no reply came in time"),
+        Expired::ProviderLeft(answered) => {
+            (answered, "peer_disconnected", "who was asked has disconnected")
+        }
+    };
+    out.push(Action::Failed(code));
+    let error = CallError { code: code.to_owned(), message: message.to_owned() };
+    let reply = Reply { call_id: answered.call_id, outcome: Err(error) };
+    send(answered.caller, &Message::Reply(reply), out);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,340 @@
+//! A realm with clients in it, on a clock of its own.
+
+use super::*;
+use crate::{
+    frame::Frames,
+    id::MessageId,
+    message::{Disconnect, Qos, RegisterProcedure, Unsubscribe, decode},
+    topic::Pattern,
+};
+
+struct World {
+    realm: Realm,
+    now: Now,
+}
+
+/// What a client was sent.
+type Sent = Vec<(ClientId, Message)>;
+
+impl World {
+    fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Self {
+        Self { realm: Realm::new(limits), now: Now { steady: 0, calendar: 1_764_000_000_000 } }
+    }
+
+    fn join(&mut self) -> ClientId {
+        self.join_as(NodeId([0; 32]), false, &Permissions::default()).0
+    }
+
+    fn join_as(
+        &mut self,
+        node: NodeId,
+        proven: bool,
+        permissions: &Permissions,
+    ) -> (ClientId, Vec<Action>) {
+        let mut out = Vec::new();
+        let id = self.realm.join(node, proven, permissions, self.now, &mut out);
+        (id, out)
+    }
+
+    fn take(&mut self, from: ClientId, message: Message) -> Result<Vec<Action>, Close> {
+        let mut out = Vec::new();
+        self.realm.take(from, message, self.now, &mut out).map(|()| out)
+    }
+
+    fn send(&mut self, from: ClientId, message: Message) -> Sent {
+        sent(self.take(from, message).unwrap())
+    }
+
+    fn subscribe(&mut self, client: ClientId, patterns: &[&str]) -> Sent {
+        let topics = patterns.iter().map(|text| text.parse().unwrap()).collect();
+        self.send(client, Message::Subscribe(Subscribe { topics, qos: Qos::AtMostOnce }))
+    }
+
+    fn register(&mut self, client: ClientId) {
+        let register = RegisterProcedure { procedure: procedure() };
+        assert_eq!(self.send(client, Message::RegisterProcedure(register)), []);
+    }
+}
+
+fn sent(actions: Vec<Action>) -> Sent {
+    let read = |frame: &[u8]| {
+        let mut frames = Frames::new(1 << 20);
+        frames.push(frame);
+        decode(&frames.take().unwrap().unwrap()).unwrap()
+    };
+    let message = |action| match action {
+        Action::Send(to, frame) => Some((to, read(&frame))),
+        Action::Close(..)
+        | Action::Diagnose(..)
+        | Action::NotRetained
+        | Action::Answered(_)
+        | Action::Failed(_) => None,
+    };
+    actions.into_iter().filter_map(message).collect()
+}
+
+fn procedure() -> Procedure {
+    Procedure("com.example.add".to_owned())
+}
+
+fn published(topic: &str, payload: &'static [u8], retain: bool) -> Publish {
+    Publish {
+        topic: topic.parse().unwrap(),
+        payload: Bytes::from_static(payload),
+        qos: Qos::AtMostOnce,
+        retain,
+        message_id: MessageId([1; 16]),
+    }
+}
+
+fn publish(topic: &str) -> Message {
+    Message::Publish(published(topic, b"payload", false))
+}
+
+fn call(id: u8) -> Message {
+    let call_id = CallId([id; 16]);
+    Message::Call(Call { procedure: procedure(), args: Bytes::new(), call_id, timeout: Some(50) })
+}
+
+/// The id under which a provider was called.
+fn asked(sent: &Sent) -> CallId {
+    match sent.as_slice() {
+        [(_, Message::Call(call))] => call.call_id,
+        other => panic!("{other:?} is no call"),
+    }
+}
+
+fn result(call_id: CallId, result: &'static [u8]) -> Message {
+    Message::Reply(Reply { call_id, outcome: Ok(Bytes::from_static(result)) })
+}
+
+fn error_of(sent: &Sent) -> (ClientId, CallId, &str) {
+    match sent.as_slice() {
+        [(to, Message::Reply(Reply { call_id, outcome: Err(error) }))] => {
+            (*to, *call_id, &error.code)
+        }
+        other => panic!("{other:?} is no error"),
+    }
+}
+
+#[test]
+fn a_connect_is_answered_by_a_pong() {
+    let mut world = World::new();
+    let (id, out) = world.join_as(NodeId([0; 32]), false, &Permissions::default());
+    let pong = Pong { timestamp: world.now.calendar, server_time: world.now.calendar };
+    assert_eq!(sent(out), [(id, Message::Pong(pong))]);
+}
+
+#[test]
+fn a_ping_gets_its_own_timestamp_back() {
+    let mut world = World::new();
+    let id = world.join();
+    let pong = Pong { timestamp: 7, server_time: world.now.calendar };
+    assert_eq!(world.send(id, Message::Ping(Ping { timestamp: 7 })), [(id, Message::Pong(pong))]);
+}
+
+#[test]
+fn a_message_goes_to_each_subscriber_once_and_not_back_to_its_publisher() {
+    let mut world = World::new();
+    let (publisher, one, other) = (world.join(), world.join(), world.join());
+    world.subscribe(publisher, &["#"]);
+    world.subscribe(one, &["a.*", "a.#"]);
+    world.subscribe(other, &["b"]);
+    assert_eq!(world.send(publisher, publish("a.b")), [(one, publish("a.b"))]);
+    assert_eq!(world.send(other, publish("b")), [(publisher, publish("b"))]);
+}
+
+#[test]
+fn who_unsubscribed_gets_nothing() {
+    let mut world = World::new();
+    let (publisher, subscriber) = (world.join(), world.join());
+    world.subscribe(subscriber, &["a"]);
+    let topics: Vec<Pattern> = vec!["a".parse().unwrap()];
+    world.send(subscriber, Message::Unsubscribe(Unsubscribe { topics }));
+    assert_eq!(world.send(publisher, publish("a")), []);
+}
+
+#[test]
+fn the_last_retained_message_of_each_topic_comes_with_the_subscription() {
+    let mut world = World::new();
+    let (publisher, late) = (world.join(), world.join());
+    let retained = |payload| Message::Publish(published("a", payload, true));
+    for payload in [b"old", b"new"] {
+        world.send(publisher, retained(payload));
+    }
+    assert_eq!(world.subscribe(late, &["#"]), [(late, retained(b"new"))]);
+    assert_eq!(world.subscribe(late, &["#"]), [], "subscribed before");
+    world.send(publisher, retained(b""));
+    assert_eq!(world.subscribe(late, &["a"]), [], "an empty one forgets it");
+}
+
+#[test]
+fn two_callers_with_equal_ids_each_get_their_own_reply() {
+    let mut world = World::new();
+    let (provider, one, other) = (world.join(), world.join(), world.join());
+    world.register(provider);
+    let first = asked(&world.send(one, call(1)));
+    let second = asked(&world.send(other, call(1)));
+    let id = CallId([1; 16]);
+    assert_eq!(world.send(provider, result(second, b"second")), [(other, result(id, b"second"))]);
+    assert_eq!(world.send(provider, result(first, b"first")), [(one, result(id, b"first"))]);
+    assert_eq!(world.send(provider, result(first, b"again")), []);
+}
+
+#[test]
+fn a_reply_of_somebody_else_is_nobodys() {
+    let mut world = World::new();
+    let (provider, caller, stranger) = (world.join(), world.join(), world.join());
+    world.register(provider);
+    let id = asked(&world.send(caller, call(1)));
+    assert_eq!(world.send(stranger, result(id, b"false")), []);
+    assert_eq!(world.send(provider, result(id, b"true")).len(), 1);
+}
+
+#[test]
+fn a_handlers_own_error_reaches_its_caller() {
+    let mut world = World::new();
+    let (provider, caller) = (world.join(), world.join());
+    world.register(provider);
+    let call_id = asked(&world.send(caller, call(1)));
+    let error = CallError { code: "handler_error".to_owned(), message: "no".to_owned() };
+    let reply = Message::Reply(Reply { call_id, outcome: Err(error) });
+    let sent = world.send(provider, reply);
+    assert_eq!(error_of(&sent), (caller, CallId([1; 16]), "handler_error"));
+}
+
+#[test]
+fn a_call_that_cannot_succeed_says_why() {
+    let limits = Limits { calls_of_client: 1, ..Limits::default() };
+    let mut world = World::with(limits);
+    let (provider, caller) = (world.join(), world.join());
+    let id = |byte| CallId([byte; 16]);
+    let sent = world.send(caller, call(1));
+    assert_eq!(error_of(&sent), (caller, id(1), "no_such_procedure"));
+    world.register(provider);
+    world.send(caller, call(2));
+    let sent = world.send(caller, call(3));
+    assert_eq!(error_of(&sent), (caller, id(3), "busy"));
+
+    assert_eq!(world.realm.next_deadline(), Some(50));
+    let mut out = Vec::new();
+    world.realm.tick(Now { steady: 50, ..world.now }, &mut out);
+    assert_eq!(error_of(&self::sent(out)), (caller, id(2), "timeout"));
+
+    world.send(caller, call(4));
+    let mut out = Vec::new();
+    world.realm.leave(provider, &mut out);
+    assert_eq!(error_of(&self::sent(out)), (caller, id(4), "peer_disconnected"));
+    assert_eq!(world.realm.open_calls(), 0);
+}
+
+#[test]
+fn a_call_may_not_take_longer_than_the_gateway_allows() {
+    let limits = Limits { usual_timeout: 10, longest_timeout: 20, ..Limits::default() };
+    let mut world = World::with(limits);
+    let (provider, caller) = (world.join(), world.join());
+    world.register(provider);
+    for (timeout, expect) in [(None, 10), (Some(5), 5), (Some(u64::MAX), 20)] {
+        let call =
+            Call { procedure: procedure(), args: Bytes::new(), call_id: CallId([1; 16]), timeout };
+        let sent = world.send(caller, Message::Call(call));
+        let [(_, Message::Call(call))] = sent.as_slice() else { panic!("{sent:?}") };
+        assert_eq!(call.timeout, Some(expect));
+    }
+}
+
+#[test]
+fn a_cast_reaches_one_provider_and_has_no_reply() {
+    let mut world = World::new();
+    let (provider, caster) = (world.join(), world.join());
+    let cast = || Message::Cast(Cast { procedure: procedure(), args: Bytes::new() });
+    assert_eq!(world.send(caster, cast()), []);
+    world.register(provider);
+    assert_eq!(world.send(caster, cast()), [(provider, cast())]);
+}
+
+#[test]
+fn diagnostics_are_for_the_gateway_to_answer_and_for_nobody_to_register() {
+    let mut world = World::new();
+    let client = world.join();
+    let echo = Procedure("com.macula.diagnostics.echo".to_owned());
+    let (call_id, args) = (CallId([1; 16]), Bytes::from_static(b"{}"));
+    let call = Call { procedure: echo.clone(), args: args.clone(), call_id, timeout: None };
+    let actions = world.take(client, Message::Call(call)).unwrap();
+    assert_eq!(actions, [Action::Diagnose(client, call_id, echo.clone(), args)]);
+    let register = Message::RegisterProcedure(RegisterProcedure { procedure: echo });
+    assert_eq!(world.take(client, register).unwrap_err().reason(), "forbidden");
+}
+
+#[test]
+fn a_proven_node_that_comes_again_takes_the_place_of_its_earlier_connection() {
+    let mut world = World::new();
+    let node = NodeId([1; 32]);
+    let open = Permissions::default();
+    let (first, _) = world.join_as(node, true, &open);
+    let (_, out) = world.join_as(node, false, &open);
+    assert!(!out.iter().any(|action| matches!(action, Action::Close(..))), "not proven");
+    let (second, out) = world.join_as(node, true, &open);
+    assert_eq!(out.first(), Some(&Action::Close(first, Close::Replaced)));
+    // The one that was replaced goes later; the new one stays known.
+    world.realm.leave(first, &mut Vec::new());
+    let (_, out) = world.join_as(node, true, &open);
+    assert_eq!(out.first(), Some(&Action::Close(second, Close::Replaced)));
+}
+
+#[test]
+fn what_is_not_permitted_is_refused_by_name() {
+    let rule = Rule { publish: vec!["a".parse().unwrap()], ..Rule::default() };
+    let permissions = Permissions { rules: vec![rule] };
+    let mut world = World::new();
+    let (client, _) = world.join_as(NodeId([0; 32]), false, &permissions);
+    assert!(world.take(client, publish("a")).is_ok());
+    let close = world.take(client, publish("b")).unwrap_err();
+    assert_eq!(close.to_string(), "publishing to b is not permitted");
+    assert_eq!((close.reason(), close.code()), ("forbidden", 5));
+    assert_eq!(error_of(&world.send(client, call(1))).2, "forbidden");
+    world.realm.permit(&Permissions::default());
+    assert!(world.take(client, publish("b")).is_ok(), "permitted anew");
+}
+
+#[test]
+fn a_client_that_asks_for_too_much_is_told_so() {
+    let limits = Limits { subscriptions: 2, registrations: 1, ..Limits::default() };
+    let mut world = World::with(limits);
+    let client = world.join();
+    world.subscribe(client, &["a", "b", "a"]);
+    let topics = vec!["c".parse().unwrap()];
+    let third = Message::Subscribe(Subscribe { topics, qos: Qos::AtMostOnce });
+    assert_eq!(world.take(client, third).unwrap_err().reason(), "limit");
+    world.register(client);
+    let second = RegisterProcedure { procedure: Procedure("another".to_owned()) };
+    let close = world.take(client, Message::RegisterProcedure(second)).unwrap_err();
+    assert_eq!(close.to_string(), "too many procedures: 1 are allowed");
+}
+
+#[test]
+fn a_second_connect_and_a_goodbye_end_the_connection() {
+    let mut world = World::new();
+    let client = world.join();
+    let goodbye = Disconnect { reason: "normal".to_owned(), message: String::new() };
+    let close = world.take(client, Message::Disconnect(goodbye)).unwrap_err();
+    assert_eq!(close, Close::ByClient("normal".to_owned()));
+    assert_eq!(close.code(), 0);
+}
+
+#[test]
+fn what_cannot_be_retained_is_delivered_all_the_same() {
+    let retained = RetainedLimits { messages: 1, bytes: 1 << 20 };
+    let mut world = World::with(Limits { retained, ..Limits::default() });
+    let (publisher, subscriber) = (world.join(), world.join());
+    world.subscribe(subscriber, &["#"]);
+    world.send(publisher, Message::Publish(published("a", b"x", true)));
+    let out = world.take(publisher, Message::Publish(published("b", b"x", true))).unwrap();
+    assert!(out.contains(&Action::NotRetained));
+    assert_eq!(sent(out).len(), 1);
+    assert_eq!(world.realm.retained().0, 1);
+}

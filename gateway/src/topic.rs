@@ -1,0 +1,323 @@
+//! Topics and the patterns that match them. Pure.
+//!
+//! A topic is segments with dots between them. In a pattern the segment `*` is exactly one segment, `#` is zero or more,
+//! wherever it stands.
+
+use std::{fmt, str::FromStr};
+
+use bytes::Bytes;
+use thiserror::Error;
+
+/// Longest topic or pattern, in bytes.
+pub const LONGEST: usize = 1024;
+/// Most segments of one.
+pub const MOST_SEGMENTS: usize = 64;
+/// Most `#` in one pattern: each multiplies the ways in which it may match.
+const MOST_MULTI: usize = 2;
+
+/// What is published to: no wildcards in it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Topic(Text);
+
+/// What is subscribed to.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pattern(Text);
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TopicError {
+    #[error("a topic is empty")]
+    Empty,
+    #[error("a topic has {0} bytes, {LONGEST} are allowed")]
+    TooLong(usize),
+    #[error("a topic has {0} segments, {MOST_SEGMENTS} are allowed")]
+    TooManySegments(usize),
+    #[error("a segment of {0:?} is empty")]
+    EmptySegment(String),
+    #[error("{topic:?} has {character:?} in it: letters, digits, `_`, `-` and `/` make a segment")]
+    Character { topic: String, character: char },
+    #[error("{0:?} is a pattern: only a subscription may have `*` or `#`")]
+    Wildcard(String),
+    #[error("{0:?} has more than {MOST_MULTI} `#`")]
+    TooManyWildcards(String),
+    #[error("a topic is not UTF-8")]
+    NotText,
+}
+
+/// Checked text that shares the bytes of the frame it came in.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Text(Bytes);
+
+impl Text {
+    fn as_str(&self) -> &str {
+        // It was checked to be ASCII.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// With bytes of its own, which do not keep a whole frame in memory.
+    fn detached(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+}
+
+impl Topic {
+    /// # Errors
+    /// It is no topic.
+    pub fn new(bytes: Bytes) -> Result<Self, TopicError> {
+        let wildcards = check(&bytes)?;
+        if wildcards.any {
+            return Err(TopicError::Wildcard(shown(&bytes)));
+        }
+        Ok(Self(Text(bytes)))
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    pub fn bytes(&self) -> &Bytes {
+        &self.0.0
+    }
+
+    /// The same in memory of its own: for keeping.
+    pub fn detached(&self) -> Self {
+        Self(self.0.detached())
+    }
+
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.as_str().split('.')
+    }
+}
+
+impl Pattern {
+    /// # Errors
+    /// It is no pattern.
+    pub fn new(bytes: Bytes) -> Result<Self, TopicError> {
+        let wildcards = check(&bytes)?;
+        if wildcards.multi > MOST_MULTI {
+            return Err(TopicError::TooManyWildcards(shown(&bytes)));
+        }
+        Ok(Self(Text(bytes)))
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    pub fn bytes(&self) -> &Bytes {
+        &self.0.0
+    }
+
+    /// The same in memory of its own: for keeping.
+    pub fn detached(&self) -> Self {
+        Self(self.0.detached())
+    }
+
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+        self.as_str().split('.').map(|segment| match segment {
+            "*" => Segment::One,
+            "#" => Segment::Many,
+            literal => Segment::Literal(literal),
+        })
+    }
+
+    /// Whether it matches a topic.
+    pub fn matches(&self, topic: &Topic) -> bool {
+        let pattern: Vec<Segment<'_>> = self.segments().collect();
+        let topic: Vec<&str> = topic.segments().collect();
+        matches(&pattern, &topic)
+    }
+
+    /// Whether it matches every topic that `other` matches. May say no where that is so only by several `#` together,
+    /// never yes where it is not.
+    pub fn covers(&self, other: &Self) -> bool {
+        let pattern: Vec<Segment<'_>> = self.segments().collect();
+        let other: Vec<Segment<'_>> = other.segments().collect();
+        covers(&pattern, &other)
+    }
+}
+
+/// A part of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Segment<'a> {
+    Literal(&'a str),
+    /// `*`: exactly one.
+    One,
+    /// `#`: zero or more.
+    Many,
+}
+
+fn matches(pattern: &[Segment<'_>], topic: &[&str]) -> bool {
+    match (pattern.split_first(), topic.split_first()) {
+        (None, None) => true,
+        (None, Some(_)) => false,
+        (Some((Segment::Many, rest)), _) => {
+            (0..=topic.len()).any(|skipped| matches(rest, &topic[skipped..]))
+        }
+        (Some(_), None) => false,
+        (Some((Segment::One, rest)), Some((_, below))) => matches(rest, below),
+        (Some((Segment::Literal(literal), rest)), Some((segment, below))) => {
+            literal == segment && matches(rest, below)
+        }
+    }
+}
+
+fn covers(pattern: &[Segment<'_>], other: &[Segment<'_>]) -> bool {
+    match (pattern.split_first(), other.split_first()) {
+        (None, None) => true,
+        (None, Some(_)) => false,
+        (Some((Segment::Many, rest)), _) => {
+            (0..=other.len()).any(|skipped| covers(rest, &other[skipped..]))
+        }
+        (Some(_), None | Some((Segment::Many, _))) => false,
+        (Some((Segment::One, rest)), Some((Segment::One | Segment::Literal(_), below))) => {
+            covers(rest, below)
+        }
+        (Some((Segment::Literal(_), _)), Some((Segment::One, _))) => false,
+        (Some((Segment::Literal(one), rest)), Some((Segment::Literal(other), below))) => {
+            one == other && covers(rest, below)
+        }
+    }
+}
+
+struct Wildcards {
+    any: bool,
+    multi: usize,
+}
+
+fn check(bytes: &[u8]) -> Result<Wildcards, TopicError> {
+    if bytes.is_empty() {
+        return Err(TopicError::Empty);
+    }
+    if bytes.len() > LONGEST {
+        return Err(TopicError::TooLong(bytes.len()));
+    }
+    let mut wildcards = Wildcards { any: false, multi: 0 };
+    let mut segments = 0;
+    for segment in bytes.split(|byte| *byte == b'.') {
+        segments += 1;
+        match segment {
+            b"" => return Err(TopicError::EmptySegment(shown(bytes))),
+            b"*" => wildcards.any = true,
+            b"#" => {
+                wildcards.any = true;
+                wildcards.multi += 1;
+            }
+            literal => check_literal(bytes, literal)?,
+        }
+    }
+    if segments > MOST_SEGMENTS {
+        return Err(TopicError::TooManySegments(segments));
+    }
+    Ok(wildcards)
+}
+
+fn check_literal(whole: &[u8], segment: &[u8]) -> Result<(), TopicError> {
+    let ordinary = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-/".contains(byte);
+    if segment.iter().all(ordinary) {
+        return Ok(());
+    }
+    let Ok(text) = str::from_utf8(segment) else { return Err(TopicError::NotText) };
+    let character = text.chars().find(|c| !u8::try_from(*c).is_ok_and(|byte| ordinary(&byte)));
+    Err(TopicError::Character { topic: shown(whole), character: character.unwrap_or_default() })
+}
+
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+macro_rules! text {
+    ($($name:ident)*) => {
+        $(
+            impl FromStr for $name {
+                type Err = TopicError;
+
+                fn from_str(text: &str) -> Result<Self, TopicError> {
+                    Self::new(Bytes::copy_from_slice(text.as_bytes()))
+                }
+            }
+
+            impl fmt::Display for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str(self.as_str())
+                }
+            }
+
+            impl fmt::Debug for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    fmt::Debug::fmt(self.as_str(), f)
+                }
+            }
+        )*
+    };
+}
+
+text! { Topic Pattern }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: &str, topic: &str, expect: bool) {
+        let (of, to): (Pattern, Topic) = (pattern.parse().unwrap(), topic.parse().unwrap());
+        assert_eq!(of.matches(&to), expect, "{pattern} and {topic}");
+    }
+
+    #[test]
+    fn a_star_is_exactly_one_segment() {
+        check("a.*", "a.b", true);
+        check("a.*", "a", false);
+        check("a.*", "a.b.c", false);
+        check("*.b", "a.b", true);
+        check("a.*.c", "a.b.c", true);
+    }
+
+    #[test]
+    fn a_hash_is_any_number_of_segments_at_the_end_and_in_the_middle() {
+        check("#", "a", true);
+        check("a.#", "a", true);
+        check("a.#", "a.b.c", true);
+        check("a.#", "b", false);
+        check("a.#.z", "a.z", true);
+        check("a.#.z", "a.b.c.z", true);
+        check("a.#.z", "a.b.c", false);
+        check("#.z", "z", true);
+        check("#.b.#", "a.b.c", true);
+        check("#.b.#", "a.c", false);
+    }
+
+    #[test]
+    fn a_slash_is_an_ordinary_character() {
+        check("*", "home/kitchen", true);
+        check("home.*", "home/kitchen", false);
+    }
+
+    #[test]
+    fn a_pattern_covers_those_that_match_no_more() {
+        let covers = |one: &str, other: &str| {
+            let (one, other): (Pattern, Pattern) = (one.parse().unwrap(), other.parse().unwrap());
+            one.covers(&other)
+        };
+        for (one, other) in
+            [("a.#", "a"), ("a.#", "a.*.b"), ("#", "#.a.#"), ("*", "a"), ("*.#", "a.#")]
+        {
+            assert!(covers(one, other), "{one} covers {other}");
+            assert!(one == other || !covers(other, one), "{other} does not cover {one}");
+        }
+        assert!(!covers("*", "#"));
+        assert!(!covers("a.*", "a.#"));
+    }
+
+    #[test]
+    fn what_is_no_topic_says_why() {
+        let error = |text: &str| text.parse::<Topic>().unwrap_err().to_string();
+        assert_eq!(error(""), "a topic is empty");
+        assert_eq!(error("a..b"), "a segment of \"a..b\" is empty");
+        assert!(error("a.*").contains("is a pattern"));
+        assert!(error("a.b c").contains("' '"));
+        assert!(error(&"a".repeat(1025)).contains("1025 bytes"));
+        assert!(error(&vec!["a"; 65].join(".")).contains("65 segments"));
+        assert!("#.#.#".parse::<Pattern>().is_err());
+        assert!("a.b*".parse::<Pattern>().is_err());
+        assert_eq!(Topic::new(Bytes::from_static(b"\xff")), Err(TopicError::NotText));
+    }
+}
