@@ -68,6 +68,30 @@ impl Kind {
     pub const fn code(self) -> u8 {
         self as u8
     }
+
+    /// As the protocol names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Disconnect => "disconnect",
+            Self::Ping => "ping",
+            Self::Pong => "pong",
+            Self::Publish => "publish",
+            Self::Subscribe => "subscribe",
+            Self::Unsubscribe => "unsubscribe",
+            Self::Call => "call",
+            Self::Reply => "reply",
+            Self::Cast => "cast",
+            Self::RegisterProcedure => "register_procedure",
+            Self::SwimPing => "swim_ping",
+            Self::SwimAck => "swim_ack",
+            Self::SwimPingReq => "swim_ping_req",
+            Self::FindNode => "find_node",
+            Self::FindNodeReply => "find_node_reply",
+            Self::Store => "store",
+            Self::FindValue => "find_value",
+        }
+    }
 }
 
 /// One frame.

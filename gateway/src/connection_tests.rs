@@ -1,0 +1,291 @@
+//! Connections over pipes in memory, with a hub behind them.
+
+use tokio::io::{DuplexStream, ReadHalf, WriteHalf, duplex, split};
+
+use super::*;
+use crate::{
+    diagnostics::Diagnostics,
+    hub::RealmConfig,
+    id::{CallId, MessageId, NodeId},
+    message::{
+        Call, Disconnect, Ping, Procedure, Publish, Qos, RealmId, RegisterProcedure, Reply,
+        Subscribe,
+    },
+    metrics::Metrics,
+    outbox::OutboxLimits,
+    session::{Limits, Permissions},
+};
+
+const REALM: &str = "be.cortexiq.energy";
+
+fn hub(outbox: OutboxLimits) -> Arc<Hub> {
+    let realm = |name: &str, certificate_required| RealmConfig {
+        name: name.parse().unwrap(),
+        certificate_required,
+        permissions: Permissions::default(),
+    };
+    let realms = [realm(REALM, false), realm("other", false), realm("closed", true)];
+    let diagnostics = Diagnostics {
+        node: "gateway-0".to_owned(),
+        realm: REALM.to_owned(),
+        started: std::time::Instant::now(),
+    };
+    let metrics = Arc::new(Metrics::new());
+    Arc::new(Hub::new(&realms, Limits::default(), outbox, diagnostics, metrics))
+}
+
+struct Client {
+    reader: ReadHalf<DuplexStream>,
+    writer: WriteHalf<DuplexStream>,
+    frames: Frames,
+    served: tokio::task::JoinHandle<Ended>,
+}
+
+impl Client {
+    /// Begins a connection, without a connect. Its pipe holds `room` bytes each way.
+    fn begin(hub: &Arc<Hub>, keep: Keep, room: usize, identity: Option<Identity>) -> Self {
+        let (ours, theirs) = duplex(room);
+        let (reader, writer) = split(ours);
+        let hub = hub.clone();
+        let served = tokio::spawn(async move {
+            let (reader, writer) = split(theirs);
+            serve(reader, writer, identity.as_ref(), &hub, keep).await
+        });
+        Self { reader, writer, frames: Frames::new(1 << 20), served }
+    }
+
+    async fn connect(hub: &Arc<Hub>) -> Self {
+        let mut client = Self::begin(hub, Keep::default(), CHUNK, None);
+        client.send(connect(REALM)).await;
+        assert!(matches!(client.next().await, Some(Message::Pong(_))));
+        client
+    }
+
+    async fn send(&mut self, message: Message) {
+        self.writer.write_all(&encode(&message)).await.unwrap();
+    }
+
+    /// The next message; `None` at the end of the stream.
+    async fn next(&mut self) -> Option<Message> {
+        loop {
+            if let Some(frame) = self.frames.take().unwrap() {
+                return Some(decode(&frame).unwrap());
+            }
+            if self.reader.read_buf(self.frames.buffer()).await.unwrap() == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// The reason of the disconnect that must come now, and how the gateway saw the end.
+    async fn ended(mut self) -> (String, Ended) {
+        let Some(Message::Disconnect(last)) = self.next().await else { panic!("no disconnect") };
+        assert_eq!(self.next().await, None);
+        (last.reason, self.served.await.unwrap())
+    }
+
+    async fn subscribe(&mut self, pattern: &str) {
+        let topics = vec![pattern.parse().unwrap()];
+        self.send(Message::Subscribe(Subscribe { topics, qos: Qos::AtMostOnce })).await;
+        self.settle().await;
+    }
+
+    /// All that was sent before was processed: frames are taken in order.
+    async fn settle(&mut self) {
+        self.send(Message::Ping(Ping { timestamp: 1 })).await;
+        assert!(matches!(self.next().await, Some(Message::Pong(_))));
+    }
+}
+
+fn connect(realm: &str) -> Message {
+    Message::Connect(Connect {
+        version: "1.0".to_owned(),
+        node_id: NodeId([1; 32]),
+        realm_id: RealmId::Name(realm.to_owned()),
+        capabilities: Vec::new(),
+        token: None,
+    })
+}
+
+fn publish(number: u8, payload: usize) -> Message {
+    Message::Publish(Publish {
+        topic: "a.b".parse().unwrap(),
+        payload: vec![number; payload].into(),
+        qos: Qos::AtMostOnce,
+        retain: false,
+        message_id: MessageId([number; 16]),
+    })
+}
+
+#[tokio::test]
+async fn what_one_publishes_the_other_gets_in_order() {
+    let hub = hub(OutboxLimits::default());
+    let (mut publisher, mut subscriber) =
+        (Client::connect(&hub).await, Client::connect(&hub).await);
+    subscriber.subscribe("a.#").await;
+    for number in 0..100 {
+        publisher.send(publish(number, 1000)).await;
+    }
+    for number in 0..100 {
+        assert_eq!(subscriber.next().await, Some(publish(number, 1000)));
+    }
+    assert_eq!(hub.counts().subscriptions, 1);
+}
+
+#[tokio::test]
+async fn realms_do_not_hear_each_other() {
+    let hub = hub(OutboxLimits::default());
+    let mut publisher = Client::begin(&hub, Keep::default(), CHUNK, None);
+    publisher.send(connect("other")).await;
+    publisher.next().await;
+    let mut subscriber = Client::connect(&hub).await;
+    subscriber.subscribe("#").await;
+    publisher.send(publish(1, 1)).await;
+    publisher.settle().await;
+    subscriber.settle().await;
+}
+
+#[tokio::test]
+async fn a_call_reaches_its_provider_and_the_reply_its_caller() {
+    let hub = hub(OutboxLimits::default());
+    let (mut provider, mut caller) = (Client::connect(&hub).await, Client::connect(&hub).await);
+    let procedure = Procedure("com.example.add".to_owned());
+    let register = RegisterProcedure { procedure: procedure.clone() };
+    provider.send(Message::RegisterProcedure(register)).await;
+    provider.settle().await;
+    let (call_id, args) = (CallId([1; 16]), Bytes::from_static(b"[1,2]"));
+    let call = Call { procedure, args: args.clone(), call_id, timeout: None };
+    caller.send(Message::Call(call)).await;
+    let Some(Message::Call(asked)) = provider.next().await else { panic!("no call") };
+    assert_eq!(asked.args, args);
+    let outcome = Ok(Bytes::from_static(b"3"));
+    let reply = Reply { call_id: asked.call_id, outcome: outcome.clone() };
+    provider.send(Message::Reply(reply)).await;
+    assert_eq!(caller.next().await, Some(Message::Reply(Reply { call_id, outcome })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_says_nothing_costs_its_caller_no_more_than_the_deadline() {
+    let hub = hub(OutboxLimits::default());
+    tokio::spawn(hub.clone().keep_deadlines());
+    let (mut provider, mut caller) = (Client::connect(&hub).await, Client::connect(&hub).await);
+    let procedure = Procedure("slow".to_owned());
+    let register = RegisterProcedure { procedure: procedure.clone() };
+    provider.send(Message::RegisterProcedure(register)).await;
+    provider.settle().await;
+    let call = Call { procedure, args: Bytes::new(), call_id: CallId([1; 16]), timeout: Some(1) };
+    caller.send(Message::Call(call)).await;
+    let Some(Message::Reply(reply)) = caller.next().await else { panic!("no reply") };
+    assert_eq!(reply.outcome.unwrap_err().code, "timeout");
+}
+
+#[tokio::test]
+async fn diagnostics_are_answered_by_the_gateway() {
+    let hub = hub(OutboxLimits::default());
+    let mut client = Client::connect(&hub).await;
+    let procedure = Procedure("com.macula.diagnostics.echo".to_owned());
+    let (call_id, args) = (CallId([1; 16]), Bytes::from_static(b"hi"));
+    client
+        .send(Message::Call(Call { procedure, args: args.clone(), call_id, timeout: None }))
+        .await;
+    let reply = Message::Reply(Reply { call_id, outcome: Ok(args) });
+    assert_eq!(client.next().await, Some(reply));
+}
+
+#[tokio::test]
+async fn who_is_not_admitted_is_told_why() {
+    let hub = hub(OutboxLimits::default());
+    let of = |realm: &str| Identity { realm: realm.parse().unwrap(), node: NodeId([1; 32]) };
+    let other_node = Identity { node: NodeId([2; 32]), ..of(REALM) };
+    let version = match connect(REALM) {
+        Message::Connect(connect) => {
+            Message::Connect(Connect { version: "9".to_owned(), ..connect })
+        }
+        other => other,
+    };
+    for (first, identity, reason) in [
+        (connect("nowhere"), None, "unknown_realm"),
+        (connect("closed"), None, "identity"),
+        (connect(REALM), Some(of("other")), "identity"),
+        (connect(REALM), Some(other_node), "identity"),
+        (version, None, "protocol"),
+        (Message::Ping(Ping { timestamp: 1 }), None, "protocol"),
+    ] {
+        let mut client = Client::begin(&hub, Keep::default(), CHUNK, identity);
+        client.send(first).await;
+        assert_eq!(client.ended().await.0, reason);
+    }
+    let mut member = Client::begin(&hub, Keep::default(), CHUNK, Some(of("closed")));
+    member.send(connect("closed")).await;
+    assert!(matches!(member.next().await, Some(Message::Pong(_))));
+}
+
+#[tokio::test]
+async fn what_came_before_a_wrong_frame_was_processed() {
+    let hub = hub(OutboxLimits::default());
+    let (mut bad, mut subscriber) = (Client::connect(&hub).await, Client::connect(&hub).await);
+    subscriber.subscribe("#").await;
+    let wrong = [&encode(&publish(1, 3))[..], b"no frame"].concat();
+    bad.writer.write_all(&wrong).await.unwrap();
+    assert_eq!(subscriber.next().await, Some(publish(1, 3)));
+    let (reason, ended) = bad.ended().await;
+    assert_eq!((reason.as_str(), ended.reason()), ("error", "error"));
+    subscriber.settle().await;
+    assert_eq!(hub.counts().clients, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_says_nothing_is_let_go() {
+    let hub = hub(OutboxLimits::default());
+    let silent = Client::begin(&hub, Keep::default(), CHUNK, None);
+    assert_eq!(silent.ended().await.0, "timeout");
+    let client = Client::connect(&hub).await;
+    assert_eq!(client.ended().await.0, "timeout");
+    assert_eq!(hub.counts().clients, 0);
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_tells_its_clients() {
+    let hub = hub(OutboxLimits::default());
+    let client = Client::connect(&hub).await;
+    hub.drain();
+    let (reason, ended) = client.ended().await;
+    assert_eq!((reason.as_str(), ended.reason()), ("draining", "draining"));
+}
+
+#[tokio::test]
+async fn who_says_goodbye_is_not_answered() {
+    let hub = hub(OutboxLimits::default());
+    let mut client = Client::connect(&hub).await;
+    let goodbye = Disconnect { reason: "normal".to_owned(), message: String::new() };
+    client.send(Message::Disconnect(goodbye)).await;
+    assert_eq!(client.next().await, None);
+    assert_eq!(client.served.await.unwrap().reason(), "normal");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_subscriber_costs_its_own_messages_and_no_others() {
+    let limits =
+        OutboxLimits { mark_bytes: 8 << 10, most_bytes: 32 << 10, ..OutboxLimits::default() };
+    let hub = hub(limits);
+    let mut stuck = Client::connect(&hub).await;
+    stuck.subscribe("#").await;
+    let (mut publisher, mut other) = (Client::connect(&hub).await, Client::connect(&hub).await);
+    other.subscribe("#").await;
+    let began = Instant::now();
+    for number in 0..200 {
+        publisher.send(publish(number, 1000)).await;
+        assert_eq!(other.next().await, Some(publish(number, 1000)));
+    }
+    assert!(began.elapsed() < 2 * limits.patience, "{:?}", began.elapsed());
+    assert!(hub.dropped() > 0);
+    // What it gets when it reads again is in order, with a gap.
+    let mut last = None;
+    publisher.send(publish(255, 0)).await;
+    while last != Some(255) {
+        let Some(Message::Publish(publish)) = stuck.next().await else { panic!("no publish") };
+        let number = publish.message_id.0[0];
+        assert!(last.is_none_or(|last| last < number));
+        last = Some(number);
+    }
+}

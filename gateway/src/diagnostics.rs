@@ -1,0 +1,124 @@
+//! The procedures that the gateway answers itself. It must not know who calls.
+
+use std::{fs, sync::OnceLock, time::Instant};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::{
+    message::{CallError, Procedure},
+    session::BUILT_IN,
+};
+
+/// What the gateway says of itself.
+#[derive(Debug)]
+pub struct Diagnostics {
+    /// The node's name (RELEASE_NODE).
+    pub node: String,
+    /// The default realm.
+    pub realm: String,
+    pub started: Instant,
+}
+
+impl Diagnostics {
+    /// The answer to a call of a built-in procedure: JSON.
+    ///
+    /// # Errors
+    /// There is no such procedure.
+    pub fn answer(&self, procedure: &Procedure, args: &Bytes) -> Result<Bytes, CallError> {
+        match procedure.0.strip_prefix(BUILT_IN) {
+            Some("hello") => Ok(self.hello()),
+            Some("echo") => Ok(args.clone()),
+            Some("info") => Ok(self.info()),
+            Some(_) | None => Err(CallError {
+                code: "no_such_procedure".to_owned(),
+                message: format!("{} is not built in: hello, echo and info are", procedure.0),
+            }),
+        }
+    }
+
+    fn hello(&self) -> Bytes {
+        let Self { node, realm, started } = self;
+        bytes(&json!({
+            "gateway": node,
+            "realm": realm,
+            "uptime_seconds": started.elapsed().as_secs(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "protocol": "macula/1.0",
+        }))
+    }
+
+    fn info(&self) -> Bytes {
+        bytes(&json!({
+            "gateway": self.node,
+            "process": {
+                "pid": std::process::id(),
+                "resident_bytes": resident_bytes(),
+                "threads": threads(),
+            },
+            "system": { "os": std::env::consts::OS, "arch": std::env::consts::ARCH, "cpus": cpus() },
+        }))
+    }
+}
+
+fn bytes(value: &Value) -> Bytes {
+    value.to_string().into()
+}
+
+/// Memory of this process; 0 where /proc does not tell.
+pub fn resident_bytes() -> u64 {
+    status("VmRSS:").map_or(0, |kibibytes| kibibytes * 1024)
+}
+
+/// Threads of this process; 0 where /proc does not tell.
+pub fn threads() -> u64 {
+    status("Threads:").unwrap_or(0)
+}
+
+fn status(key: &str) -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let value = status.lines().find_map(|line| line.strip_prefix(key))?;
+    value.split_whitespace().next()?.parse().ok()
+}
+
+fn cpus() -> usize {
+    static CPUS: OnceLock<usize> = OnceLock::new();
+    *CPUS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(name: &str, args: &'static [u8]) -> Result<Bytes, CallError> {
+        let diagnostics = Diagnostics {
+            node: "gateway-0".to_owned(),
+            realm: "be.cortexiq.energy".to_owned(),
+            started: Instant::now(),
+        };
+        let procedure = Procedure(format!("com.macula.diagnostics.{name}"));
+        diagnostics.answer(&procedure, &Bytes::from_static(args))
+    }
+
+    #[test]
+    fn hello_names_gateway_realm_and_protocol() {
+        let hello: Value = serde_json::from_slice(&ask("hello", b"").unwrap()).unwrap();
+        assert_eq!(hello["gateway"], "gateway-0");
+        assert_eq!(hello["realm"], "be.cortexiq.energy");
+        assert_eq!(hello["protocol"], "macula/1.0");
+        assert!(hello["uptime_seconds"].is_u64() && hello["version"].is_string());
+    }
+
+    #[test]
+    fn echo_gives_back_what_it_got_and_info_counts_this_process() {
+        assert_eq!(ask("echo", b"{\"a\":1}").unwrap(), "{\"a\":1}");
+        let info: Value = serde_json::from_slice(&ask("info", b"").unwrap()).unwrap();
+        assert!(info["process"]["resident_bytes"].as_u64().unwrap() > 1 << 20);
+        assert!(info["system"]["cpus"].as_u64().unwrap() >= 1);
+    }
+
+    #[test]
+    fn another_name_is_no_procedure() {
+        assert_eq!(ask("reboot", b"").unwrap_err().code, "no_such_procedure");
+    }
+}

@@ -1,0 +1,191 @@
+//! What the gateway counts about itself, in the text format of OpenMetrics; those of upstream by their names. It must not
+//! know who counts.
+
+use std::{sync::atomic::AtomicU64, time::Instant};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+        info::Info,
+    },
+    registry::Registry,
+};
+
+use crate::{diagnostics, hub::Hub, realm::RealmName};
+
+/// A value with a fraction.
+type Fraction = Gauge<f64, AtomicU64>;
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $name:ident { $($label:ident: $type:ty),+ })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+            pub struct $name {
+                $(pub $label: $type,)+
+            }
+        )*
+    };
+}
+
+labels! {
+    /// The code of a call's error.
+    ByCode { code: &'static str }
+    /// `quic`, `tcp`
+    ByTransport { transport: &'static str }
+    /// Why a connection was refused or ended.
+    ByReason { reason: &'static str }
+    /// Of a configured realm: there are few.
+    ByRealm { realm: String }
+    Build { version: &'static str }
+}
+
+/// All metrics, registered once.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    started: Instant,
+    uptime_seconds: Fraction,
+    ready: Gauge,
+    process_count: Gauge,
+    memory_bytes: Gauge,
+    process_memory_bytes: Gauge,
+    diagnostics_available: Gauge,
+    clients: Gauge,
+    subscriptions: Gauge,
+    registrations: Gauge,
+    calls_open: Gauge,
+    dropped: Counter,
+    messages_in: Family<ByRealm, Counter>,
+    bytes_in: Family<ByRealm, Counter>,
+    /// Connections that completed their handshake.
+    pub connections: Family<ByTransport, Counter>,
+    /// Handshakes that failed or were refused.
+    pub refused: Family<ByReason, Counter>,
+    /// Connections that ended.
+    pub closed: Family<ByReason, Counter>,
+    /// Calls that came to nothing.
+    pub calls_failed: Family<ByCode, Counter>,
+    /// From a call to its reply.
+    pub call_seconds: Histogram,
+    /// Messages that found no room among the retained.
+    pub not_retained: Counter,
+    /// Seconds until the certificate is no longer valid.
+    pub certificate_expiry_seconds: Gauge,
+    /// New certificates that could not be used.
+    pub certificates_refused: Counter,
+}
+
+/// Of one realm.
+#[derive(Clone, Debug)]
+pub struct RealmMetrics {
+    /// Messages that came from clients.
+    pub messages: Counter,
+    /// Their frames' bytes.
+    pub bytes: Counter,
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let mut of = Registrar(Registry::with_prefix("macula_gateway"));
+        let version = Build { version: env!("CARGO_PKG_VERSION") };
+        of.0.register("build", "Version of the gateway", Info::new(version));
+        Self {
+            started: Instant::now(),
+            uptime_seconds: of.add("uptime_seconds", "Since the gateway's start"),
+            ready: of.add("ready", "1 while new clients are welcome"),
+            process_count: of.add("process_count", "Threads of the gateway"),
+            memory_bytes: of.add("memory_bytes", "Resident memory of the gateway"),
+            process_memory_bytes: of
+                .add("process_memory_bytes", "The same, by upstream's other name"),
+            diagnostics_available: of.add("diagnostics_available", "1: diagnostics are built in"),
+            clients: of.add("clients_total", "Connected clients"),
+            subscriptions: of.add("subscriptions_total", "Subscriptions of connected clients"),
+            registrations: of.add("registrations_total", "Procedures of connected clients"),
+            calls_open: of.add("calls_open", "Calls under way"),
+            dropped: of
+                .add("messages_dropped", "Messages dropped for clients that read too slowly"),
+            messages_in: of.add("messages_received", "Messages from clients, by realm"),
+            bytes_in: of.add("bytes_received", "Bytes of frames from clients, by realm"),
+            connections: of.add("connections", "Connections whose handshake was completed"),
+            refused: of.add("connections_refused", "Connections refused before they were clients"),
+            closed: of.add("connections_closed", "Connections that ended, by reason"),
+            calls_failed: of.add("calls_failed", "Calls that came to nothing, by code"),
+            call_seconds: of.put(
+                "call_seconds",
+                "From a call to its reply",
+                Histogram::new(exponential_buckets(0.001, 2.0, 16)),
+            ),
+            not_retained: of
+                .add("messages_not_retained", "Messages without room among the retained"),
+            certificate_expiry_seconds: of
+                .add("certificate_expiry_seconds", "Until the certificate ends; 0 is over"),
+            certificates_refused: of.add("certificates_refused", "New certificates of no use"),
+            registry: of.0,
+        }
+    }
+
+    /// Counters of a realm.
+    pub fn realm(&self, name: &RealmName) -> RealmMetrics {
+        let of = ByRealm { realm: name.to_string() };
+        RealmMetrics {
+            messages: self.messages_in.get_or_create(&of).clone(),
+            bytes: self.bytes_in.get_or_create(&of).clone(),
+        }
+    }
+
+    /// All metrics as text, which [`CONTENT_TYPE`] names.
+    pub fn encode(&self, hub: &Hub, ready: bool) -> String {
+        let number = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        let memory = i64::try_from(diagnostics::resident_bytes()).unwrap_or(i64::MAX);
+        let counts = hub.counts();
+        self.uptime_seconds.set(self.started.elapsed().as_secs_f64());
+        self.ready.set(i64::from(ready));
+        self.process_count.set(i64::try_from(diagnostics::threads()).unwrap_or(i64::MAX));
+        self.memory_bytes.set(memory);
+        self.process_memory_bytes.set(memory);
+        self.diagnostics_available.set(1);
+        self.clients.set(number(counts.clients));
+        self.subscriptions.set(number(counts.subscriptions));
+        self.registrations.set(number(counts.registrations));
+        self.calls_open.set(number(hub.open_calls()));
+        let counted = self.dropped.get();
+        self.dropped.inc_by(hub.dropped().saturating_sub(counted));
+        let mut out = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut out, &self.registry);
+        out
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Registers metrics under the prefix.
+struct Registrar(Registry);
+
+impl Registrar {
+    fn add<M>(&mut self, name: &str, help: &str) -> M
+    where
+        M: prometheus_client::registry::Metric + Clone + Default,
+    {
+        self.put(name, help, M::default())
+    }
+
+    fn put<M>(&mut self, name: &str, help: &str, metric: M) -> M
+    where
+        M: prometheus_client::registry::Metric + Clone,
+    {
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+}
