@@ -1,18 +1,18 @@
 //! One client's connection, whatever carries it: reads its frames, hands them to its realm, writes what is queued for it.
 //! It knows no transport.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
     frame::{Frame, Frames},
-    hub::{Hub, Identity, Member},
-    message::{Connect, Message, decode, encode},
+    hub::{Hub, Identity, Member, calendar_ms},
+    message::{Connect, Message, Ping, decode, encode},
     outbox::Outbox,
     session::Close,
 };
@@ -24,8 +24,9 @@ pub struct Keep {
     pub most_payload_bytes: u32,
     /// For the connect to come.
     pub connect_within: Duration,
-    /// Without any frame for so long it ends.
-    pub idle: Duration,
+    /// Without any frame for so long it ends; `None` where the transport itself notices that nobody is there. A third of
+    /// it before each end the client is asked with a PING.
+    pub idle: Option<Duration>,
     /// For the last frames to be written.
     pub last_words: Duration,
 }
@@ -35,7 +36,7 @@ impl Default for Keep {
         Self {
             most_payload_bytes: 1 << 20,
             connect_within: Duration::from_secs(10),
-            idle: Duration::from_secs(30),
+            idle: Some(Duration::from_secs(30)),
             last_words: Duration::from_secs(1),
         }
     }
@@ -43,11 +44,15 @@ impl Default for Keep {
 
 /// Read at once, and written at once.
 const CHUNK: usize = 64 << 10;
+/// Room for reading while a client says little.
+const LITTLE: usize = 4 << 10;
+/// How many pings remain without an answer before an idle connection ends.
+const PINGS: u32 = 2;
 
 /// Serves a client until it ends; returns why. The last frame that it is sent is a DISCONNECT, but for one that said goodbye.
 pub async fn serve<R, W>(
     reader: R,
-    mut writer: W,
+    writer: W,
     identity: Option<&Identity>,
     hub: &Hub,
     keep: Keep,
@@ -56,37 +61,45 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let mut input = Input { reader, frames: Frames::new(keep.most_payload_bytes) };
+    let mut input = Input { reader, frames: Frames::new(keep.most_payload_bytes), room: LITTLE };
     let member = match admit(&mut input, identity, hub, keep).await {
         Ok(member) => member,
-        Err(ended) => {
-            if let Ended::Closed(close) = &ended {
-                let last = encode(&Message::Disconnect(close.disconnect()));
-                let _ = timeout(keep.last_words, write_last(&mut writer, &last)).await;
-            }
-            return ended;
-        }
+        Err(Ended::Closed(close)) => return refuse(writer, close, keep).await,
+        Err(lost) => return lost,
     };
     let outbox = member.outbox.clone();
+    let mut output = Output::new(writer);
     let ended = tokio::select! {
         ended = read(&mut input, &member, hub, keep) => ended,
-        ended = write(&mut writer, &outbox) => ended,
+        ended = output.write(&outbox) => ended,
+        // Who does not read is not waited for.
+        close = async {
+            let close = outbox.closed().await;
+            sleep(keep.last_words).await;
+            close
+        } => Ended::Closed(close),
     };
     if let Ended::Closed(close) = &ended {
         outbox.close(close.clone());
         let last_words = async {
-            if let Ended::Closed(_) = write(&mut writer, &outbox).await
+            if let Ended::Closed(_) = output.write(&outbox).await
                 && !matches!(close, Close::ByClient(_))
             {
-                let last = encode(&Message::Disconnect(close.disconnect()));
-                let _ = write_last(&mut writer, &last).await;
+                let _ = output.end(&encode(&Message::Disconnect(close.disconnect()))).await;
             }
         };
-        // Who does not read is not waited for.
         let _ = timeout(keep.last_words, last_words).await;
     }
     member.leave(hub);
     ended
+}
+
+/// Tells a client that is not served why.
+pub async fn refuse<W: AsyncWrite + Unpin>(writer: W, close: Close, keep: Keep) -> Ended {
+    let last = encode(&Message::Disconnect(close.disconnect()));
+    let mut output = Output::new(writer);
+    let _ = timeout(keep.last_words, output.end(&last)).await;
+    Ended::Closed(close)
 }
 
 /// How a connection ended.
@@ -95,7 +108,7 @@ pub enum Ended {
     /// As one of both wanted.
     Closed(Close),
     /// The client's side went away.
-    Lost(std::io::Error),
+    Lost(io::Error),
 }
 
 impl Ended {
@@ -111,16 +124,21 @@ impl Ended {
 struct Input<R> {
     reader: R,
     frames: Frames,
+    /// What is read at once: more while much comes, so that an idle client holds little.
+    room: usize,
 }
 
 impl<R: AsyncRead + Unpin> Input<R> {
     /// Reads what is there; an end of the stream is an error.
-    async fn fill(&mut self) -> std::io::Result<usize> {
+    async fn fill(&mut self) -> io::Result<usize> {
         let buffer = self.frames.buffer();
-        buffer.reserve(CHUNK);
+        buffer.reserve(self.room);
         match self.reader.read_buf(buffer).await? {
-            0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
-            bytes => Ok(bytes),
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            bytes => {
+                self.room = if bytes >= self.room { CHUNK } else { LITTLE.max(self.room / 2) };
+                Ok(bytes)
+            }
         }
     }
 }
@@ -179,55 +197,99 @@ async fn read<R: AsyncRead + Unpin>(
         for outbox in above.drain(..) {
             outbox.drained().await;
         }
-        match timeout(keep.idle, input.fill()).await {
-            Ok(Ok(bytes)) => metrics.bytes.inc_by(u64::try_from(bytes).unwrap_or_default()),
-            Ok(Err(error)) => return Ended::Lost(error),
-            Err(_) => return Ended::Closed(Close::Idle(keep.idle.as_secs())),
+        match fill_in_time(input, member, keep).await {
+            Ok(bytes) => metrics.bytes.inc_by(u64::try_from(bytes).unwrap_or_default()),
+            Err(ended) => return ended,
         };
     }
 }
 
-/// Writes what is queued until the connection is to end.
-async fn write<W: AsyncWrite + Unpin>(writer: &mut W, outbox: &Outbox) -> Ended {
-    let mut frames: Vec<Bytes> = Vec::new();
-    let mut chunk = BytesMut::with_capacity(CHUNK);
-    loop {
-        if let Some(close) = outbox.take(&mut frames, CHUNK).await {
-            return Ended::Closed(close);
+async fn fill_in_time<R: AsyncRead + Unpin>(
+    input: &mut Input<R>,
+    member: &Member,
+    keep: Keep,
+) -> Result<usize, Ended> {
+    let Some(idle) = keep.idle else { return input.fill().await.map_err(Ended::Lost) };
+    for pings in 0..=PINGS {
+        match timeout(idle / (PINGS + 1), input.fill()).await {
+            Ok(filled) => return filled.map_err(Ended::Lost),
+            Err(_) if pings < PINGS => {
+                member.outbox.push(encode(&Message::Ping(Ping { timestamp: calendar_ms() })));
+            }
+            Err(_) => {}
         }
-        if let Err(error) = write_all(writer, &mut frames, &mut chunk).await {
-            return Ended::Lost(error);
+    }
+    Err(Ended::Closed(Close::Idle(idle.as_secs())))
+}
+
+/// The stream to the client, with what was taken from its outbox and is not written yet: a write that is given up goes on
+/// at the same byte, since a frame that was cut would make all after it unreadable.
+struct Output<W> {
+    writer: W,
+    frames: VecDeque<Bytes>,
+    /// Small frames become one write.
+    chunk: BytesMut,
+    /// A large one is not copied.
+    large: Bytes,
+}
+
+impl<W: AsyncWrite + Unpin> Output<W> {
+    fn new(writer: W) -> Self {
+        Self { writer, frames: VecDeque::new(), chunk: BytesMut::new(), large: Bytes::new() }
+    }
+
+    /// Writes what is queued until the connection is to end.
+    async fn write(&mut self, outbox: &Outbox) -> Ended {
+        loop {
+            if let Err(error) = self.flush().await {
+                return Ended::Lost(error);
+            }
+            if let Some(close) = outbox.take(&mut self.frames, CHUNK).await {
+                return Ended::Closed(close);
+            }
+        }
+    }
+
+    async fn end(&mut self, last: &[u8]) -> io::Result<()> {
+        self.flush().await?;
+        self.writer.write_all(last).await?;
+        self.writer.shutdown().await
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        loop {
+            while !self.chunk.is_empty() {
+                written(self.writer.write_buf(&mut self.chunk).await?)?;
+            }
+            while !self.large.is_empty() {
+                written(self.writer.write_buf(&mut self.large).await?)?;
+            }
+            if self.frames.is_empty() {
+                return self.writer.flush().await;
+            }
+            self.fill();
+        }
+    }
+
+    /// Called with nothing left in `chunk` and `large`.
+    fn fill(&mut self) {
+        self.chunk.clear();
+        while let Some(frame) = self.frames.pop_front() {
+            if frame.len() >= CHUNK / 2 {
+                self.large = frame;
+                return;
+            }
+            if self.chunk.len() + frame.len() > CHUNK {
+                self.frames.push_front(frame);
+                return;
+            }
+            self.chunk.extend_from_slice(&frame);
         }
     }
 }
 
-/// Many small frames make one write, large ones are not copied.
-async fn write_all<W: AsyncWrite + Unpin>(
-    writer: &mut W,
-    frames: &mut Vec<Bytes>,
-    chunk: &mut BytesMut,
-) -> std::io::Result<()> {
-    for frame in frames.drain(..) {
-        if chunk.len() + frame.len() > CHUNK && !chunk.is_empty() {
-            writer.write_all(chunk).await?;
-            chunk.clear();
-        }
-        if frame.len() >= CHUNK / 2 {
-            writer.write_all(&frame).await?;
-        } else {
-            chunk.extend_from_slice(&frame);
-        }
-    }
-    if !chunk.is_empty() {
-        writer.write_all(chunk).await?;
-        chunk.clear();
-    }
-    writer.flush().await
-}
-
-async fn write_last<W: AsyncWrite + Unpin>(writer: &mut W, frame: &[u8]) -> std::io::Result<()> {
-    writer.write_all(frame).await?;
-    writer.shutdown().await
+fn written(bytes: usize) -> io::Result<()> {
+    if bytes == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::{
     hub::RealmConfig,
     id::{CallId, MessageId, NodeId},
     message::{
-        Call, Disconnect, Ping, Procedure, Publish, Qos, RealmId, RegisterProcedure, Reply,
+        Call, Disconnect, Ping, Pong, Procedure, Publish, Qos, RealmId, RegisterProcedure, Reply,
         Subscribe,
     },
     metrics::Metrics,
@@ -77,9 +77,15 @@ impl Client {
         }
     }
 
-    /// The reason of the disconnect that must come now, and how the gateway saw the end.
+    /// The reason of the disconnect that must come now, after any pings, and how the gateway saw the end.
     async fn ended(mut self) -> (String, Ended) {
-        let Some(Message::Disconnect(last)) = self.next().await else { panic!("no disconnect") };
+        let last = loop {
+            match self.next().await {
+                Some(Message::Ping(_)) => {}
+                Some(Message::Disconnect(last)) => break last,
+                other => panic!("{other:?} is no disconnect"),
+            }
+        };
         assert_eq!(self.next().await, None);
         (last.reason, self.served.await.unwrap())
     }
@@ -242,6 +248,88 @@ async fn a_client_that_says_nothing_is_let_go() {
     let client = Client::connect(&hub).await;
     assert_eq!(client.ended().await.0, "timeout");
     assert_eq!(hub.counts().clients, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_answers_pings_stays() {
+    let hub = hub(OutboxLimits::default());
+    let mut client = Client::connect(&hub).await;
+    for _ in 0..10 {
+        let Some(Message::Ping(ping)) = client.next().await else { panic!("no ping") };
+        let timestamp = ping.timestamp;
+        client.send(Message::Pong(Pong { timestamp, server_time: timestamp })).await;
+    }
+    client.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_is_not_waited_for_at_the_end() {
+    let hub = hub(OutboxLimits::default());
+    let mut stuck = Client::begin(&hub, Keep::default(), 128, None);
+    stuck.send(connect(REALM)).await;
+    assert!(matches!(stuck.next().await, Some(Message::Pong(_))));
+    stuck.subscribe("#").await;
+    let mut publisher = Client::connect(&hub).await;
+    publisher.send(publish(1, 1000)).await;
+    publisher.settle().await;
+    let began = Instant::now();
+    hub.drain();
+    assert_eq!(stuck.served.await.unwrap().reason(), "draining");
+    assert!(began.elapsed() <= 2 * Keep::default().last_words);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_frame_is_whole_where_a_write_was_under_way() {
+    let hub = hub(OutboxLimits::default());
+    let mut slow = Client::begin(&hub, Keep::default(), 128, None);
+    slow.send(connect(REALM)).await;
+    assert!(matches!(slow.next().await, Some(Message::Pong(_))));
+    slow.subscribe("#").await;
+    let mut publisher = Client::connect(&hub).await;
+    publisher.send(publish(1, 1000)).await;
+    publisher.settle().await;
+    // Its own error ends it while the gateway writes to it.
+    slow.writer.write_all(b"no frame").await.unwrap();
+    assert_eq!(slow.next().await, Some(publish(1, 1000)));
+    assert_eq!(slow.ended().await.0, "error");
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_lets_calls_end_and_admits_nobody() {
+    let hub = hub(OutboxLimits::default());
+    let (mut provider, mut caller) = (Client::connect(&hub).await, Client::connect(&hub).await);
+    let idle = Client::connect(&hub).await;
+    let procedure = Procedure("p".to_owned());
+    let register = RegisterProcedure { procedure: procedure.clone() };
+    provider.send(Message::RegisterProcedure(register)).await;
+    provider.settle().await;
+    let (call_id, args) = (CallId([1; 16]), Bytes::new());
+    caller.send(Message::Call(Call { procedure, args, call_id, timeout: None })).await;
+    let Some(Message::Call(asked)) = provider.next().await else { panic!("no call") };
+    hub.stop();
+    assert_eq!(hub.drain_some(usize::MAX), 2);
+    assert_eq!(idle.ended().await.0, "draining");
+    let mut late = Client::begin(&hub, Keep::default(), CHUNK, None);
+    late.send(connect(REALM)).await;
+    assert_eq!(late.ended().await.0, "draining");
+    let outcome = Ok(Bytes::from_static(b"3"));
+    let reply = Reply { call_id: asked.call_id, outcome: outcome.clone() };
+    provider.send(Message::Reply(reply)).await;
+    assert_eq!(caller.next().await, Some(Message::Reply(Reply { call_id, outcome })));
+    assert_eq!(hub.drain_some(usize::MAX), 0);
+    assert_eq!(caller.ended().await.0, "draining");
+}
+
+#[tokio::test]
+async fn a_realm_that_asks_for_certificates_from_now_on_keeps_nobody_without() {
+    let hub = hub(OutboxLimits::default());
+    let client = Client::connect(&hub).await;
+    hub.configure(&[RealmConfig {
+        name: REALM.parse().unwrap(),
+        certificate_required: true,
+        permissions: Permissions::default(),
+    }]);
+    assert_eq!(client.ended().await.0, "identity");
 }
 
 #[tokio::test]

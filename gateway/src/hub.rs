@@ -2,7 +2,7 @@
 //! transport.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -55,6 +55,8 @@ pub struct Hub {
     clock: Clock,
     /// Published messages dropped for clients that read too slowly.
     dropped: Arc<AtomicU64>,
+    /// When the realms were last gone through, on the clock.
+    turned: AtomicU64,
 }
 
 /// Milliseconds since this was made, and of the calendar.
@@ -63,10 +65,17 @@ struct Clock(Instant);
 
 impl Clock {
     fn now(self) -> Now {
-        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let calendar = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { steady: milliseconds(self.0.elapsed()), calendar: milliseconds(calendar) }
+        Now { steady: milliseconds(self.0.elapsed()), calendar: calendar_ms() }
     }
+}
+
+/// Milliseconds since 1970.
+pub fn calendar_ms() -> u64 {
+    milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Hub {
@@ -85,6 +94,7 @@ impl Hub {
             diagnostics,
             clock: Clock(Instant::now()),
             dropped: Arc::default(),
+            turned: AtomicU64::default(),
         };
         hub.configure(realms);
         hub
@@ -96,6 +106,7 @@ impl Hub {
         known.retain(|name, shared| {
             let stays = realms.iter().any(|realm| realm.name == *name);
             if !stays {
+                shared.refuse_new(&Close::UnknownRealm(name.to_string()));
                 shared.close_all(&Close::UnknownRealm(name.to_string()));
             }
             stays
@@ -137,8 +148,24 @@ impl Hub {
             None => false,
         };
         let outbox = Arc::new(Outbox::new(self.outbox_limits, self.dropped.clone()));
-        let id = realm.join(connect.node_id, proven, outbox.clone(), self);
+        let id = realm.join(connect.node_id, proven, outbox.clone(), self)?;
         Ok(Member { realm, id, outbox })
+    }
+
+    /// From now on nobody is admitted and new calls are refused; calls under way go on.
+    pub fn stop(&self) {
+        self.each(|realm| {
+            realm.refuse_new(&Close::Draining);
+            realm.lock().realm.stop();
+        });
+    }
+
+    /// Tells at most so many clients that have no part in a call under way that the gateway stops. Returns how many
+    /// clients were not told yet.
+    pub fn drain_some(&self, most: usize) -> usize {
+        let (mut most, mut left) = (most, 0);
+        self.each(|realm| left += realm.drain_some(&mut most));
+        left
     }
 
     /// Tells every client that the gateway stops.
@@ -153,7 +180,14 @@ impl Hub {
         loop {
             ticks.tick().await;
             self.each(|realm| realm.tick(&self));
+            self.turned.store(milliseconds(self.clock.0.elapsed()), Ordering::Relaxed);
         }
+    }
+
+    /// Since every realm was last seen to work: [`Hub::keep_deadlines`] goes through them.
+    pub fn since_turned(&self) -> Duration {
+        let turned = Duration::from_millis(self.turned.load(Ordering::Relaxed));
+        self.clock.0.elapsed().saturating_sub(turned)
     }
 
     pub fn counts(&self) -> Counts {
@@ -221,6 +255,8 @@ struct Inner {
     /// By the client's number.
     outboxes: Vec<Option<Arc<Outbox>>>,
     actions: Vec<Action>,
+    /// Nobody is admitted any more.
+    refuses: Option<Close>,
 }
 
 impl SharedRealm {
@@ -234,6 +270,7 @@ impl SharedRealm {
                 permissions: config.permissions.clone(),
                 outboxes: Vec::new(),
                 actions: Vec::new(),
+                refuses: None,
             }),
             metrics,
         }
@@ -244,14 +281,31 @@ impl SharedRealm {
         inner.certificate_required = config.certificate_required;
         inner.permissions = config.permissions.clone();
         inner.realm.permit(&config.permissions);
+        if config.certificate_required {
+            let close = Close::Identity("this realm asks for one now".to_owned());
+            for id in inner.realm.unproven() {
+                if let Some(outbox) = inner.outboxes.get(id.index()).and_then(Option::as_ref) {
+                    outbox.close(close.clone());
+                }
+            }
+        }
     }
 
     fn certificate_required(&self) -> bool {
         self.lock().certificate_required
     }
 
-    fn join(&self, node: NodeId, proven: bool, outbox: Arc<Outbox>, hub: &Hub) -> ClientId {
+    fn join(
+        &self,
+        node: NodeId,
+        proven: bool,
+        outbox: Arc<Outbox>,
+        hub: &Hub,
+    ) -> Result<ClientId, Close> {
         let mut inner = self.lock();
+        if let Some(close) = &inner.refuses {
+            return Err(close.clone());
+        }
         let Inner { realm, permissions, actions, .. } = &mut *inner;
         let id = realm.join(node, proven, permissions, hub.clock.now(), actions);
         if inner.outboxes.len() <= id.index() {
@@ -259,7 +313,29 @@ impl SharedRealm {
         }
         inner.outboxes[id.index()] = Some(outbox);
         inner.carry_out(hub, &mut Vec::new());
-        id
+        Ok(id)
+    }
+
+    fn refuse_new(&self, close: &Close) {
+        self.lock().refuses = Some(close.clone());
+    }
+
+    fn drain_some(&self, most: &mut usize) -> usize {
+        let inner = self.lock();
+        let in_calls: HashSet<_> = inner.realm.in_calls().iter().map(|id| id.index()).collect();
+        let mut left = 0;
+        for (index, outbox) in inner.outboxes.iter().enumerate() {
+            let Some(outbox) = outbox.as_ref().filter(|outbox| outbox.closes().is_none()) else {
+                continue;
+            };
+            if in_calls.contains(&index) || *most == 0 {
+                left += 1;
+            } else {
+                outbox.close(Close::Draining);
+                *most -= 1;
+            }
+        }
+        left
     }
 
     fn tick(&self, hub: &Hub) {

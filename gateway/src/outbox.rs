@@ -56,6 +56,8 @@ pub struct Outbox {
     filled: Notify,
     /// Less than half of the mark is there.
     drained: Notify,
+    /// The connection is to end.
+    closing: Notify,
     limits: OutboxLimits,
     /// Messages dropped, of all clients.
     dropped: Arc<AtomicU64>,
@@ -84,6 +86,7 @@ impl Outbox {
             queue: Mutex::default(),
             filled: Notify::new(),
             drained: Notify::new(),
+            closing: Notify::new(),
             limits,
             dropped,
         }
@@ -107,6 +110,9 @@ impl Outbox {
         if was_empty || closes {
             self.filled.notify_one();
         }
+        if closes {
+            self.closing.notify_waiters();
+        }
         if above { Pushed::Above } else { Pushed::Queued }
     }
 
@@ -115,6 +121,7 @@ impl Outbox {
         self.lock().close.get_or_insert(close);
         self.filled.notify_one();
         self.drained.notify_waiters();
+        self.closing.notify_waiters();
     }
 
     /// Whether the connection is to end.
@@ -122,9 +129,23 @@ impl Outbox {
         self.lock().close.clone()
     }
 
+    /// Waits until the connection is to end; returns why.
+    pub async fn closed(&self) -> Close {
+        loop {
+            let closing = self.closing.notified();
+            tokio::pin!(closing);
+            // From here on no notification is missed.
+            closing.as_mut().enable();
+            if let Some(close) = self.lock().close.clone() {
+                return close;
+            }
+            closing.await;
+        }
+    }
+
     /// Waits for frames, and moves them to `frames`, as many as make about `most_bytes`. Returns why the connection ends
     /// when nothing is left.
-    pub async fn take(&self, frames: &mut Vec<Bytes>, most_bytes: usize) -> Option<Close> {
+    pub async fn take(&self, frames: &mut VecDeque<Bytes>, most_bytes: usize) -> Option<Close> {
         loop {
             {
                 let mut queue = self.lock();
@@ -133,7 +154,7 @@ impl Outbox {
                     && let Some(frame) = queue.frames.pop_front()
                 {
                     taken += frame.len();
-                    frames.push(frame);
+                    frames.push_back(frame);
                 }
                 queue.bytes -= taken;
                 let is_drained = queue.bytes <= self.limits.mark_bytes / 2;
@@ -236,7 +257,7 @@ mod tests {
     }
 
     async fn all(outbox: &Outbox) -> Vec<u8> {
-        let mut frames = Vec::new();
+        let mut frames = VecDeque::new();
         outbox.take(&mut frames, usize::MAX).await;
         frames.iter().map(|frame| frame[0]).collect()
     }
@@ -269,7 +290,7 @@ mod tests {
         for number in 0..5 {
             outbox.push(frame(Kind::Reply, number));
         }
-        assert_eq!(outbox.take(&mut Vec::new(), 1).await, Some(Close::Slow(0)));
+        assert_eq!(outbox.take(&mut VecDeque::new(), 1).await, Some(Close::Slow(0)));
     }
 
     #[tokio::test]
@@ -319,6 +340,6 @@ mod tests {
         outbox.close(Close::Draining);
         outbox.push(frame(Kind::Publish, 1));
         assert_eq!(all(&outbox).await, [0]);
-        assert_eq!(outbox.take(&mut Vec::new(), 1).await, Some(Close::Draining));
+        assert_eq!(outbox.take(&mut VecDeque::new(), 1).await, Some(Close::Draining));
     }
 }

@@ -1,7 +1,7 @@
 //! Calls under way within one realm: who asked, who was asked, until when. Time is passed in. It must not know what is
 //! called.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::ClientId;
 use crate::id::CallId;
@@ -137,6 +137,12 @@ impl Calls {
             }
         }
         expired
+    }
+
+    /// Who asked or was asked in calls under way.
+    pub fn parties(&self) -> HashSet<ClientId> {
+        let parties = |open: &Open| [open.request.caller, open.request.provider];
+        self.open.values().flat_map(parties).collect()
     }
 
     pub fn len(&self) -> usize {

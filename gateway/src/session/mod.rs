@@ -4,7 +4,7 @@
 mod close;
 mod permissions;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 
@@ -85,6 +85,8 @@ pub struct Realm {
     clients: HashMap<ClientId, Client>,
     /// Connections of nodes that proved who they are.
     proven: HashMap<NodeId, ClientId>,
+    /// New calls are refused.
+    stopping: bool,
 }
 
 #[derive(Debug)]
@@ -103,7 +105,23 @@ impl Realm {
             limits,
             clients: HashMap::new(),
             proven: HashMap::new(),
+            stopping: false,
         }
+    }
+
+    /// From now on new calls are refused; those under way go on.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Clients that asked or were asked in calls under way.
+    pub fn in_calls(&self) -> HashSet<ClientId> {
+        self.calls.parties()
+    }
+
+    /// Clients without a proof of who they are.
+    pub fn unproven(&self) -> impl Iterator<Item = ClientId> {
+        self.clients.iter().filter(|(_, client)| !client.proven).map(|(id, _)| *id)
     }
 
     /// A client was admitted; it is answered with a PONG. `proven`: its certificate says that it is this node; then an
@@ -268,6 +286,9 @@ impl Realm {
         if name.starts_with(BUILT_IN) {
             let Call { procedure, args, call_id, .. } = call;
             return out.push(Action::Diagnose(from, call_id, procedure, args));
+        }
+        if self.stopping {
+            return refuse("busy", "the gateway stops: call through another".to_owned(), out);
         }
         let Some(provider) = self.router.provider(&call.procedure) else {
             return refuse("no_such_procedure", format!("nobody offers {name} here"), out);

@@ -248,6 +248,19 @@ fn a_call_may_not_take_longer_than_the_gateway_allows() {
 }
 
 #[test]
+fn a_realm_that_stops_ends_the_calls_under_way_and_takes_no_new_ones() {
+    let mut world = World::new();
+    let (provider, caller, idle) = (world.join(), world.join(), world.join());
+    world.register(provider);
+    let asked = asked(&world.send(caller, call(1)));
+    world.realm.stop();
+    assert_eq!(error_of(&world.send(idle, call(2))).2, "busy");
+    assert_eq!(world.realm.in_calls(), HashSet::from([provider, caller]));
+    assert_eq!(world.send(provider, result(asked, b"done")).len(), 1);
+    assert!(world.realm.in_calls().is_empty());
+}
+
+#[test]
 fn a_cast_reaches_one_provider_and_has_no_reply() {
     let mut world = World::new();
     let (provider, caster) = (world.join(), world.join());
