@@ -16,6 +16,17 @@ macro_rules! ids {
                 pub fn of(bytes: &[u8]) -> Option<Self> {
                     bytes.try_into().ok().map(Self)
                 }
+
+                /// `None` where it is not as many bytes in hexadecimal.
+                pub fn from_hex(text: &str) -> Option<Self> {
+                    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+                    let digit = |byte: u8| char::from(byte).to_digit(16);
+                    let byte = |[high, low]: &[u8; 2]| {
+                        u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()
+                    };
+                    let bytes = pairs.iter().map(byte).collect::<Option<Vec<_>>>()?;
+                    if rest.is_empty() { Self::of(&bytes) } else { None }
+                }
             }
 
             impl fmt::Display for $name {
@@ -51,5 +62,13 @@ mod tests {
         let id = CallId::of(&[0xab; 16]).unwrap();
         assert_eq!(id.to_string(), "ab".repeat(16));
         assert!(CallId::of(&[0; 15]).is_none());
+    }
+
+    #[test]
+    fn an_id_is_read_from_hexadecimal() {
+        assert_eq!(CallId::from_hex(&"aB".repeat(16)), CallId::of(&[0xab; 16]));
+        for wrong in ["", "ab", &"ab".repeat(17), &"g0".repeat(16), &"\u{e9}".repeat(16)] {
+            assert_eq!(CallId::from_hex(wrong), None, "{wrong}");
+        }
     }
 }

@@ -13,4 +13,5 @@ pub mod outbox;
 pub mod realm;
 pub mod router;
 pub mod session;
+pub mod tls;
 pub mod topic;

@@ -1,0 +1,90 @@
+//! The gateway's certificate and what it asks of its clients': TLS 1.3 with ALPN `macula`, for QUIC and for TCP. It must not
+//! know what is said inside.
+
+mod identity;
+mod pair;
+mod rotation;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::{CryptoProvider, ring},
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
+    sign::CertifiedKey,
+};
+
+pub use identity::identity;
+pub use pair::{CertificateError, Pair, Source, read_roots};
+pub use rotation::{Looked, Rotation};
+
+/// What both sides must offer.
+pub const ALPN: &[u8] = b"macula";
+
+/// The pair that new handshakes are served with.
+#[derive(Debug)]
+pub struct Certificates(RwLock<Pair>);
+
+impl Certificates {
+    pub fn new(pair: Pair) -> Self {
+        Self(RwLock::new(pair))
+    }
+
+    /// From now on handshakes get this one; connections that are there stay.
+    fn serve(&self, pair: Pair) -> Looked {
+        let mut served = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if served.key.cert == pair.key.cert {
+            return Looked::Unchanged;
+        }
+        *served = pair;
+        Looked::Replaced
+    }
+
+    /// Until when the pair is valid, in seconds since 1970.
+    pub fn not_after(&self) -> i64 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).not_after
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).key.clone())
+    }
+}
+
+/// Settings of both transports. With `client_roots` a client's certificate is verified by them where it presents one;
+/// without, none is asked for.
+///
+/// # Errors
+/// The roots are of no use.
+pub fn server_config(
+    certificates: Arc<Certificates>,
+    client_roots: Option<RootCertStore>,
+) -> Result<ServerConfig, CertificateError> {
+    let provider = provider();
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| CertificateError::Tls(error.to_string()))?;
+    let builder = match client_roots {
+        None => builder.with_no_client_auth(),
+        Some(roots) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .allow_unauthenticated()
+                .build()
+                .map_err(|error| CertificateError::Tls(error.to_string()))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_cert_resolver(certificates);
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // A resumed session would not be asked for its certificate again.
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+#[cfg(test)]
+mod tests;

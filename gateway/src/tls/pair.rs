@@ -1,0 +1,226 @@
+//! A certificate with its key: read from files, or made for trying the gateway out. Every way in which that can fail says
+//! what to do. It must not know who is served with them.
+
+use std::{
+    fmt, fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use nix::errno::Errno;
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+    sign::CertifiedKey,
+};
+use thiserror::Error;
+
+/// Why there is no certificate to serve with.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CertificateError {
+    #[error(
+        "no certificate: set TLS_CERT_FILE and TLS_KEY_FILE, or give --self-signed to try the gateway out"
+    )]
+    NotGiven,
+    #[error("{given} is set and {missing} is not: set both")]
+    Half { given: &'static str, missing: &'static str },
+    #[error("--self-signed and TLS_CERT_FILE exclude each other: remove one")]
+    Both,
+    #[error("cannot read {what} {path}: {why}")]
+    Unreadable { what: &'static str, path: PathBuf, why: String },
+    #[error("{what} {path} is not PEM: {why}")]
+    NotPem { what: &'static str, path: PathBuf, why: String },
+    #[error("certificate {certificate} and key {key} cannot be used: {why}")]
+    Unusable { certificate: PathBuf, key: PathBuf, why: String },
+    #[error("no self-signed certificate could be made: {0}")]
+    NotMade(String),
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+}
+
+/// Where the certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    Files { certificate: PathBuf, key: PathBuf },
+    SelfSigned,
+}
+
+impl Source {
+    /// # Errors
+    /// None is given, half of one, or two.
+    pub fn of(
+        certificate: Option<PathBuf>,
+        key: Option<PathBuf>,
+        self_signed: bool,
+    ) -> Result<Self, CertificateError> {
+        let half = |given, missing| CertificateError::Half { given, missing };
+        match (certificate, key, self_signed) {
+            (Some(certificate), Some(key), false) => Ok(Self::Files { certificate, key }),
+            (None, None, true) => Ok(Self::SelfSigned),
+            (None, None, false) => Err(CertificateError::NotGiven),
+            (_, _, true) => Err(CertificateError::Both),
+            (Some(_), None, false) => Err(half("TLS_CERT_FILE", "TLS_KEY_FILE")),
+            (None, Some(_), false) => Err(half("TLS_KEY_FILE", "TLS_CERT_FILE")),
+        }
+    }
+
+    /// # Errors
+    /// There is no such pair, or it is of no use.
+    pub fn load(&self) -> Result<Pair, CertificateError> {
+        match self {
+            Self::Files { certificate, key } => Contents::read(certificate, key)?.pair(),
+            Self::SelfSigned => Pair::self_signed(),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Files { certificate, key } => {
+                write!(f, "{} with key {}", certificate.display(), key.display())
+            }
+            Self::SelfSigned => f.write_str("self-signed"),
+        }
+    }
+}
+
+/// A certificate with its chain and its key.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub key: Arc<CertifiedKey>,
+    /// Seconds since 1970.
+    pub not_after: i64,
+}
+
+impl Pair {
+    fn self_signed() -> Result<Self, CertificateError> {
+        let not_made = |error: &dyn fmt::Display| CertificateError::NotMade(error.to_string());
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).map_err(|error| not_made(&error))?;
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        Self::of(vec![made.cert.der().clone()], key.into()).map_err(|error| not_made(&error))
+    }
+
+    fn of(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, String> {
+        let leaf = chain.first().ok_or("there is no certificate in it")?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(leaf)
+            .map_err(|error| format!("the certificate is no X.509: {error}"))?;
+        let not_after = parsed.validity().not_after.timestamp();
+        let key =
+            CertifiedKey::from_der(chain, key, &super::provider()).map_err(
+                |error| match error {
+                    rustls::Error::InconsistentKeys(_) => {
+                        "the key is not that of the certificate".to_owned()
+                    }
+                    other => other.to_string(),
+                },
+            )?;
+        Ok(Self { key: Arc::new(key), not_after })
+    }
+}
+
+/// What both files hold.
+pub(super) struct Contents<'a> {
+    certificate_path: &'a Path,
+    key_path: &'a Path,
+    pub(super) certificate: Vec<u8>,
+    pub(super) key: Vec<u8>,
+}
+
+impl<'a> Contents<'a> {
+    pub(super) fn read(
+        certificate_path: &'a Path,
+        key_path: &'a Path,
+    ) -> Result<Self, CertificateError> {
+        let certificate = read("certificate", certificate_path)?;
+        let key = read("key", key_path)?;
+        Ok(Self { certificate_path, key_path, certificate, key })
+    }
+
+    pub(super) fn pair(self) -> Result<Pair, CertificateError> {
+        let chain = certificates("certificate", self.certificate_path, &self.certificate)?;
+        let key =
+            PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| CertificateError::NotPem {
+                what: "key",
+                path: self.key_path.to_owned(),
+                why: format!("{error:?}"),
+            })?;
+        Pair::of(chain, key).map_err(|why| CertificateError::Unusable {
+            certificate: self.certificate_path.to_owned(),
+            key: self.key_path.to_owned(),
+            why,
+        })
+    }
+}
+
+/// The authorities that certificates of clients are verified by.
+///
+/// # Errors
+/// They cannot be read or are none.
+pub fn read_roots(path: &Path) -> Result<RootCertStore, CertificateError> {
+    const WHAT: &str = "client authority";
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(WHAT, path, &read(WHAT, path)?)? {
+        roots.add(certificate).map_err(|error| CertificateError::NotPem {
+            what: WHAT,
+            path: path.to_owned(),
+            why: error.to_string(),
+        })?;
+    }
+    Ok(roots)
+}
+
+fn certificates(
+    what: &'static str,
+    path: &Path,
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let not_pem = |why| CertificateError::NotPem { what, path: path.to_owned(), why };
+    let chain = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| not_pem(format!("{error:?}")))?;
+    if chain.is_empty() {
+        return Err(not_pem("it has no BEGIN CERTIFICATE".to_owned()));
+    }
+    Ok(chain)
+}
+
+fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, CertificateError> {
+    fs::read(path).map_err(|error| CertificateError::Unreadable {
+        what,
+        path: path.to_owned(),
+        why: why_unreadable(&error, path),
+    })
+}
+
+fn why_unreadable(error: &io::Error, path: &Path) -> String {
+    let name = error.raw_os_error().map(Errno::from_raw);
+    let mut why = name.map_or_else(|| error.to_string(), |name| format!("{name:?}"));
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let (user, group) = (user.as_raw(), group.as_raw());
+    match fs::metadata(path) {
+        Ok(found) => {
+            let (owner, owning_group, mode) = (found.uid(), found.gid(), found.mode() & 0o7777);
+            why += &format!(
+                "; it belongs to {owner}:{owning_group} with mode {mode:04o}, this process runs as {user}:{group}: \
+                 change one of them"
+            );
+        }
+        Err(_) if error.kind() == io::ErrorKind::NotFound => {
+            why += &format!(
+                "; there is no such file for this process, which runs as {user}:{group}: mount it, or correct the path"
+            );
+        }
+        Err(_) => {
+            why += &format!(
+                "; the folder is closed to this process, which runs as {user}:{group}: let it in"
+            );
+        }
+    }
+    why
+}
