@@ -1,7 +1,7 @@
 //! One client's connection, whatever carries it: reads its frames, hands them to its realm, writes what is queued for it.
 //! It knows no transport.
 
-use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
@@ -109,6 +109,15 @@ pub enum Ended {
     Closed(Close),
     /// The client's side went away.
     Lost(io::Error),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(close) => close.fmt(f),
+            Self::Lost(error) => error.fmt(f),
+        }
+    }
 }
 
 impl Ended {

@@ -75,6 +75,27 @@ pub fn threads() -> u64 {
     status("Threads:").unwrap_or(0)
 }
 
+/// Datagrams dropped for want of room in a socket of this network namespace; 0 where /proc does not tell.
+pub fn udp_receive_errors() -> u64 {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    v4_receive_errors(&read("/proc/net/snmp")).unwrap_or(0)
+        + v6_receive_errors(&read("/proc/net/snmp6")).unwrap_or(0)
+}
+
+/// A line of names above a line of numbers.
+fn v4_receive_errors(snmp: &str) -> Option<u64> {
+    let mut lines = snmp.lines().filter(|line| line.starts_with("Udp: "));
+    let (names, numbers) = (lines.next()?, lines.next()?);
+    let mut both = names.split_whitespace().zip(numbers.split_whitespace());
+    both.find(|(name, _)| *name == "RcvbufErrors")?.1.parse().ok()
+}
+
+/// A line for each number.
+fn v6_receive_errors(snmp6: &str) -> Option<u64> {
+    let line = snmp6.lines().find_map(|line| line.strip_prefix("Udp6RcvbufErrors"))?;
+    line.trim().parse().ok()
+}
+
 fn status(key: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let value = status.lines().find_map(|line| line.strip_prefix(key))?;
@@ -115,6 +136,14 @@ mod tests {
         let info: Value = serde_json::from_slice(&ask("info", b"").unwrap()).unwrap();
         assert!(info["process"]["resident_bytes"].as_u64().unwrap() > 1 << 20);
         assert!(info["system"]["cpus"].as_u64().unwrap() >= 1);
+    }
+
+    #[test]
+    fn dropped_datagrams_are_read_as_the_kernel_counts_them() {
+        let snmp = "Udp: InDatagrams RcvbufErrors SndbufErrors\nUdp: 9 7 1\nUdpLite: 0 0 0\n";
+        assert_eq!(v4_receive_errors(snmp), Some(7));
+        assert_eq!(v6_receive_errors("Udp6InErrors   3\nUdp6RcvbufErrors \t 5\n"), Some(5));
+        assert_eq!((v4_receive_errors(""), v6_receive_errors("")), (None, None));
     }
 
     #[test]

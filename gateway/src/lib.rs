@@ -2,16 +2,23 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bind;
 pub mod connection;
 pub mod diagnostics;
+pub mod entrance;
 pub mod frame;
+pub mod health;
 pub mod hub;
 pub mod id;
+pub mod keys;
+pub mod limits;
 pub mod message;
 pub mod metrics;
 pub mod outbox;
+pub mod quic;
 pub mod realm;
 pub mod router;
 pub mod session;
+pub mod tcp;
 pub mod tls;
 pub mod topic;

@@ -66,6 +66,8 @@ pub struct Metrics {
     pub connections: Family<ByTransport, Counter>,
     /// Handshakes that failed or were refused.
     pub refused: Family<ByReason, Counter>,
+    /// Handshakes that were asked to prove their address first.
+    pub retries: Counter,
     /// Connections that ended.
     pub closed: Family<ByReason, Counter>,
     /// Calls that came to nothing.
@@ -76,6 +78,9 @@ pub struct Metrics {
     pub not_retained: Counter,
     /// Seconds until the certificate is no longer valid.
     pub certificate_expiry_seconds: Gauge,
+    /// What may wait in the UDP socket.
+    pub udp_receive_buffer_bytes: Gauge,
+    udp_receive_errors: Gauge,
     /// New certificates that could not be used.
     pub certificates_refused: Counter,
 }
@@ -113,6 +118,7 @@ impl Metrics {
             bytes_in: of.add("bytes_received", "Bytes of frames from clients, by realm"),
             connections: of.add("connections", "Connections whose handshake was completed"),
             refused: of.add("connections_refused", "Connections refused before they were clients"),
+            retries: of.add("handshakes_retried", "Handshakes asked to prove their address first"),
             closed: of.add("connections_closed", "Connections that ended, by reason"),
             calls_failed: of.add("calls_failed", "Calls that came to nothing, by code"),
             call_seconds: of.put(
@@ -124,6 +130,12 @@ impl Metrics {
                 .add("messages_not_retained", "Messages without room among the retained"),
             certificate_expiry_seconds: of
                 .add("certificate_expiry_seconds", "Until the certificate ends; 0 is over"),
+            udp_receive_buffer_bytes: of
+                .add("udp_receive_buffer_bytes", "Granted by the kernel to the UDP socket"),
+            udp_receive_errors: of.add(
+                "udp_receive_errors",
+                "Datagrams that found no room in a socket of this network namespace",
+            ),
             certificates_refused: of.add("certificates_refused", "New certificates of no use"),
             registry: of.0,
         }
@@ -153,6 +165,8 @@ impl Metrics {
         self.subscriptions.set(number(counts.subscriptions));
         self.registrations.set(number(counts.registrations));
         self.calls_open.set(number(hub.open_calls()));
+        let udp_errors = diagnostics::udp_receive_errors();
+        self.udp_receive_errors.set(i64::try_from(udp_errors).unwrap_or(i64::MAX));
         let counted = self.dropped.get();
         self.dropped.inc_by(hub.dropped().saturating_sub(counted));
         let mut out = String::new();

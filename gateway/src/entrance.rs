@@ -1,0 +1,174 @@
+//! What every connection passes, whatever carries it: limits before it is anybody, counters, and the realms behind. It
+//! knows no transport.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use tokio::sync::watch;
+use tracing::debug;
+
+use crate::{
+    connection::{Ended, Keep},
+    hub::Hub,
+    limits::{Admission, HandshakeLimits, Handshakes, Refusal},
+    metrics::{ByReason, ByTransport},
+};
+
+/// The way in, of both transports.
+#[derive(Debug)]
+pub struct Entrance {
+    pub hub: Arc<Hub>,
+    pub keep: Keep,
+    handshakes: Mutex<Handshakes>,
+    most_connections: usize,
+    under_way: AtomicUsize,
+    connections: AtomicUsize,
+    started: Instant,
+    stopped: watch::Sender<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Quic,
+    Tcp,
+}
+
+impl Transport {
+    /// The label in the metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quic => "quic",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// What a new connection is told.
+#[derive(Debug)]
+pub enum Answer {
+    Enter(Pass),
+    /// Prove the address first.
+    Retry,
+    Refused(Refusal),
+}
+
+impl Entrance {
+    /// `most_connections`: those in their handshake among them.
+    pub fn new(
+        hub: Arc<Hub>,
+        keep: Keep,
+        handshakes: HandshakeLimits,
+        most_connections: usize,
+    ) -> Self {
+        Self {
+            hub,
+            keep,
+            handshakes: Mutex::new(Handshakes::new(handshakes)),
+            most_connections,
+            under_way: AtomicUsize::default(),
+            connections: AtomicUsize::default(),
+            started: Instant::now(),
+            stopped: watch::Sender::new(false),
+        }
+    }
+
+    /// Somebody knocks. `proven`: it gets what is sent to its address.
+    pub fn admit(self: &Arc<Self>, from: IpAddr, proven: bool) -> Answer {
+        let admission = if *self.stopped.borrow() {
+            Admission::Refuse(Refusal::Draining)
+        } else if self.connections.load(Ordering::Relaxed) >= self.most_connections {
+            Admission::Refuse(Refusal::Connections)
+        } else {
+            let under_way = self.under_way.load(Ordering::Relaxed);
+            let mut handshakes = self.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
+            handshakes.admit(from, proven, under_way, self.started.elapsed())
+        };
+        match admission {
+            Admission::Accept => {
+                self.under_way.fetch_add(1, Ordering::Relaxed);
+                self.connections.fetch_add(1, Ordering::Relaxed);
+                Answer::Enter(Pass { entrance: self.clone(), in_handshake: true })
+            }
+            Admission::Retry => {
+                self.hub.metrics.retries.inc();
+                Answer::Retry
+            }
+            Admission::Refuse(refusal) => {
+                self.refused(refusal.reason(), &from);
+                Answer::Refused(refusal)
+            }
+        }
+    }
+
+    /// From now on nobody enters.
+    pub fn stop(&self) {
+        self.stopped.send_replace(true);
+    }
+
+    /// Waits until nobody enters any more.
+    pub async fn stopped(&self) {
+        // The sender lives as long as this.
+        let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    /// Connections, those in their handshake among them.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    fn refused(&self, reason: &'static str, why: &dyn std::fmt::Display) {
+        self.hub.metrics.refused.get_or_create(&ByReason { reason }).inc();
+        debug!(reason, "a connection was refused: {why}");
+    }
+}
+
+/// One connection's place, until this is dropped.
+#[derive(Debug)]
+pub struct Pass {
+    entrance: Arc<Entrance>,
+    in_handshake: bool,
+}
+
+impl Pass {
+    pub fn entrance(&self) -> &Entrance {
+        &self.entrance
+    }
+
+    /// The handshake is complete.
+    pub fn entered(&mut self, transport: Transport) {
+        self.end_handshake();
+        let transport = transport.name();
+        self.entrance.hub.metrics.connections.get_or_create(&ByTransport { transport }).inc();
+    }
+
+    /// The handshake came to nothing.
+    pub fn failed(self, why: &dyn std::fmt::Display) {
+        self.entrance.refused("handshake", why);
+    }
+
+    /// The connection has ended.
+    pub fn left(self, ended: &Ended) {
+        let reason = ended.reason();
+        self.entrance.hub.metrics.closed.get_or_create(&ByReason { reason }).inc();
+        debug!(reason, "a connection ended: {ended}");
+    }
+
+    fn end_handshake(&mut self) {
+        if std::mem::take(&mut self.in_handshake) {
+            self.entrance.under_way.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.end_handshake();
+        self.entrance.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}

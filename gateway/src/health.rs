@@ -1,0 +1,139 @@
+//! Health over HTTP, for probes and Prometheus: `/health`, `/ready`, `/live`, `/metrics`. It decides nothing: it shows.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::json;
+
+use crate::{hub::Hub, metrics};
+
+/// A loop that has not turned for so long is stuck.
+const STUCK: Duration = Duration::from_secs(10);
+
+/// What probes are told.
+#[derive(Debug)]
+pub struct Health {
+    hub: Arc<Hub>,
+    started: Instant,
+    ready: AtomicBool,
+    draining: AtomicBool,
+    pub quic: Arc<Beat>,
+    pub tcp: Arc<Beat>,
+}
+
+/// When a loop last turned.
+#[derive(Debug)]
+pub struct Beat {
+    started: Instant,
+    turned_ms: AtomicU64,
+}
+
+impl Beat {
+    /// How often a loop turns at least.
+    pub const EVERY: Duration = Duration::from_secs(1);
+
+    pub fn turn(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.turned_ms.store(now, Ordering::Relaxed);
+    }
+
+    fn since(&self) -> Duration {
+        let turned = Duration::from_millis(self.turned_ms.load(Ordering::Relaxed));
+        self.started.elapsed().saturating_sub(turned)
+    }
+}
+
+impl Default for Beat {
+    fn default() -> Self {
+        Self { started: Instant::now(), turned_ms: AtomicU64::default() }
+    }
+}
+
+impl Health {
+    /// Not ready yet.
+    pub fn new(hub: Arc<Hub>) -> Self {
+        Self {
+            hub,
+            started: Instant::now(),
+            ready: AtomicBool::default(),
+            draining: AtomicBool::default(),
+            quic: Arc::default(),
+            tcp: Arc::default(),
+        }
+    }
+
+    /// While a gateway drains it stays ready until its last client has left: kube-proxy forgets where the datagrams of a
+    /// connection go once its pod is not.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    pub fn set_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub fn routes(self: Arc<Self>) -> Router {
+        Router::new()
+            .route("/health", get(health))
+            .route("/ready", get(ready))
+            .route("/live", get(live))
+            .route("/metrics", get(metrics))
+            .with_state(self)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// The loops that do not turn.
+    fn stuck(&self) -> Vec<&'static str> {
+        let turned = [
+            ("quic", self.quic.since()),
+            ("tcp", self.tcp.since()),
+            ("router", self.hub.since_turned()),
+        ];
+        turned.into_iter().filter(|(_, since)| *since > STUCK).map(|(name, _)| name).collect()
+    }
+}
+
+type Shared = State<Arc<Health>>;
+
+async fn health(State(health): Shared) -> Response {
+    let status = match (health.draining.load(Ordering::Relaxed), health.is_ready()) {
+        (true, _) => "draining",
+        (false, true) => "healthy",
+        (false, false) => "starting",
+    };
+    let uptime = health.started.elapsed().as_secs();
+    let body = json!({ "status": status, "ready": health.is_ready(), "uptime": uptime });
+    Json(body).into_response()
+}
+
+async fn ready(State(health): Shared) -> Response {
+    let ready = health.is_ready();
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(json!({ "ready": ready }))).into_response()
+}
+
+async fn live(State(health): Shared) -> Response {
+    let stuck = health.stuck();
+    let code = if stuck.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(json!({ "live": stuck.is_empty(), "stuck": stuck }))).into_response()
+}
+
+async fn metrics(State(health): Shared) -> Response {
+    let text = health.hub.metrics.encode(&health.hub, health.is_ready());
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+}

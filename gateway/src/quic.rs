@@ -1,0 +1,159 @@
+//! Clients over QUIC: one bidirectional stream a connection, everything else is refused by the transport's limits. What is
+//! said on the stream is not known here.
+
+use std::{any::Any, net::UdpSocket, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use quinn::{
+    Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, RecvStream, SendStream,
+    ServerConfig, TokioRuntime, TransportConfig, VarInt, crypto::rustls::QuicServerConfig,
+};
+use rustls::pki_types::CertificateDer;
+use tokio::{task::JoinSet, time::timeout};
+
+use crate::{
+    connection::{Ended, Keep, refuse, serve},
+    entrance::{Answer, Entrance, Pass, Transport},
+    health::Beat,
+    keys::Keys,
+    session::Close,
+    tls,
+};
+
+/// What a client may send before it is read.
+const RECEIVE_WINDOW: u32 = 1 << 20;
+/// What is kept of what a client has not acknowledged.
+const SEND_WINDOW: u64 = 2 << 20;
+const IDLE: Duration = Duration::from_secs(30);
+/// Packets that keep a connection, and a NAT's memory of it, alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Handshakes that wait to be looked at, and what may wait for them.
+const MOST_INCOMING: usize = 4096;
+const INCOMING_BYTES: u64 = 64 << 10;
+const INCOMING_BYTES_TOTAL: u64 = 8 << 20;
+
+/// An endpoint on a socket.
+///
+/// # Errors
+/// The socket or the settings are of no use.
+pub fn endpoint(
+    socket: UdpSocket,
+    tls: rustls::ServerConfig,
+    keys: Keys,
+) -> anyhow::Result<Endpoint> {
+    let tls = QuicServerConfig::try_from(tls).context("TLS settings are none for QUIC")?;
+    let mut server = ServerConfig::new(Arc::new(tls), Arc::new(keys.token));
+    server
+        .transport_config(Arc::new(transport()))
+        .max_incoming(MOST_INCOMING)
+        .incoming_buffer_size(INCOMING_BYTES)
+        .incoming_buffer_size_total(INCOMING_BYTES_TOTAL);
+    let config = EndpointConfig::new(Arc::new(keys.reset));
+    Endpoint::new(config, Some(server), socket, Arc::new(TokioRuntime))
+        .context("the UDP socket cannot be used")
+}
+
+fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    let idle = u32::try_from(IDLE.as_millis()).unwrap_or(u32::MAX);
+    transport
+        .max_concurrent_bidi_streams(1_u8.into())
+        .max_concurrent_uni_streams(0_u8.into())
+        .datagram_receive_buffer_size(None)
+        .stream_receive_window(RECEIVE_WINDOW.into())
+        .receive_window(RECEIVE_WINDOW.into())
+        .send_window(SEND_WINDOW)
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle))))
+        .keep_alive_interval(Some(KEEP_ALIVE));
+    transport
+}
+
+/// Serves clients until the entrance was stopped and all have left.
+pub async fn run(endpoint: Endpoint, entrance: Arc<Entrance>, beat: Arc<Beat>) {
+    let mut clients = JoinSet::new();
+    let mut ticks = tokio::time::interval(Beat::EVERY);
+    let stopped = entrance.stopped();
+    tokio::pin!(stopped);
+    let mut stops = false;
+    while !stops || !clients.is_empty() {
+        tokio::select! {
+            incoming = endpoint.accept() => match incoming {
+                Some(incoming) => knock(incoming, &entrance, &mut clients),
+                None => return,
+            },
+            Some(_) = clients.join_next() => {}
+            _ = ticks.tick() => beat.turn(),
+            () = &mut stopped, if !stops => stops = true,
+        }
+    }
+}
+
+fn knock(incoming: Incoming, entrance: &Arc<Entrance>, clients: &mut JoinSet<()>) {
+    // Who cannot be asked to prove its address has done so.
+    let proven = incoming.remote_address_validated() || !incoming.may_retry();
+    match entrance.admit(incoming.remote_address().ip(), proven) {
+        Answer::Enter(pass) => {
+            clients.spawn(client(incoming, pass));
+        }
+        Answer::Retry => {
+            if let Err(error) = incoming.retry() {
+                error.into_incoming().refuse();
+            }
+        }
+        Answer::Refused(_) => incoming.refuse(),
+    }
+}
+
+async fn client(incoming: Incoming, mut pass: Pass) {
+    let keep = Keep { idle: None, ..pass.entrance().keep };
+    let connecting = match incoming.accept() {
+        Ok(connecting) => connecting,
+        Err(error) => return pass.failed(&error),
+    };
+    let connection = match timeout(keep.connect_within, connecting).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return pass.failed(&error),
+        Err(_) => return pass.failed(&"it took too long"),
+    };
+    pass.entered(Transport::Quic);
+    let ended = match timeout(keep.connect_within, connection.accept_bi()).await {
+        Ok(Ok((send, receive))) => talk(&connection, send, receive, &pass, keep).await,
+        Ok(Err(error)) => Ended::Lost(error.into()),
+        Err(_) => Ended::Closed(Close::Idle(keep.connect_within.as_secs())),
+    };
+    match &ended {
+        Ended::Closed(close) => {
+            connection.close(close.code().into(), close.to_string().as_bytes());
+        }
+        Ended::Lost(_) => connection.close(0_u8.into(), b"the stream ended"),
+    }
+    pass.left(&ended);
+}
+
+/// Returns once the last bytes have arrived, or were waited for long enough.
+async fn talk(
+    connection: &Connection,
+    mut send: SendStream,
+    mut receive: RecvStream,
+    pass: &Pass,
+    keep: Keep,
+) -> Ended {
+    let chain = chain(connection.peer_identity());
+    let ended = match tls::identity(chain.as_deref()) {
+        Ok(identity) => {
+            let hub = &pass.entrance().hub;
+            serve(&mut receive, &mut send, identity.as_ref(), hub, keep).await
+        }
+        Err(why) => refuse(&mut send, Close::Identity(why), keep).await,
+    };
+    if let Ended::Closed(_) = ended {
+        // It may be finished already.
+        let _ = send.finish();
+        let _ = timeout(keep.last_words, send.stopped()).await;
+    }
+    ended
+}
+
+fn chain(identity: Option<Box<dyn Any>>) -> Option<Vec<CertificateDer<'static>>> {
+    identity?.downcast().ok().map(|chain| *chain)
+}

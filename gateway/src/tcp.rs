@@ -1,0 +1,99 @@
+//! Clients over TLS on TCP. What is said inside is not known here.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, split},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tracing::warn;
+
+use crate::{
+    connection::{Ended, refuse, serve},
+    entrance::{Answer, Entrance, Pass, Transport},
+    health::Beat,
+    session::Close,
+    tls,
+};
+
+/// Before the next attempt where a connection could not be taken, as with too many open files.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Serves clients until the entrance was stopped and all have left.
+pub async fn run(
+    listener: TcpListener,
+    tls: rustls::ServerConfig,
+    entrance: Arc<Entrance>,
+    beat: Arc<Beat>,
+) {
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let mut clients = JoinSet::new();
+    let mut ticks = tokio::time::interval(Beat::EVERY);
+    let stopped = entrance.stopped();
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, from)) => {
+                    if let Answer::Enter(pass) = entrance.admit(from.ip(), true) {
+                        clients.spawn(client(socket, acceptor.clone(), pass));
+                    }
+                }
+                Err(error) => {
+                    warn!("a TCP connection cannot be taken: {error}");
+                    sleep(BREATH).await;
+                }
+            },
+            Some(_) = clients.join_next() => {}
+            _ = ticks.tick() => beat.turn(),
+            () = &mut stopped => break,
+        }
+    }
+    // The kernel refuses whoever comes now.
+    drop(listener);
+    while !clients.is_empty() {
+        tokio::select! {
+            _ = clients.join_next() => {}
+            _ = ticks.tick() => beat.turn(),
+        }
+    }
+}
+
+async fn client(socket: TcpStream, acceptor: TlsAcceptor, mut pass: Pass) {
+    let keep = pass.entrance().keep;
+    // Frames are written in large pieces already.
+    let _ = socket.set_nodelay(true);
+    let stream = match timeout(keep.connect_within, acceptor.accept(socket)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return pass.failed(&error),
+        Err(_) => return pass.failed(&"it took too long"),
+    };
+    pass.entered(Transport::Tcp);
+    let identity = tls::identity(stream.get_ref().1.peer_certificates());
+    let (mut reader, mut writer) = split(stream);
+    let ended = match identity {
+        Ok(identity) => {
+            let hub = &pass.entrance().hub;
+            serve(&mut reader, &mut writer, identity.as_ref(), hub, keep).await
+        }
+        Err(why) => refuse(&mut writer, Close::Identity(why), keep).await,
+    };
+    if let Ended::Closed(_) = ended {
+        let last = async {
+            let _ = writer.shutdown().await;
+            let _ = read_to_end(&mut reader).await;
+        };
+        let _ = timeout(keep.last_words, last).await;
+    }
+    pass.left(&ended);
+}
+
+/// A socket that is closed with something unread in it resets the connection, and what was written last does not arrive.
+async fn read_to_end<R: AsyncRead + Unpin>(reader: &mut R) -> io::Result<()> {
+    let mut unread = [0; 4096];
+    while reader.read(&mut unread).await? > 0 {}
+    Ok(())
+}
