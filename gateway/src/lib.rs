@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bind;
+pub mod config;
 pub mod connection;
 pub mod diagnostics;
 pub mod entrance;
@@ -11,6 +12,7 @@ pub mod health;
 pub mod hub;
 pub mod id;
 pub mod keys;
+pub mod life;
 pub mod limits;
 pub mod message;
 pub mod metrics;

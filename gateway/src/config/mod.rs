@@ -1,0 +1,104 @@
+//! Settings of `gateway run`: flags and variables, and the file of realms. It must not know what is done with them.
+
+mod options;
+mod realms;
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use thiserror::Error;
+
+use crate::{
+    connection::Keep, hub::RealmConfig, keys::Secret, limits::HandshakeLimits,
+    outbox::OutboxLimits, realm::RealmName,
+};
+
+pub use options::{LogFormat, Options};
+
+/// A setting that is none.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error("{0}")]
+    Realms(#[from] realms::RealmsError),
+    #[error(
+        "realm {realm} asks for certificates, and nothing says whose: give --client-ca FILE, or change {file}"
+    )]
+    NoClientAuthority { realm: RealmName, file: PathBuf },
+    #[error(
+        "GATEWAY_REALM is {realm}, which {file} does not have: add it there, or unset GATEWAY_REALM"
+    )]
+    DefaultRealm { realm: RealmName, file: PathBuf },
+    #[error("{0}")]
+    Value(String),
+}
+
+/// Everything that can be set.
+#[derive(Debug)]
+pub struct Settings {
+    pub address: IpAddr,
+    pub port: u16,
+    pub health_port: u16,
+    /// Both or none, unless `self_signed`; what is wrong with them is for [`crate::tls::Source`] to say.
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    pub self_signed: bool,
+    pub client_ca: Option<PathBuf>,
+    /// How often the certificate's files are looked at.
+    pub look_every: Duration,
+    pub realms: RealmSettings,
+    pub node: String,
+    pub cookie: Option<Secret>,
+    pub drain_delay: Duration,
+    pub grace: Duration,
+    pub handshakes: HandshakeLimits,
+    pub most_connections: usize,
+    pub keep: Keep,
+    pub outbox: OutboxLimits,
+}
+
+/// Where realms come from.
+#[derive(Clone, Debug)]
+pub struct RealmSettings {
+    pub file: Option<PathBuf>,
+    /// As it was set; without a file there is this one, or upstream's.
+    pub default: Option<RealmName>,
+    pub has_client_ca: bool,
+}
+
+/// Upstream's.
+const DEFAULT_REALM: &str = "be.cortexiq.energy";
+
+impl RealmSettings {
+    /// Reads them, the default realm first.
+    ///
+    /// # Errors
+    /// The file is none, or does not fit the other settings.
+    pub fn read(&self) -> Result<Vec<RealmConfig>, ConfigError> {
+        let Some(file) = &self.file else {
+            let usual = || DEFAULT_REALM.parse().map_err(realms::RealmsError::from);
+            let name = self.default.clone().map_or_else(usual, Ok)?;
+            return Ok(vec![RealmConfig {
+                name,
+                certificate_required: false,
+                permissions: Default::default(),
+            }]);
+        };
+        let mut realms = realms::read(file)?;
+        if let Some(default) = &self.default {
+            let Some(index) = realms.iter().position(|realm| realm.name == *default) else {
+                let (realm, file) = (default.clone(), file.clone());
+                return Err(ConfigError::DefaultRealm { realm, file });
+            };
+            realms.swap(0, index);
+        }
+        match realms.iter().find(|realm| realms::asks_for_certificates(realm)) {
+            Some(realm) if !self.has_client_ca => Err(ConfigError::NoClientAuthority {
+                realm: realm.name.clone(),
+                file: file.clone(),
+            }),
+            _ => Ok(realms),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! The flags and variables of `gateway run`.
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+
+use super::{ConfigError, RealmSettings, Settings};
+use crate::{
+    connection::Keep,
+    keys::Secret,
+    limits::HandshakeLimits,
+    outbox::{OutboxLimits, WhenFull},
+    realm::RealmName,
+};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Address to listen on: `::` is every address, of IPv4 too
+    #[arg(long, env = "GATEWAY_ADDRESS", default_value_t = IpAddr::V6(Ipv6Addr::UNSPECIFIED))]
+    address: IpAddr,
+    /// Port for clients: QUIC on UDP, and TLS on TCP
+    #[arg(long, env = "GATEWAY_PORT", default_value_t = 9443)]
+    port: u16,
+    /// Port for /health, /ready, /live and /metrics
+    #[arg(long, env = "HEALTH_PORT", default_value_t = 8080)]
+    health_port: u16,
+    /// The default realm: the only one without --config [default: be.cortexiq.energy]
+    #[arg(long, env = "GATEWAY_REALM")]
+    realm: Option<RealmName>,
+    /// TOML file of realms and permissions; SIGHUP reads it anew
+    #[arg(long, env = "GATEWAY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The certificate with its chain, PEM; a new one is taken without a restart
+    #[arg(long, env = "TLS_CERT_FILE", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, env = "TLS_KEY_FILE", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Make a certificate that nobody can verify: for trying the gateway out
+    #[arg(long)]
+    self_signed: bool,
+    /// Authorities of clients' certificates, PEM: those that are presented are verified by them
+    #[arg(long, env = "GATEWAY_CLIENT_CA", value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+    /// This gateway's name [default: the host's]
+    #[arg(long, env = "RELEASE_NODE")]
+    node: Option<String>,
+    /// Wait so long after SIGTERM before new clients are refused, until endpoints are known to have changed
+    #[arg(long, env = "GATEWAY_DRAIN_DELAY", value_name = "SECONDS", default_value_t = 0)]
+    drain_delay: u64,
+    /// Calls under way have so long to end, and clients to leave, after the delay
+    #[arg(long, env = "GATEWAY_GRACE", value_name = "SECONDS", default_value_t = 25)]
+    grace: u64,
+    /// Longest payload of a frame
+    #[arg(long, env = "GATEWAY_MAX_FRAME", value_name = "BYTES", default_value_t = 1 << 20,
+        value_parser = clap::value_parser!(u32).range(1024..=16 << 20))]
+    max_frame: u32,
+    /// Connections at once
+    #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", value_name = "NUMBER", default_value_t = 65_536)]
+    max_connections: usize,
+    /// Handshakes a second, of all clients
+    #[arg(long, env = "GATEWAY_HANDSHAKES", value_name = "NUMBER",
+        default_value_t = HandshakeLimits::default().per_second,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    handshakes: u32,
+    /// Handshakes a second, of an IPv4 /24 or an IPv6 /56
+    #[arg(long, env = "GATEWAY_HANDSHAKES_PER_PREFIX", value_name = "NUMBER",
+        default_value_t = HandshakeLimits::default().per_second_of_prefix,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    handshakes_per_prefix: u32,
+    /// Messages that wait for one client
+    #[arg(long, env = "GATEWAY_MAX_QUEUE", value_name = "BYTES", default_value_t = 8 << 20)]
+    max_queue: usize,
+    /// What becomes of a client that reads too slowly
+    #[arg(long, env = "GATEWAY_WHEN_FULL", value_enum, default_value_t = SlowClient::DropOldest)]
+    when_full: SlowClient,
+    /// How logs are written to stderr
+    #[arg(long, env = "GATEWAY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace, or one of them for each module
+    #[arg(long, env = "GATEWAY_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SlowClient {
+    /// It loses the oldest published messages
+    DropOldest,
+    /// It is disconnected
+    Disconnect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Options {
+    /// # Errors
+    /// A setting does not fit another.
+    pub fn settings(self) -> Result<Settings, ConfigError> {
+        let outbox = OutboxLimits {
+            most_bytes: self.max_queue,
+            mark_bytes: OutboxLimits::default().mark_bytes.min(self.max_queue / 2),
+            when_full: match self.when_full {
+                SlowClient::DropOldest => WhenFull::DropOldest,
+                SlowClient::Disconnect => WhenFull::Disconnect,
+            },
+            ..OutboxLimits::default()
+        };
+        let longest = usize::try_from(self.max_frame).unwrap_or(usize::MAX);
+        if self.max_queue < longest.saturating_mul(2) {
+            return Err(ConfigError::Value(format!(
+                "--max-queue {} is less than two frames of --max-frame {}: raise the one or lower the other",
+                self.max_queue, self.max_frame
+            )));
+        }
+        let client_ca = given(self.client_ca);
+        Ok(Settings {
+            address: self.address,
+            port: self.port,
+            health_port: self.health_port,
+            certificate: given(self.tls_cert),
+            key: given(self.tls_key),
+            self_signed: self.self_signed,
+            look_every: Duration::from_secs(5),
+            realms: RealmSettings {
+                file: given(self.config),
+                default: self.realm,
+                has_client_ca: client_ca.is_some(),
+            },
+            client_ca,
+            node: self.node.filter(|name| !name.is_empty()).unwrap_or_else(host_name),
+            // No flag: everybody on a machine can read the arguments of a process.
+            cookie: std::env::var("RELEASE_COOKIE")
+                .ok()
+                .filter(|text| !text.is_empty())
+                .map(Secret),
+            drain_delay: Duration::from_secs(self.drain_delay),
+            grace: Duration::from_secs(self.grace),
+            handshakes: HandshakeLimits {
+                per_second: self.handshakes,
+                per_second_of_prefix: self.handshakes_per_prefix,
+                ..HandshakeLimits::default()
+            },
+            most_connections: self.max_connections,
+            keep: Keep { most_payload_bytes: self.max_frame, ..Keep::default() },
+            outbox,
+        })
+    }
+}
+
+/// An empty variable is one that is not set.
+fn given(path: Option<PathBuf>) -> Option<PathBuf> {
+    path.filter(|path| !path.as_os_str().is_empty())
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,139 @@
+//! The file of realms and permissions: TOML to what the realms are. docs/gateway.md describes it.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::{
+    hub::RealmConfig,
+    id::NodeId,
+    realm::{RealmError, RealmName},
+    session::{Nodes, Permissions, Rule},
+    topic::{Pattern, TopicError},
+};
+
+/// Why a file has no realms for us.
+#[derive(Debug, Error)]
+pub enum RealmsError {
+    #[error("cannot read {path}: {source}: correct --config")]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{path}: {why}")]
+    Toml { path: PathBuf, why: String },
+    #[error("{path} has no [[realm]]: add one, or leave --config out")]
+    Empty { path: PathBuf },
+    #[error("{path} has realm {realm} twice: join both")]
+    Twice { path: PathBuf, realm: RealmName },
+    #[error("{path}, realm {realm}: {node:?} is no node: 64 hexadecimal digits are")]
+    Node { path: PathBuf, realm: RealmName, node: String },
+    #[error("{path}, realm {realm}: a rule for no node: leave `nodes` out for all of them")]
+    NoNodes { path: PathBuf, realm: RealmName },
+    #[error("{path}, realm {realm}: {error}")]
+    Pattern { path: PathBuf, realm: RealmName, error: TopicError },
+    #[error("{0}")]
+    Name(#[from] RealmError),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    realm: Vec<RealmEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RealmEntry {
+    name: String,
+    #[serde(default)]
+    certificate_required: bool,
+    #[serde(default)]
+    rule: Vec<RuleEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleEntry {
+    nodes: Option<Vec<String>>,
+    #[serde(default)]
+    publish: Vec<String>,
+    #[serde(default)]
+    subscribe: Vec<String>,
+    #[serde(default)]
+    call: Vec<String>,
+    #[serde(default)]
+    register: Vec<String>,
+}
+
+/// # Errors
+/// The file cannot be read or means nothing.
+pub fn read(path: &Path) -> Result<Vec<RealmConfig>, RealmsError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| RealmsError::Unreadable { path: path.to_owned(), source })?;
+    let file: File = toml::from_str(&text)
+        .map_err(|error| RealmsError::Toml { path: path.to_owned(), why: error.to_string() })?;
+    if file.realm.is_empty() {
+        return Err(RealmsError::Empty { path: path.to_owned() });
+    }
+    let mut known = HashSet::new();
+    let mut realms = Vec::new();
+    for entry in file.realm {
+        let realm = realm(entry, path)?;
+        if !known.insert(realm.name.clone()) {
+            return Err(RealmsError::Twice { path: path.to_owned(), realm: realm.name });
+        }
+        realms.push(realm);
+    }
+    Ok(realms)
+}
+
+/// Whether a realm means nothing unless clients can prove who they are.
+pub fn asks_for_certificates(realm: &RealmConfig) -> bool {
+    let names_nodes = |rule: &Rule| matches!(rule.nodes, Nodes::Proven(_));
+    realm.certificate_required || realm.permissions.rules.iter().any(names_nodes)
+}
+
+fn realm(entry: RealmEntry, path: &Path) -> Result<RealmConfig, RealmsError> {
+    let name: RealmName = entry.name.parse()?;
+    let rules = entry.rule.into_iter().map(|rule| self::rule(rule, path, &name));
+    let permissions = Permissions { rules: rules.collect::<Result<_, _>>()? };
+    Ok(RealmConfig { name, certificate_required: entry.certificate_required, permissions })
+}
+
+fn rule(entry: RuleEntry, path: &Path, realm: &RealmName) -> Result<Rule, RealmsError> {
+    let patterns = |texts: Vec<String>| {
+        let parsed = texts.iter().map(|text| text.parse::<Pattern>());
+        parsed.collect::<Result<Vec<_>, _>>().map_err(|error| RealmsError::Pattern {
+            path: path.to_owned(),
+            realm: realm.clone(),
+            error,
+        })
+    };
+    let nodes = match entry.nodes {
+        None => Nodes::All,
+        Some(nodes) if nodes.is_empty() => {
+            return Err(RealmsError::NoNodes { path: path.to_owned(), realm: realm.clone() });
+        }
+        Some(nodes) => {
+            let id = |node: String| {
+                NodeId::from_hex(&node).ok_or_else(|| RealmsError::Node {
+                    path: path.to_owned(),
+                    realm: realm.clone(),
+                    node,
+                })
+            };
+            Nodes::Proven(nodes.into_iter().map(id).collect::<Result<_, _>>()?)
+        }
+    };
+    Ok(Rule {
+        nodes,
+        publish: patterns(entry.publish)?,
+        subscribe: patterns(entry.subscribe)?,
+        call: patterns(entry.call)?,
+        register: patterns(entry.register)?,
+    })
+}

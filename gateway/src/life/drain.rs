@@ -1,0 +1,55 @@
+//! How the gateway stops: nobody new, calls under way end, every client is told, and then it waits until they have left.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
+use tracing::{info, warn};
+
+use super::Gateway;
+
+/// Clients are told over at most so long, that they do not all come to the next gateway at once.
+const SPREAD: Duration = Duration::from_secs(2);
+const STEP: Duration = Duration::from_millis(20);
+/// Of the grace, for the last clients to leave.
+const LEAVING: Duration = Duration::from_secs(2);
+
+impl Gateway {
+    /// Returns when every client has left, or the time is over.
+    pub async fn drain(mut self) {
+        let (delay, grace) = (self.settings.drain_delay, self.settings.grace);
+        info!(clients = self.hub.counts().clients, ?delay, ?grace, "draining");
+        self.state.set_draining();
+        sleep(delay).await;
+        let until = Instant::now() + grace;
+        self.entrance.stop();
+        self.hub.stop();
+        self.tell(grace, until - LEAVING.min(grace / 4)).await;
+        let left = timeout_at(until, async { while self.accepting.join_next().await.is_some() {} });
+        if left.await.is_err() {
+            warn!(connections = self.entrance.connections(), "the grace is over: they are cut");
+            self.accepting.shutdown().await;
+        }
+        self.state.set_ready(false);
+        self.endpoint.close(0_u8.into(), b"the gateway has stopped");
+        // What is on its way to clients is sent.
+        let _ = timeout_at(until.max(Instant::now() + STEP), self.endpoint.wait_idle()).await;
+        self.lasting.shutdown().await;
+    }
+
+    /// Tells clients step by step; those with a part in a call when it has ended, or when `until` has come.
+    async fn tell(&self, grace: Duration, until: Instant) {
+        let steps = SPREAD.min(grace / 4).as_millis() / STEP.as_millis();
+        let steps = usize::try_from(steps).unwrap_or(usize::MAX).max(1);
+        let most = self.hub.counts().clients.div_ceil(steps).max(1);
+        let mut ticks = interval(STEP);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while Instant::now() < until {
+            if self.hub.drain_some(most) == 0 {
+                return;
+            }
+            ticks.tick().await;
+        }
+        warn!(calls = self.hub.open_calls(), "calls under way did not end in time");
+        self.hub.drain();
+    }
+}

@@ -1,0 +1,90 @@
+//! Every way in which the gateway ends: its line and its exit code. docs/gateway.md has the table.
+
+use std::process::ExitCode;
+
+use thiserror::Error;
+use tracing::{error, info};
+
+use super::{Gateway, log, signals};
+use crate::{
+    bind::BindError,
+    config::{ConfigError, Options},
+    keys::NoRandom,
+    tls::CertificateError,
+};
+
+/// What clap uses too.
+pub const USAGE: u8 = 2;
+/// What Rust's own runtime uses.
+pub const PANIC: u8 = 101;
+
+/// Why the gateway ends other than drained.
+#[derive(Debug, Error)]
+pub enum Failure {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("{0}")]
+    Certificate(#[from] CertificateError),
+    #[error("{0}")]
+    Bind(#[from] BindError),
+    #[error("{0}")]
+    Runtime(String),
+}
+
+impl From<NoRandom> for Failure {
+    fn from(error: NoRandom) -> Self {
+        Self::Runtime(error.to_string())
+    }
+}
+
+impl Failure {
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) => USAGE,
+            Self::Certificate(_) => 3,
+            Self::Bind(_) => 4,
+            Self::Runtime(_) => 5,
+        }
+    }
+}
+
+/// `gateway run`, from the first line of its log to the last.
+pub fn run(options: Options) -> ExitCode {
+    if let Err(why) = log::begin(&options) {
+        eprintln!("gateway: {why}");
+        return ExitCode::from(USAGE);
+    }
+    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+    info!(version, pid, "the gateway starts");
+    match live(options) {
+        Ok(()) => {
+            info!(exit_code = 0, "the gateway has drained and ends");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            let code = failure.code();
+            error!(exit_code = code, "the gateway ends: {failure}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn live(options: Options) -> Result<(), Failure> {
+    let settings = options.settings()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Runtime(format!("no threads can be started: {error}")))?;
+    runtime.block_on(async {
+        // A signal that comes during the start is not lost.
+        let mut signals = signals::Signals::listen()?;
+        let gateway = Gateway::start(settings).await?;
+        let stop = signals.until_stop(&gateway).await;
+        info!(signal = stop, "asked to stop");
+        tokio::select! {
+            () = gateway.drain() => {}
+            again = signals.stop() => info!(signal = again, "asked again: not waiting any longer"),
+        }
+        Ok(())
+    })
+}

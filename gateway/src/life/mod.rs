@@ -1,0 +1,189 @@
+//! The gateway's life: each step of its start is told before it is tried, and each way in which it ends has a line and an
+//! exit code. What clients say is not known here.
+
+mod drain;
+mod exit;
+mod log;
+mod signals;
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use rustls::ServerConfig;
+use tokio::{net::TcpListener, task::JoinSet};
+use tracing::{info, warn};
+
+use crate::{
+    bind,
+    config::Settings,
+    diagnostics::Diagnostics,
+    entrance::Entrance,
+    health::Health,
+    hub::Hub,
+    keys::Keys,
+    metrics::Metrics,
+    quic,
+    session::Limits,
+    tcp,
+    tls::{self, Certificates, Rotation, Source},
+};
+
+pub use exit::{Failure, PANIC, USAGE, run};
+
+/// A gateway that serves clients. It ends when this is dropped; [`Gateway::drain`] is the polite way.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Where it is reached.
+    pub udp: SocketAddr,
+    pub tcp: SocketAddr,
+    pub health: SocketAddr,
+    hub: Arc<Hub>,
+    entrance: Arc<Entrance>,
+    state: Arc<Health>,
+    settings: Settings,
+    endpoint: quinn::Endpoint,
+    /// They end when all clients have left.
+    accepting: JoinSet<()>,
+    /// They end with the gateway.
+    lasting: JoinSet<()>,
+}
+
+impl Gateway {
+    /// Starts it, within a tokio runtime.
+    ///
+    /// # Errors
+    /// A step failed: which, and why.
+    pub async fn start(settings: Settings) -> Result<Self, Failure> {
+        let realms = match &settings.realms.file {
+            Some(file) => {
+                info!(file = %file.display(), "reading realms and permissions");
+                settings.realms.read()?
+            }
+            None => settings.realms.read()?,
+        };
+        let metrics = Arc::new(Metrics::new());
+        let names: Vec<_> = realms.iter().map(|realm| realm.name.as_str()).collect();
+        info!(node = settings.node, realms = names.join(" "), "realms are known");
+        let default_realm = names.first().copied().unwrap_or_default().to_owned();
+        let diagnostics = Diagnostics {
+            node: settings.node.clone(),
+            realm: default_realm,
+            started: Instant::now(),
+        };
+        let limits = Limits::default();
+        let hub = Hub::new(&realms, limits, settings.outbox, diagnostics, metrics.clone());
+        let hub = Arc::new(hub);
+        let state = Arc::new(Health::new(hub.clone()));
+
+        let (certificates, rotation) = certificate(&settings, &metrics)?;
+        let tls = tls_config(&settings, certificates)?;
+        let keys = Keys::of(settings.cookie.as_ref(), &settings.node)?;
+        if let Some(why) = keys.random {
+            warn!("{why}: keys are random, and another gateway does not know this one's tokens");
+        }
+
+        let at = |port| SocketAddr::new(settings.address, port);
+        let health_at = at(settings.health_port);
+        info!(address = %health_at, protocol = "TCP", "binding for health");
+        let health = listener(bind::tcp(health_at, "HEALTH_PORT")?)?;
+        info!(address = %at(settings.port), protocol = "UDP", "binding for clients");
+        let (socket, granted) = bind::udp(at(settings.port), "GATEWAY_PORT")?;
+        metrics.udp_receive_buffer_bytes.set(i64::try_from(granted).unwrap_or(i64::MAX));
+        info!(address = %at(settings.port), protocol = "TCP", "binding for clients");
+        let tcp = listener(bind::tcp(at(settings.port), "GATEWAY_PORT")?)?;
+        let endpoint = quic::endpoint(socket, tls.clone(), keys)
+            .map_err(|error| Failure::Runtime(format!("{error:#}")))?;
+        let unknown =
+            |error: std::io::Error| Failure::Runtime(format!("a socket has no address: {error}"));
+        let addresses = (
+            endpoint.local_addr().map_err(unknown)?,
+            tcp.local_addr().map_err(unknown)?,
+            health.local_addr().map_err(unknown)?,
+        );
+
+        let entrance = Entrance::new(
+            hub.clone(),
+            settings.keep,
+            settings.handshakes,
+            settings.most_connections,
+        );
+        let entrance = Arc::new(entrance);
+        let (mut accepting, mut lasting) = (JoinSet::new(), JoinSet::new());
+        lasting.spawn(hub.clone().keep_deadlines());
+        lasting.spawn(rotation.keep(settings.look_every));
+        let routes = state.clone().routes();
+        lasting.spawn(async move {
+            if let Err(error) = axum::serve(health, routes).await {
+                warn!("health is no longer served: {error}");
+            }
+        });
+        accepting.spawn(quic::run(endpoint.clone(), entrance.clone(), state.quic.clone()));
+        accepting.spawn(tcp::run(tcp, tls, entrance.clone(), state.tcp.clone()));
+        state.set_ready(true);
+        let (udp, tcp, health) = addresses;
+        info!(%udp, %tcp, %health, udp_receive_buffer_bytes = granted, "ready");
+        Ok(Self { udp, tcp, health, hub, entrance, state, settings, endpoint, accepting, lasting })
+    }
+
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Reads realms and permissions anew; what cannot be read changes nothing. Returns whether it could.
+    pub fn reload(&self) -> bool {
+        info!("reading realms and permissions anew");
+        match self.settings.realms.read() {
+            Ok(realms) => {
+                self.hub.configure(&realms);
+                info!(realms = realms.len(), "realms and permissions are new");
+                true
+            }
+            Err(error) => {
+                warn!("realms and permissions stay as they were: {error}");
+                false
+            }
+        }
+    }
+}
+
+fn listener(socket: std::net::TcpListener) -> Result<TcpListener, Failure> {
+    TcpListener::from_std(socket)
+        .map_err(|error| Failure::Runtime(format!("a TCP socket cannot be used: {error}")))
+}
+
+fn certificate(
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+) -> Result<(Arc<Certificates>, Rotation), Failure> {
+    let source =
+        Source::of(settings.certificate.clone(), settings.key.clone(), settings.self_signed)?;
+    info!("loading the certificate: {source}");
+    if source == Source::SelfSigned {
+        warn!("the certificate is self-signed: no client can know that this is the gateway");
+    }
+    let pair = source.load()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    if pair.not_after <= i64::try_from(now.as_secs()).unwrap_or(i64::MAX) {
+        warn!("the certificate is no longer valid: clients that verify it will not come");
+    }
+    let certificates = Arc::new(Certificates::new(pair));
+    let rotation = Rotation::new(&source, certificates.clone(), metrics.clone());
+    Ok((certificates, rotation))
+}
+
+fn tls_config(
+    settings: &Settings,
+    certificates: Arc<Certificates>,
+) -> Result<ServerConfig, Failure> {
+    let roots = match &settings.client_ca {
+        Some(path) => {
+            info!(file = %path.display(), "loading the authorities of clients");
+            Some(tls::read_roots(path)?)
+        }
+        None => None,
+    };
+    Ok(tls::server_config(certificates, roots)?)
+}

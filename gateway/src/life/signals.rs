@@ -1,0 +1,48 @@
+//! What the gateway is told from outside: SIGTERM and SIGINT stop it, SIGHUP has realms and permissions read anew.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Failure, Gateway};
+
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// # Errors
+    /// The kernel does not let this process handle them.
+    pub fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::Runtime(format!("signals cannot be handled: {error}")))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the signal that stops the gateway; returns its name.
+    pub async fn stop(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    /// The same, reloading the gateway meanwhile.
+    pub async fn until_stop(&mut self, gateway: &Gateway) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => {
+                    gateway.reload();
+                }
+            }
+        }
+    }
+}
