@@ -14,8 +14,8 @@ const STEP: Duration = Duration::from_millis(20);
 const LEAVING: Duration = Duration::from_secs(2);
 
 impl Gateway {
-    /// Returns when every client has left, or the time is over.
-    pub async fn drain(mut self) {
+    /// Returns when every client has left, or the time is over: whether they have.
+    pub async fn drain(mut self) -> bool {
         let (delay, grace) = (self.settings.drain_delay, self.settings.grace);
         info!(clients = self.hub.counts().clients, ?delay, ?grace, "draining");
         self.state.set_draining();
@@ -25,7 +25,8 @@ impl Gateway {
         self.hub.stop();
         self.tell(grace, until - LEAVING.min(grace / 4)).await;
         let left = timeout_at(until, async { while self.accepting.join_next().await.is_some() {} });
-        if left.await.is_err() {
+        let all_left = left.await.is_ok();
+        if !all_left {
             warn!(connections = self.entrance.connections(), "the grace is over: they are cut");
             self.accepting.shutdown().await;
         }
@@ -34,6 +35,7 @@ impl Gateway {
         // What is on its way to clients is sent.
         let _ = timeout_at(until.max(Instant::now() + STEP), self.endpoint.wait_idle()).await;
         self.lasting.shutdown().await;
+        all_left
     }
 
     /// Tells clients step by step; those with a part in a call when it has ended, or when `until` has come.

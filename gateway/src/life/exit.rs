@@ -57,8 +57,8 @@ pub fn run(options: Options) -> ExitCode {
     let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
     info!(version, pid, "the gateway starts");
     match live(options) {
-        Ok(()) => {
-            info!(exit_code = 0, "the gateway has drained and ends");
+        Ok(how) => {
+            info!(exit_code = 0, "the gateway ends: {how}");
             ExitCode::SUCCESS
         }
         Err(failure) => {
@@ -69,7 +69,7 @@ pub fn run(options: Options) -> ExitCode {
     }
 }
 
-fn live(options: Options) -> Result<(), Failure> {
+fn live(options: Options) -> Result<&'static str, Failure> {
     let settings = options.settings()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -78,13 +78,15 @@ fn live(options: Options) -> Result<(), Failure> {
     runtime.block_on(async {
         // A signal that comes during the start is not lost.
         let mut signals = signals::Signals::listen()?;
-        let gateway = Gateway::start(settings).await?;
-        let stop = signals.until_stop(&gateway).await;
-        info!(signal = stop, "asked to stop");
+        let mut gateway = Gateway::start(settings).await?;
+        let signal = signals.until_stop(&mut gateway).await?;
+        info!(signal, "asked to stop");
         tokio::select! {
-            () = gateway.drain() => {}
-            again = signals.stop() => info!(signal = again, "asked again: not waiting any longer"),
+            all_left = gateway.drain() => Ok(match all_left {
+                true => "it was asked to, and every client has left",
+                false => "it was asked to, and the grace is over",
+            }),
+            _ = signals.stop() => Ok("it was asked twice, and waits for nobody"),
         }
-        Ok(())
     })
 }

@@ -14,7 +14,7 @@ use std::{
 
 use rustls::ServerConfig;
 use tokio::{net::TcpListener, task::JoinSet};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     bind,
@@ -117,7 +117,7 @@ impl Gateway {
         let routes = state.clone().routes();
         lasting.spawn(async move {
             if let Err(error) = axum::serve(health, routes).await {
-                warn!("health is no longer served: {error}");
+                error!("health is no longer served: {error}");
             }
         });
         accepting.spawn(quic::run(endpoint.clone(), entrance.clone(), state.quic.clone()));
@@ -130,6 +130,18 @@ impl Gateway {
 
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// Waits until a part of it ends that should not, such as an endpoint whose socket failed.
+    pub async fn broken(&mut self) -> Failure {
+        tokio::select! {
+            _ = self.accepting.join_next() => {
+                Failure::Runtime("clients can no longer be accepted".to_owned())
+            }
+            _ = self.lasting.join_next() => {
+                Failure::Runtime("a part of it that must not has ended".to_owned())
+            }
+        }
     }
 
     /// Reads realms and permissions anew; what cannot be read changes nothing. Returns whether it could.

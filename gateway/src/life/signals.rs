@@ -34,14 +34,18 @@ impl Signals {
     }
 
     /// The same, reloading the gateway meanwhile.
-    pub async fn until_stop(&mut self, gateway: &Gateway) -> &'static str {
+    ///
+    /// # Errors
+    /// The gateway does not work any more.
+    pub async fn until_stop(&mut self, gateway: &mut Gateway) -> Result<&'static str, Failure> {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.terminate.recv() => return Ok("SIGTERM"),
+                _ = self.interrupt.recv() => return Ok("SIGINT"),
                 _ = self.hang_up.recv() => {
                     gateway.reload();
                 }
+                failure = gateway.broken() => return Err(failure),
             }
         }
     }

@@ -1,0 +1,9 @@
+//! The gateway as its clients meet it: over QUIC and over TLS, in this process and as the binary.
+
+mod authority;
+mod certificates;
+mod peer;
+mod process;
+mod serving;
+mod stopping;
+mod world;
