@@ -321,6 +321,23 @@ async fn a_gateway_that_stops_lets_calls_end_and_admits_nobody() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_cannot_wait_replies_to_calls_under_way() {
+    let hub = hub(OutboxLimits::default());
+    let (mut provider, mut caller) = (Client::connect(&hub).await, Client::connect(&hub).await);
+    let procedure = Procedure("p".to_owned());
+    let register = RegisterProcedure { procedure: procedure.clone() };
+    provider.send(Message::RegisterProcedure(register)).await;
+    provider.settle().await;
+    let (call_id, args) = (CallId([1; 16]), Bytes::new());
+    caller.send(Message::Call(Call { procedure, args, call_id, timeout: None })).await;
+    assert!(matches!(provider.next().await, Some(Message::Call(_))));
+    hub.drain();
+    let Some(Message::Reply(reply)) = caller.next().await else { panic!("no reply") };
+    assert_eq!((reply.call_id, reply.outcome.unwrap_err().code.as_str()), (call_id, "timeout"));
+    assert_eq!(caller.ended().await.0, "draining");
+}
+
+#[tokio::test]
 async fn a_realm_that_asks_for_certificates_from_now_on_keeps_nobody_without() {
     let hub = hub(OutboxLimits::default());
     let client = Client::connect(&hub).await;

@@ -117,11 +117,6 @@ impl Entrance {
         let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
     }
 
-    /// Connections, those in their handshake among them.
-    pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
-    }
-
     fn refused(&self, reason: &'static str, why: &dyn std::fmt::Display) {
         self.hub.metrics.refused.get_or_create(&ByReason { reason }).inc();
         debug!(reason, "a connection was refused: {why}");

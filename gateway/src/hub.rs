@@ -168,9 +168,12 @@ impl Hub {
         left
     }
 
-    /// Tells every client that the gateway stops.
+    /// Tells every client that the gateway stops. Calls under way end: each caller gets a reply that says so.
     pub fn drain(&self) {
-        self.each(|realm| realm.close_all(&Close::Draining));
+        self.each(|realm| {
+            realm.end_calls(self);
+            realm.close_all(&Close::Draining);
+        });
     }
 
     /// Ends calls whose time is over, until the end of the program.
@@ -346,6 +349,13 @@ impl SharedRealm {
             realm.tick(now, actions);
             inner.carry_out(hub, &mut Vec::new());
         }
+    }
+
+    fn end_calls(&self, hub: &Hub) {
+        let mut inner = self.lock();
+        let Inner { realm, actions, .. } = &mut *inner;
+        realm.tick(Now { steady: u64::MAX, ..hub.clock.now() }, actions);
+        inner.carry_out(hub, &mut Vec::new());
     }
 
     fn close_all(&self, close: &Close) {

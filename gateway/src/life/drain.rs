@@ -24,10 +24,15 @@ impl Gateway {
         self.entrance.stop();
         self.hub.stop();
         self.tell(grace, until - LEAVING.min(grace / 4)).await;
-        let left = timeout_at(until, async { while self.accepting.join_next().await.is_some() {} });
-        let all_left = left.await.is_ok();
+        let all_left = timeout_at(until, self.empty()).await.is_ok();
         if !all_left {
-            warn!(connections = self.entrance.connections(), "the grace is over: they are cut");
+            warn!(clients = self.hub.counts().clients, "the grace is over: clients are cut");
+        }
+        // The last frames of clients that have left are on their way; who never was a client is not waited for.
+        let last = timeout_at(until.min(Instant::now() + LEAVING), async {
+            while self.accepting.join_next().await.is_some() {}
+        });
+        if last.await.is_err() {
             self.accepting.shutdown().await;
         }
         self.state.set_ready(false);
@@ -36,6 +41,14 @@ impl Gateway {
         let _ = timeout_at(until.max(Instant::now() + STEP), self.endpoint.wait_idle()).await;
         self.lasting.shutdown().await;
         all_left
+    }
+
+    /// Waits until no client is left.
+    async fn empty(&self) {
+        let mut ticks = interval(STEP);
+        while self.hub.counts().clients > 0 {
+            ticks.tick().await;
+        }
     }
 
     /// Tells clients step by step; those with a part in a call when it has ended, or when `until` has come.

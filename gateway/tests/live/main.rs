@@ -1,5 +1,7 @@
 //! The gateway as its clients meet it: over QUIC and over TLS, in this process and as the binary.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails by panicking works")]
+
 mod authority;
 mod certificates;
 mod peer;

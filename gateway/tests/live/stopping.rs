@@ -6,6 +6,8 @@ use gateway::{
     message::{Call, Message, Procedure, Reply},
 };
 
+use tokio::net::TcpStream;
+
 use crate::{
     peer::{Over, Peer},
     world::{REALM, World, ask},
@@ -49,4 +51,60 @@ async fn calls_under_way_end_before_the_gateway_does_and_everybody_is_told() {
         assert_eq!(peer.dismissed().await.0, "draining");
     }
     assert!(drained.await.unwrap(), "every client has left");
+}
+
+#[tokio::test]
+async fn under_load_every_call_that_a_provider_got_is_answered() {
+    let world = World::new().await;
+    let mut provider = world.join(Over::Quic, REALM).await;
+    provider.register("p").await;
+    let mut callers = Vec::new();
+    for over in [Over::BOTH, Over::BOTH].concat() {
+        callers.push(world.join(over, REALM).await);
+    }
+    let served = tokio::spawn(async move {
+        let mut asked = 0;
+        while let Some(Message::Call(call)) = provider.next().await {
+            asked += 1;
+            let outcome = Ok(Bytes::new());
+            provider.send(Message::Reply(Reply { call_id: call.call_id, outcome })).await;
+        }
+        asked
+    });
+    let (first, mut answered) = tokio::sync::mpsc::channel(1);
+    let calling = callers.into_iter().map(|mut caller| {
+        let first = first.clone();
+        tokio::spawn(async move {
+            let mut answers = 0;
+            loop {
+                let (procedure, call_id) = (Procedure("p".to_owned()), CallId([1; 16]));
+                let call = Call { procedure, args: Bytes::new(), call_id, timeout: None };
+                caller.send(Message::Call(call)).await;
+                match caller.next().await {
+                    Some(Message::Reply(reply)) => answers += usize::from(reply.outcome.is_ok()),
+                    Some(Message::Disconnect(_)) => return answers,
+                    other => panic!("{other:?}"),
+                }
+                // Nobody waits for the later ones.
+                let _ = first.try_send(());
+            }
+        })
+    });
+    let calling: Vec<_> = calling.collect();
+    answered.recv().await.unwrap();
+    assert!(world.gateway.drain().await, "every client has left");
+    let mut answers = 0;
+    for caller in calling {
+        answers += caller.await.unwrap();
+    }
+    assert!(answers > 0);
+    assert_eq!(served.await.unwrap(), answers);
+}
+
+#[tokio::test]
+async fn who_never_said_who_it_is_does_not_hold_up_the_end() {
+    let world = World::new().await;
+    let _silent = [world.reach(Over::Quic, None).await, world.reach(Over::Tcp, None).await];
+    let _knocked = TcpStream::connect(world.gateway.tcp).await.unwrap();
+    assert!(world.gateway.drain().await);
 }
