@@ -263,6 +263,17 @@ async fn a_client_that_answers_pings_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_the_transport_notices_a_dead_client_a_silent_one_stays() {
+    let hub = hub(OutboxLimits::default());
+    let keep = Keep { idle: None, ..Keep::default() };
+    let mut client = Client::begin(&hub, keep, CHUNK, None);
+    client.send(connect(REALM)).await;
+    assert!(matches!(client.next().await, Some(Message::Pong(_))));
+    sleep(Duration::from_secs(3600)).await;
+    client.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_reads_nothing_is_not_waited_for_at_the_end() {
     let hub = hub(OutboxLimits::default());
     let mut stuck = Client::begin(&hub, Keep::default(), 128, None);

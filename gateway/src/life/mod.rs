@@ -1,6 +1,7 @@
 //! The gateway's life: each step of its start is told before it is tried, and each way in which it ends has a line and an
 //! exit code. What clients say is not known here.
 
+mod descriptors;
 mod drain;
 mod exit;
 mod log;
@@ -108,7 +109,7 @@ impl Gateway {
             hub.clone(),
             settings.keep,
             settings.handshakes,
-            settings.most_connections,
+            descriptors::make_room(settings.most_connections),
         );
         let entrance = Arc::new(entrance);
         let (mut accepting, mut lasting) = (JoinSet::new(), JoinSet::new());
