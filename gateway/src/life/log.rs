@@ -25,3 +25,35 @@ pub fn begin(options: &Options) -> Result<(), String> {
     }));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{env, process::Command, thread};
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    const CHILD: &str = "GATEWAY_TEST_PANICS";
+
+    #[test]
+    fn a_panic_of_any_thread_ends_the_process_with_a_line_and_a_code_of_its_own() {
+        if env::var_os(CHILD).is_some() {
+            begin(&Line::parse_from(["gateway"]).options).unwrap();
+            let _ = thread::spawn(|| panic!("it broke")).join();
+            return;
+        }
+        let name = thread::current().name().unwrap().to_owned();
+        let mut child = Command::new(env::current_exe().unwrap());
+        let ended = child.args([&name, "--exact", "--nocapture"]).env(CHILD, "1").output().unwrap();
+        assert_eq!(ended.status.code(), Some(PANIC.into()));
+        let log = String::from_utf8(ended.stderr).unwrap();
+        assert!(log.contains("the gateway ends: a bug") && log.contains("it broke"), "{log}");
+    }
+}

@@ -1,9 +1,13 @@
 //! The binary: its settings, signals, last words and exit codes.
 
 use std::{
-    fs,
-    io::{BufRead, BufReader},
+    fs::{self, Permissions},
+    io::{BufRead, BufReader, ErrorKind},
     net::{SocketAddr, TcpListener, UdpSocket},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::Path,
     process::{Child, ChildStderr, Command, Output, Stdio},
     time::Duration,
@@ -22,7 +26,11 @@ use crate::{
 const SECRET: &str = "a secret of more than thirty-two bytes";
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command_of(Path::new(env!("CARGO_BIN_EXE_gateway")), arguments)
+}
+
+fn command_of(binary: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary);
     command.arg("run").args(arguments).env_clear().env("RELEASE_COOKIE", SECRET);
     command.args(["--address", "127.0.0.1", "--log-format", "json", "--health-port", "0"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -35,7 +43,13 @@ fn message(line: &str) -> Value {
 
 /// Runs it until it ends by itself; returns its exit code and the last line of its log.
 fn ended(command: &mut Command) -> (i32, String) {
-    let Output { status, stderr, .. } = command.output().unwrap();
+    let Output { status, stderr, .. } = loop {
+        match command.output() {
+            // A test beside this one forks while a copy of the binary is open for writing.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {}
+            other => break other.unwrap(),
+        }
+    };
     let stderr = String::from_utf8(stderr).unwrap();
     assert!(!stderr.contains(SECRET), "{stderr}");
     let last = message(stderr.lines().last().unwrap());
@@ -192,6 +206,46 @@ fn a_certificate_that_cannot_be_had_ends_with_3() {
         assert_eq!(code, 3);
         assert!(last.contains(why), "{last}");
     }
+}
+
+/// The same by a user without any privilege, who can reach its folder.
+fn unprivileged(arguments: &[&str], folder: &Path) -> Command {
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    let copy = folder.join("gateway");
+    fs::copy(env!("CARGO_BIN_EXE_gateway"), &copy).unwrap();
+    let mut command = command_of(&copy, arguments);
+    if rustix::process::geteuid().is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+    command
+}
+
+#[test]
+fn a_key_of_somebody_else_is_named_with_its_owner_and_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    Authority::new().write_server(folder.path());
+    let key = folder.path().join("tls.key");
+    fs::set_permissions(&key, Permissions::from_mode(0o000)).unwrap();
+    let mut command = unprivileged(&["--port", "0"], folder.path());
+    with_pair(&mut command, folder.path());
+    let (code, last) = ended(&mut command);
+    assert_eq!(code, 3);
+    let owner = fs::metadata(&key).unwrap().uid();
+    let named = last.contains("tls.key: EACCES") && last.contains("with mode 0000");
+    assert!(named && last.contains(&format!("belongs to {owner}:")), "{last}");
+}
+
+#[test]
+fn a_privileged_port_says_what_it_needs() {
+    let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    if first.trim().parse::<u16>().unwrap() <= 443 {
+        println!("skipped: everybody may bind port 443 here");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (code, last) = ended(&mut unprivileged(&["--self-signed", "--port", "443"], folder.path()));
+    assert_eq!(code, 4);
+    assert!(last.contains("127.0.0.1:443: EACCES; ports below 1024 need CAP_NET_BIND"), "{last}");
 }
 
 #[test]

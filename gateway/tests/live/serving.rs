@@ -1,5 +1,7 @@
 //! What clients get over both transports.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use bytes::Bytes;
 use gateway::{
     id::MessageId,
@@ -18,6 +20,16 @@ async fn a_connect_is_answered_over_both_transports() {
     for over in Over::BOTH {
         let mut peer = world.join(over, REALM).await;
         peer.ping().await;
+    }
+}
+
+#[tokio::test]
+async fn by_default_every_address_is_listened_on() {
+    let world = World::with(|settings| settings.address = "::".parse().unwrap()).await;
+    for over in Over::BOTH {
+        let at = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), world.at(over).port());
+        let mut peer = Peer::reach(over, at, world.authority.trusted(None)).await.unwrap();
+        peer.join(REALM).await;
     }
 }
 
