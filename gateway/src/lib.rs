@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bind;
+pub mod client;
 pub mod config;
 pub mod connection;
 pub mod diagnostics;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gateway::{config, life};
+use gateway::{client::cli, config, life};
 
 /// A gateway of the macula mesh: realms, publish/subscribe and remote procedure calls over QUIC and TLS.
 #[derive(Debug, Parser)]
@@ -18,7 +18,13 @@ enum Command {
     /// Serve clients until SIGTERM
     #[command(after_help = RUN_HELP)]
     Run(Box<config::Options>),
+    /// Speak to a gateway as a client
+    #[command(subcommand)]
+    Client(Box<cli::Command>),
 }
+
+/// Exit code of a client for its own failures, as for wrong usage.
+const CLIENT_FAILED: u8 = 2;
 
 const RUN_HELP: &str = "\
 RELEASE_COOKIE is the secret that all gateways share; it has no flag, since arguments can be read by
@@ -32,5 +38,17 @@ Example: gateway run --self-signed --realm be.cortexiq.energy";
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(options) => life::run(*options),
+        Command::Client(command) => match client(*command) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => {
+                eprintln!("gateway: {error:#}");
+                ExitCode::from(CLIENT_FAILED)
+            }
+        },
     }
+}
+
+fn client(command: cli::Command) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(cli::run(command))
 }

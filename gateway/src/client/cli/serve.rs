@@ -1,0 +1,120 @@
+//! `gateway client serve`: each call runs a command, whose input are the arguments and whose output is the result.
+
+use std::{ffi::OsString, process::Stdio, sync::Arc};
+
+use anyhow::{Result, bail};
+use bytes::Bytes;
+use clap::Args;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::Command,
+};
+
+use super::connection::{Connection, connect};
+use crate::client::{CallError, Status};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    #[command(flatten)]
+    connection: Connection,
+    /// Name of the procedure, like com.example.add
+    procedure: String,
+    /// Answer with the arguments
+    #[arg(long, conflicts_with = "command", required_unless_present = "command")]
+    echo: bool,
+    /// Calls at a time; more are answered by `busy`
+    #[arg(long, default_value = "16", value_name = "COUNT")]
+    concurrency: usize,
+    /// Command that gets the arguments on its standard input; its standard output is the result
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+pub(super) async fn run(options: Options) -> Result<u8> {
+    let mut config = options.connection.config()?;
+    config.most_handlers = options.concurrency;
+    let most = config.most_payload_bytes;
+    let client = connect(config).await?;
+    if options.echo {
+        client.register(&options.procedure, |args| async move { Ok(args) }).await?;
+    } else {
+        let command: Arc<[OsString]> = options.command.into();
+        let handler = move |args| answer(command.clone(), args, u64::from(most));
+        client.register(&options.procedure, handler).await?;
+    }
+    eprintln!("serving {}", options.procedure);
+    let mut status = client.status();
+    loop {
+        tokio::select! {
+            Ok(()) = status.changed() => match &*status.borrow_and_update() {
+                Status::Connected => eprintln!("connected again"),
+                Status::Reconnecting { why, .. } => eprintln!("{why}; connecting again"),
+                Status::Closed(why) => bail!(why.clone()),
+            },
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                break;
+            }
+        }
+    }
+    client.close().await;
+    Ok(0)
+}
+
+/// A command whose call is over, or was given up, is killed.
+async fn answer(command: Arc<[OsString]>, args: Bytes, most: u64) -> Result<Bytes, CallError> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Err(CallError::handler("no command is set"));
+    };
+    let name = program.to_string_lossy();
+    let wrong = |what: &str, why: &dyn std::fmt::Display| {
+        CallError::handler(format!("{what} {name}: {why}"))
+    };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| wrong("cannot run", &error))?;
+    let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(wrong("cannot run", &"it has no pipes"));
+    };
+    let write = async move {
+        // A command need not read its input.
+        let _ = input.write_all(&args).await;
+    };
+    let read = async {
+        let mut result = Vec::new();
+        output.take(most).read_to_end(&mut result).await.map(|_| result)
+    };
+    let ((), result) = tokio::join!(write, read);
+    let result = result.map_err(|error| wrong("cannot read from", &error))?;
+    let ended = child.wait().await.map_err(|error| wrong("cannot wait for", &error))?;
+    if ended.success() { Ok(result.into()) } else { Err(wrong("failed:", &ended)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn answer_of(command: &[&str], args: &'static [u8]) -> Result<Bytes, CallError> {
+        let command: Vec<OsString> = command.iter().map(OsString::from).collect();
+        answer(command.into(), Bytes::from_static(args), 1 << 20).await
+    }
+
+    #[tokio::test]
+    async fn a_command_answers_by_its_output() {
+        assert_eq!(answer_of(&["cat"], b"abc").await.unwrap(), "abc");
+        assert_eq!(answer_of(&["echo", "-n", "x"], b"not read").await.unwrap(), "x");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_fails_is_a_handlers_error() {
+        for (command, why) in [("false", "exit status: 1"), ("/no/such/command", "No such file")] {
+            let error = answer_of(&[command], b"").await.unwrap_err();
+            assert_eq!(error.code, "handler_error");
+            assert!(error.message.contains(why), "{error}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a client cannot do what it was asked.
+
+use std::{fmt, path::PathBuf};
+
+use thiserror::Error;
+
+use crate::{message::CallError, topic::TopicError};
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Error {
+    #[error("{address:?} is no gateway's address: {why}; it is like gateway.example:9443")]
+    Address { address: String, why: String },
+    #[error("cannot use the {what} {}: {why}", path.display())]
+    File { what: &'static str, path: PathBuf, why: String },
+    #[error("cannot begin TLS: {0}")]
+    Tls(String),
+    #[error("cannot connect to {address} over {transport}: {why}")]
+    Connect { address: String, transport: &'static str, why: String },
+    /// The gateway said goodbye. `reason` is the protocol's word.
+    #[error("the gateway said {reason}: {message}")]
+    Disconnected { reason: String, message: String },
+    #[error("the connection was lost: {0}")]
+    Lost(String),
+    #[error("the client was closed")]
+    Closed,
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    #[error("{procedure:?} is no procedure: {why}")]
+    Procedure { procedure: String, why: &'static str },
+    #[error("{bytes} bytes are too many for one message: {most} are allowed")]
+    TooLong { bytes: usize, most: usize },
+    #[error("too many {what}: {most} are allowed")]
+    TooMany { what: &'static str, most: usize },
+}
+
+impl Error {
+    /// Whether another attempt with the same configuration would end the same way.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Disconnected { reason, .. } => matches!(
+                reason.as_str(),
+                "unknown_realm" | "forbidden" | "identity" | "protocol" | "limit" | "replaced"
+            ),
+            Self::Connect { .. } | Self::Lost(_) => false,
+            Self::Address { .. }
+            | Self::File { .. }
+            | Self::Tls(_)
+            | Self::Closed
+            | Self::Topic(_)
+            | Self::Procedure { .. }
+            | Self::TooLong { .. }
+            | Self::TooMany { .. } => true,
+        }
+    }
+
+    /// What a QUIC connection says that was closed with an application's error code, where the DISCONNECT was lost.
+    pub(super) fn of_close_code(code: u64, message: &[u8]) -> Self {
+        let reason = match code {
+            0x00 => "normal",
+            0x02 => "protocol",
+            0x03 => "unknown_realm",
+            0x04 => "identity",
+            0x05 => "forbidden",
+            0x06 => "limit",
+            0x07 => "slow",
+            0x08 => "replaced",
+            0x09 => "draining",
+            0x0a => "timeout",
+            _ => "error",
+        };
+        let message = String::from_utf8_lossy(message).into_owned();
+        Self::Disconnected { reason: reason.to_owned(), message }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for CallError {}
+
+impl CallError {
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
+
+    /// What a handler says that could not do it.
+    pub fn handler(message: impl Into<String>) -> Self {
+        Self::new("handler_error", message)
+    }
+}
+
+impl From<Error> for CallError {
+    /// A call that was not sent, or whose connection was lost.
+    fn from(error: Error) -> Self {
+        let code = match &error {
+            Error::TooMany { .. } => "busy",
+            Error::Connect { .. } | Error::Disconnected { .. } | Error::Lost(_) | Error::Closed => {
+                "peer_disconnected"
+            }
+            Error::Address { .. }
+            | Error::File { .. }
+            | Error::Tls(_)
+            | Error::Topic(_)
+            | Error::Procedure { .. }
+            | Error::TooLong { .. } => "invalid_call",
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,226 @@
+//! What lives and ends with one connection: the bytes to be written, the calls and pings without an answer. It knows no
+//! socket and no subscription.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{Notify, oneshot};
+
+use super::Error;
+use crate::{
+    id::CallId,
+    message::{CallError, Message, encode},
+};
+
+/// Who publishes or calls waits while more than this is to be written.
+const MARK_BYTES: usize = 256 << 10;
+/// As many as a gateway allows one client by default.
+const MOST_CALLS: usize = 4096;
+const MOST_PINGS: usize = 1024;
+
+pub(super) type Answer = Result<Bytes, CallError>;
+
+#[derive(Debug)]
+pub(super) struct Link {
+    state: Mutex<State>,
+    /// Something is there to be written.
+    filled: Notify,
+    /// What was there is being written, or the connection has ended.
+    room: Notify,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    /// Which connection it is: the first is 1.
+    life: u64,
+    /// Why there is no connection now.
+    ended: Option<Error>,
+    out: BytesMut,
+    calls: HashMap<CallId, oneshot::Sender<Answer>>,
+    pings: VecDeque<oneshot::Sender<()>>,
+    last_id: u64,
+}
+
+impl State {
+    /// Ids of calls and messages are never given twice: an answer that comes late is nobody's.
+    pub fn next_id(&mut self) -> [u8; 16] {
+        self.last_id += 1;
+        u128::from(self.last_id).to_be_bytes()
+    }
+
+    pub fn push(&mut self, message: &Message) {
+        self.out.extend_from_slice(&encode(message));
+    }
+
+    /// A call under a new id.
+    pub fn begin_call(&mut self) -> Result<(CallId, oneshot::Receiver<Answer>), Error> {
+        if self.calls.len() >= MOST_CALLS {
+            return Err(Error::TooMany { what: "calls under way", most: MOST_CALLS });
+        }
+        let id = CallId(self.next_id());
+        let (sender, receiver) = oneshot::channel();
+        self.calls.insert(id, sender);
+        Ok((id, receiver))
+    }
+
+    /// Pongs come in the order of their pings.
+    pub fn begin_ping(&mut self) -> Result<oneshot::Receiver<()>, Error> {
+        if self.pings.len() >= MOST_PINGS {
+            return Err(Error::TooMany { what: "pings under way", most: MOST_PINGS });
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.pings.push_back(sender);
+        Ok(receiver)
+    }
+}
+
+impl Link {
+    pub fn new() -> Self {
+        let state = State {
+            life: 0,
+            ended: Some(Error::Lost("it has not begun".to_owned())),
+            out: BytesMut::new(),
+            calls: HashMap::new(),
+            pings: VecDeque::new(),
+            last_id: 0,
+        };
+        Self { state: Mutex::new(state), filled: Notify::new(), room: Notify::new() }
+    }
+
+    /// A connection has begun; `first` goes before all else.
+    pub fn open(&self, first: &[Message]) {
+        let mut state = self.lock();
+        state.life += 1;
+        state.ended = None;
+        state.out.clear();
+        first.iter().for_each(|message| state.push(message));
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// The connection has ended: so do its calls and pings.
+    pub fn end(&self, why: &Error) {
+        let mut state = self.lock();
+        state.ended = Some(why.clone());
+        state.out.clear();
+        state.pings.clear();
+        let error = CallError::from(why.clone());
+        for (_, call) in state.calls.drain() {
+            // Who does not wait any more needs no answer.
+            let _ = call.send(Err(error.clone()));
+        }
+        drop(state);
+        self.room.notify_waiters();
+    }
+
+    /// Which connection it is.
+    pub fn life(&self) -> u64 {
+        self.lock().life
+    }
+
+    /// Why there is no connection, if there is none.
+    pub fn why(&self) -> Option<Error> {
+        self.lock().ended.clone()
+    }
+
+    /// Does something as soon as there is room for more to be written.
+    ///
+    /// # Errors
+    /// There is no connection, or it cannot be done.
+    pub async fn with_room<T>(
+        &self,
+        act: impl FnOnce(&mut State) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut act = Some(act);
+        loop {
+            let room = self.room.notified();
+            if let Some(done) = self.try_with_room(&mut act) {
+                return done;
+            }
+            room.await;
+        }
+    }
+
+    fn try_with_room<T>(
+        &self,
+        act: &mut Option<impl FnOnce(&mut State) -> Result<T, Error>>,
+    ) -> Option<Result<T, Error>> {
+        let mut state = self.lock();
+        if let Some(why) = &state.ended {
+            return Some(Err(why.clone()));
+        }
+        if state.out.len() > MARK_BYTES {
+            return None;
+        }
+        let was_empty = state.out.is_empty();
+        let done = act.take()?(&mut state);
+        drop(state);
+        if was_empty {
+            self.filled.notify_one();
+        }
+        Some(done)
+    }
+
+    /// Sends without waiting for room; without a connection nothing is sent.
+    pub fn push_now(&self, message: &Message) {
+        let mut state = self.lock();
+        if state.ended.is_none() {
+            state.push(message);
+            drop(state);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Sends only if it is still the same connection.
+    pub fn push_in_life(&self, life: u64, message: &Message) {
+        let mut state = self.lock();
+        if state.ended.is_none() && state.life == life {
+            state.push(message);
+            drop(state);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Waits for something to write; `into` must be empty.
+    pub async fn take(&self, into: &mut BytesMut) {
+        while !self.try_take(into) {
+            self.filled.notified().await;
+        }
+    }
+
+    /// Takes what is to be written, if anything is.
+    pub fn try_take(&self, into: &mut BytesMut) -> bool {
+        let mut state = self.lock();
+        if state.out.is_empty() {
+            return false;
+        }
+        std::mem::swap(&mut state.out, into);
+        drop(state);
+        self.room.notify_waiters();
+        true
+    }
+
+    pub fn answer_call(&self, id: CallId, answer: Answer) {
+        if let Some(call) = self.lock().calls.remove(&id) {
+            let _ = call.send(answer);
+        }
+    }
+
+    /// Nobody waits for the call any more.
+    pub fn forget_call(&self, id: CallId) {
+        self.lock().calls.remove(&id);
+    }
+
+    pub fn answer_ping(&self) {
+        if let Some(ping) = self.lock().pings.pop_front() {
+            let _ = ping.send(());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

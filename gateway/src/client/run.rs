@@ -1,0 +1,329 @@
+//! The task that owns the connection: reads, writes and pings it, and makes a new one when it is lost.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{BufMut, BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::watch,
+    time::{Instant, MissedTickBehavior, timeout},
+};
+
+use super::{
+    Config, Error, Shared, Status,
+    dial::{Dialer, Wire},
+    serving::Serving,
+};
+use crate::{
+    frame::Frames,
+    message::{Connect, Disconnect, Message, Ping, Pong, Publish, RealmId, decode, encode},
+};
+
+/// Read at once.
+const CHUNK: usize = 64 << 10;
+/// For the gateway to say why it does not read.
+const LAST_WORD: Duration = Duration::from_secs(1);
+/// A connection that lasted so long was a good one: the next wait is the shortest again.
+const GOOD: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Runner {
+    pub config: Config,
+    pub dialer: Dialer,
+    pub shared: Arc<Shared>,
+    pub status: watch::Sender<Status>,
+}
+
+/// A connection that the gateway has welcomed.
+pub(super) struct Welcomed {
+    wire: Wire,
+    frames: Frames,
+}
+
+impl Runner {
+    /// Keeps a connection until the client is closed or an end is final.
+    pub async fn run(self, first: Welcomed) {
+        let mut serving = Serving::new(self.shared.clone(), self.config.most_handlers);
+        let why = self.keep(first, &mut serving).await;
+        self.shared.link.end(&why);
+        self.shared.table.close();
+        self.status.send_replace(Status::Closed(why));
+    }
+
+    async fn keep(&self, first: Welcomed, serving: &mut Serving) -> Error {
+        let mut welcomed = first;
+        let mut failures = 0;
+        loop {
+            let began = Instant::now();
+            let why = self.talk(welcomed, serving).await;
+            self.shared.link.end(&why);
+            if why.is_final() {
+                return why;
+            }
+            if began.elapsed() >= GOOD {
+                failures = 0;
+            }
+            welcomed = match self.again(why, &mut failures).await {
+                Ok(welcomed) => welcomed,
+                Err(why) => return why,
+            };
+            self.shared.table.open(&self.shared.link);
+            self.status.send_replace(Status::Connected);
+        }
+    }
+
+    /// Connects and says who the client is.
+    pub async fn connect(&self) -> Result<Welcomed, Error> {
+        let connecting = async {
+            let wire = self.dialer.dial().await?;
+            self.greet(wire).await
+        };
+        let within = self.config.timing.connect_within;
+        match timeout(within, connecting).await {
+            Ok(done) => done,
+            Err(_) => {
+                let why = format!("no answer within {} seconds", within.as_secs_f64());
+                Err(self.dialer.failed(why))
+            }
+        }
+    }
+
+    async fn greet(&self, mut wire: Wire) -> Result<Welcomed, Error> {
+        let connect = Message::Connect(Connect {
+            version: "1.0".to_owned(),
+            node_id: self.config.node_id,
+            realm_id: RealmId::Name(self.config.realm.to_string()),
+            capabilities: vec!["pubsub".to_owned(), "rpc".to_owned()],
+            token: None,
+        });
+        let mut frames = Frames::new(self.config.most_payload_bytes);
+        let lost =
+            |wire: &Wire, error| wire.last_word().unwrap_or_else(|| self.dialer.failed(error));
+        let sent = async {
+            wire.writer.write_all(&encode(&connect)).await?;
+            wire.writer.flush().await
+        };
+        if let Err(error) = sent.await {
+            return Err(lost(&wire, error));
+        }
+        loop {
+            match next(&mut frames)? {
+                Some(Message::Pong(_)) => return Ok(Welcomed { wire, frames }),
+                Some(Message::Disconnect(said)) => return Err(goodbye(said)),
+                Some(other) => {
+                    let why = format!("it answered by {}", other.kind().name());
+                    return Err(self.dialer.failed(why));
+                }
+                None => {}
+            }
+            if let Err(error) = fill(&mut wire.reader, &mut frames).await {
+                return Err(lost(&wire, error));
+            }
+        }
+    }
+
+    /// Waits and connects, until it succeeds or would never do.
+    async fn again(&self, why: Error, failures: &mut u32) -> Result<Welcomed, Error> {
+        let mut why = why;
+        loop {
+            self.status.send_replace(Status::Reconnecting { failures: *failures, why });
+            let timing = &self.config.timing;
+            let wait = timing.wait_first.saturating_mul(1u32 << (*failures).min(16));
+            // At random, so that all clients of a gateway that was restarted do not come at once.
+            let wait = wait.min(timing.wait_most).mul_f64(super::random_fraction());
+            let attempt = async {
+                tokio::time::sleep(wait).await;
+                self.connect().await
+            };
+            let attempt = tokio::select! {
+                attempt = attempt => attempt,
+                () = self.shared.closing.notified() => return Err(Error::Closed),
+            };
+            *failures = failures.saturating_add(1);
+            match attempt {
+                Ok(welcomed) => return Ok(welcomed),
+                Err(error) if error.is_final() => return Err(error),
+                Err(error) => why = error,
+            }
+        }
+    }
+
+    /// Talks until the connection ends; why it did.
+    async fn talk(&self, welcomed: Welcomed, serving: &mut Serving) -> Error {
+        let Welcomed { mut wire, mut frames } = welcomed;
+        let heard = Heard { anything: AtomicBool::new(true), waits: AtomicBool::new(false) };
+        let mut out = BytesMut::new();
+        let ended = tokio::select! {
+            ended = self.read(&mut wire.reader, &mut frames, serving, &heard) => ended,
+            error = self.write(&mut wire.writer, &mut out) => Error::Lost(error.to_string()),
+            ended = self.ping(&heard) => ended,
+            () = self.shared.closing.notified() => Error::Closed,
+        };
+        match ended {
+            Error::Closed => {
+                self.leave(wire, out).await;
+                Error::Closed
+            }
+            Error::Lost(_) => wire.last_word().unwrap_or(ended),
+            other => other,
+        }
+    }
+
+    /// Writes what is left, first of all of a write that was interrupted, and goodbye.
+    async fn leave(&self, mut wire: Wire, mut out: BytesMut) {
+        let said = async {
+            write_all(&mut wire.writer, &mut out).await?;
+            self.shared.link.try_take(&mut out);
+            let goodbye = Disconnect { reason: "normal".to_owned(), message: String::new() };
+            out.extend_from_slice(&encode(&Message::Disconnect(goodbye)));
+            write_all(&mut wire.writer, &mut out).await
+        };
+        // A gateway that does not read is not waited for.
+        if let Ok(Ok(())) = timeout(self.config.timing.connect_within, said).await {
+            wire.close().await;
+        }
+    }
+
+    async fn read(
+        &self,
+        reader: &mut (impl AsyncRead + Unpin),
+        frames: &mut Frames,
+        serving: &mut Serving,
+        heard: &Heard,
+    ) -> Error {
+        let mut published = Vec::new();
+        let mut full = Vec::new();
+        loop {
+            let ended = self.take_all(frames, serving, &mut published);
+            self.shared.table.deliver(published.drain(..), &mut full);
+            if let Err(error) = ended {
+                return error;
+            }
+            for inbox in full.drain(..) {
+                heard.waits.store(true, Ordering::Relaxed);
+                inbox.room().await;
+            }
+            heard.waits.store(false, Ordering::Relaxed);
+            if let Err(error) = fill(reader, frames).await {
+                return Error::Lost(error.to_string());
+            }
+            heard.anything.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whole frames that are there, in their order but for what was published: it is collected.
+    fn take_all(
+        &self,
+        frames: &mut Frames,
+        serving: &mut Serving,
+        published: &mut Vec<Publish>,
+    ) -> Result<(), Error> {
+        let link = &self.shared.link;
+        while let Some(message) = next(frames)? {
+            match message {
+                Message::Publish(publish) => published.push(publish),
+                Message::Call(call) => serving.call(call),
+                Message::Cast(cast) => serving.cast(cast),
+                Message::Reply(reply) => link.answer_call(reply.call_id, reply.outcome),
+                Message::Pong(_) => link.answer_ping(),
+                Message::Ping(Ping { timestamp }) => {
+                    let server_time = super::milliseconds();
+                    link.push_now(&Message::Pong(Pong { timestamp, server_time }));
+                }
+                Message::Disconnect(said) => return Err(goodbye(said)),
+                // No gateway says these; those of later versions are no reason to leave.
+                Message::Connect(_)
+                | Message::Subscribe(_)
+                | Message::Unsubscribe(_)
+                | Message::RegisterProcedure(_)
+                | Message::Unserved(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// All frames that came together make one write. What is not written yet stays in `out`.
+    async fn write(
+        &self,
+        writer: &mut (impl AsyncWrite + Unpin),
+        out: &mut BytesMut,
+    ) -> std::io::Error {
+        loop {
+            self.shared.link.take(out).await;
+            if let Err(error) = write_all(writer, out).await {
+                // Why the gateway does not read any more may be on its way.
+                tokio::time::sleep(LAST_WORD).await;
+                return error;
+            }
+        }
+    }
+
+    /// Keeps the connection from being idle, and finds out that it is gone.
+    async fn ping(&self, heard: &Heard) -> Error {
+        let every = self.config.timing.ping_every;
+        let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let waits = heard.waits.load(Ordering::Relaxed);
+            if !heard.anything.swap(false, Ordering::Relaxed) && !waits {
+                return Error::Lost(format!("nothing came in {} seconds", every.as_secs_f64()));
+            }
+            // Its answer is heard by coming. Where there is no room for it the next tick finds out whether it was missed.
+            let _ = timeout(every, self.shared.link.with_room(super::push_ping)).await;
+        }
+    }
+}
+
+/// Whether the gateway shows signs of life.
+struct Heard {
+    anything: AtomicBool,
+    /// Nothing can be heard while a subscription is full.
+    waits: AtomicBool,
+}
+
+/// May be cancelled: what was written is no longer in `out`.
+async fn write_all(
+    writer: &mut (impl AsyncWrite + Unpin),
+    out: &mut BytesMut,
+) -> std::io::Result<()> {
+    while !out.is_empty() {
+        if writer.write_buf(out).await? == 0 {
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+    }
+    writer.flush().await
+}
+
+fn goodbye(said: Disconnect) -> Error {
+    Error::Disconnected { reason: said.reason, message: said.message }
+}
+
+/// The next whole message.
+fn next(frames: &mut Frames) -> Result<Option<Message>, Error> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        Error::Lost(format!("the gateway sent what cannot be read: {why}"))
+    };
+    match frames.take().map_err(|error| wrong(&error))? {
+        None => Ok(None),
+        Some(frame) => decode(&frame).map(Some).map_err(|error| wrong(&error)),
+    }
+}
+
+async fn fill(reader: &mut (impl AsyncRead + Unpin), frames: &mut Frames) -> std::io::Result<()> {
+    let buffer = frames.buffer();
+    // Messages share the memory that they were read into: many small ones should share one.
+    if buffer.capacity() - buffer.len() < CHUNK / 4 {
+        buffer.reserve(CHUNK);
+    }
+    match reader.read_buf(&mut buffer.limit(CHUNK)).await? {
+        0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}

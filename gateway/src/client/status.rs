@@ -1,0 +1,25 @@
+//! What a client says of itself. Plain data.
+
+use super::Error;
+
+/// Whether there is a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    Connected,
+    /// `failures`: attempts since the last good connection.
+    Reconnecting {
+        failures: u32,
+        why: Error,
+    },
+    /// For good.
+    Closed(Error),
+}
+
+/// What did not reach its receiver within this client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Messages for subscriptions that were full.
+    pub messages: u64,
+    /// Casts while as many handlers ran as may, or to a procedure that is not offered here.
+    pub casts: u64,
+}
