@@ -44,6 +44,8 @@ pub(super) async fn run(options: Options) -> Result<u8> {
     }
     eprintln!("serving {}", options.procedure);
     let mut status = client.status();
+    // Only what changes from here on is told.
+    status.mark_unchanged();
     loop {
         tokio::select! {
             Ok(()) = status.changed() => match &*status.borrow_and_update() {

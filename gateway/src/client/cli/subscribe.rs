@@ -33,6 +33,8 @@ pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Resu
     let full = SubscribeOptions { when_full: WhenFull::Wait, ..SubscribeOptions::default() };
     let mut messages = client.subscribe_all(&options.patterns, full).await?;
     let mut status = client.status();
+    // Only what changes from here on is told.
+    status.mark_unchanged();
     let mut left = options.count.unwrap_or(u64::MAX);
     while left > 0 {
         tokio::select! {
