@@ -56,7 +56,7 @@ fn what_was_told_by_path_of_a_pod_that_nobody_selected_is_withdrawn() -> Result<
     ensure!(!withdrawn.to_string().contains("database"), "it names what nobody selected");
     let all = Crash::all(&late.world)?;
     ensure!(all.is_empty(), "it is listed: {all:?}");
-    let whole = late.world.agent.ask("timeline", &[&id[..12]])?;
+    let whole = late.world.agent.ask("timeline", &["-o", "json", &id[..12]])?;
     let whole: Value = serde_json::from_slice(&whole)?;
     ensure!(whole["timeline"] == serde_json::json!([]), "what happened in it is kept: {whole}");
     Ok(())

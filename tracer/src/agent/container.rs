@@ -204,6 +204,11 @@ impl Container {
         self.history.is_empty()
     }
 
+    /// Whether the recorder was on from the first exec of its main process on.
+    pub fn was_recorded(&self) -> bool {
+        self.recorded
+    }
+
     /// Whether the runtime knows more of its end than the recorder: why it could not be started, and what it wrote
     /// while the recorder was off.
     pub fn needs_explaining(&self) -> bool {

@@ -370,6 +370,7 @@ impl Watch {
             facts.runtime_message = container.runtime_message.take();
             container.revision += 1;
             let revision = container.revision;
+            let unrecorded = u64::from(!container.was_recorded());
             let ending = ending::of_life(known, &timeline, &facts, &mut self.loops, revision);
             let now = super::now();
             let end_ns = timeline.entries.last().map_or(now, |event| event.time_ns);
@@ -377,6 +378,7 @@ impl Watch {
                 self.metrics.verdict_seconds.observe(seconds(now.saturating_sub(end_ns)));
                 self.metrics.verdicts.get_or_create(&ByCause { cause: ending.told.cause }).inc();
                 self.metrics.lives_ended.inc();
+                self.metrics.lives_unrecorded.inc_by(unrecorded);
                 self.arming.died(cgroup, now);
             }
             let stored = Life {

@@ -50,6 +50,8 @@ pub struct Metrics {
     pub lives_begun: Counter,
     /// Lives whose main process ended.
     pub lives_ended: Counter,
+    /// Lives whose first exec came before the recorder was on, of those that ended.
+    pub lives_unrecorded: Counter,
     /// Lives that go on.
     pub lives: Gauge,
     /// Verdicts by cause; `none` is no crash.
@@ -108,6 +110,10 @@ impl Metrics {
             records_undecodable: of.add("records_undecodable", "Records that no decoder accepts"),
             lives_begun: of.add("lives_begun", "Container instances whose first process was seen"),
             lives_ended: of.add("lives_ended", "Container instances whose main process ended"),
+            lives_unrecorded: of.add(
+                "lives_unrecorded",
+                "Container instances that ended and whose first exec came before the recorder",
+            ),
             lives: of.add("lives", "Container instances that are watched now"),
             verdicts: of.add("verdicts", "Ends of container instances, by cause"),
             verdicts_withdrawn: of.add(
