@@ -107,11 +107,6 @@ impl Frame {
     pub fn payload(&self) -> Bytes {
         self.whole.slice(HEADER_BYTES..)
     }
-
-    /// Header and payload, as they came.
-    pub fn whole(&self) -> &Bytes {
-        &self.whole
-    }
 }
 
 /// The header of a frame with so many bytes of payload.

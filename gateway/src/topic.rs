@@ -70,19 +70,6 @@ impl Topic {
         Ok(Self(Text(bytes)))
     }
 
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-
-    pub fn bytes(&self) -> &Bytes {
-        &self.0.0
-    }
-
-    /// The same in memory of its own: for keeping.
-    pub fn detached(&self) -> Self {
-        Self(self.0.detached())
-    }
-
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.as_str().split('.')
     }
@@ -97,19 +84,6 @@ impl Pattern {
             return Err(TopicError::TooManyWildcards(shown(&bytes)));
         }
         Ok(Self(Text(bytes)))
-    }
-
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-
-    pub fn bytes(&self) -> &Bytes {
-        &self.0.0
-    }
-
-    /// The same in memory of its own: for keeping.
-    pub fn detached(&self) -> Self {
-        Self(self.0.detached())
     }
 
     pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
@@ -228,6 +202,21 @@ fn shown(bytes: &[u8]) -> String {
 macro_rules! text {
     ($($name:ident)*) => {
         $(
+            impl $name {
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+
+            pub fn bytes(&self) -> &Bytes {
+                &self.0.0
+            }
+
+            /// The same in memory of its own: for keeping.
+            pub fn detached(&self) -> Self {
+                Self(self.0.detached())
+            }
+            }
+
             impl FromStr for $name {
                 type Err = TopicError;
 

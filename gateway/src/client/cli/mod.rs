@@ -2,6 +2,7 @@
 
 mod bench;
 mod call;
+mod changes;
 mod connection;
 mod ping;
 mod publish;

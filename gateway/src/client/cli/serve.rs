@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, process::Stdio, sync::Arc};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use bytes::Bytes;
 use clap::Args;
 use tokio::{
@@ -10,8 +10,11 @@ use tokio::{
     process::Command,
 };
 
-use super::connection::{Connection, connect};
-use crate::client::{CallError, Status};
+use super::{
+    changes::Changes,
+    connection::{Connection, connect},
+};
+use crate::client::CallError;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -43,16 +46,10 @@ pub(super) async fn run(options: Options) -> Result<u8> {
         client.register(&options.procedure, handler).await?;
     }
     eprintln!("serving {}", options.procedure);
-    let mut status = client.status();
-    // Only what changes from here on is told.
-    status.mark_unchanged();
+    let mut changes = Changes::of(&client);
     loop {
         tokio::select! {
-            Ok(()) = status.changed() => match &*status.borrow_and_update() {
-                Status::Connected => eprintln!("connected again"),
-                Status::Reconnecting { why, .. } => eprintln!("{why}; connecting again"),
-                Status::Closed(why) => bail!(why.clone()),
-            },
+            told = changes.tell() => told?,
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted?;
                 break;

@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::{Format, connection::Connection, json_of, text_of};
+use super::{Format, changes::Changes, connection::Connection, json_of, text_of};
 use crate::{
-    client::{Publish, Status, SubscribeOptions, WhenFull},
+    client::{Publish, SubscribeOptions, WhenFull},
     topic::Pattern,
 };
 
@@ -32,9 +32,7 @@ pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Resu
     // Who reads our output slowly makes the gateway drop, which counts it.
     let full = SubscribeOptions { when_full: WhenFull::Wait, ..SubscribeOptions::default() };
     let mut messages = client.subscribe_all(&options.patterns, full).await?;
-    let mut status = client.status();
-    // Only what changes from here on is told.
-    status.mark_unchanged();
+    let mut changes = Changes::of(&client);
     let mut left = options.count.unwrap_or(u64::MAX);
     while left > 0 {
         tokio::select! {
@@ -44,11 +42,7 @@ pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Resu
                 out.flush()?;
                 left -= 1;
             }
-            Ok(()) = status.changed() => match &*status.borrow_and_update() {
-                Status::Connected => eprintln!("connected again"),
-                Status::Reconnecting { why, .. } => eprintln!("{why}; connecting again"),
-                Status::Closed(why) => bail!(why.clone()),
-            },
+            told = changes.tell() => told?,
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted?;
                 break;

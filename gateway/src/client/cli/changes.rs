@@ -1,0 +1,33 @@
+//! What a command that stays tells of its connection.
+
+use anyhow::{Result, bail};
+use tokio::sync::watch;
+
+use crate::client::{Client, Status};
+
+/// Changes of a connection from now on.
+pub struct Changes(watch::Receiver<Status>);
+
+impl Changes {
+    pub fn of(client: &Client) -> Self {
+        let mut status = client.status();
+        status.mark_unchanged();
+        Self(status)
+    }
+
+    /// Waits for the next change and tells of it. Nothing is lost if it is not waited for to the end.
+    ///
+    /// # Errors
+    /// The connection is over for good, and why.
+    pub async fn tell(&mut self) -> Result<()> {
+        if self.0.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        match &*self.0.borrow_and_update() {
+            Status::Connected => eprintln!("connected again"),
+            Status::Reconnecting { why, .. } => eprintln!("{why}; connecting again"),
+            Status::Closed(why) => bail!(why.clone()),
+        }
+        Ok(())
+    }
+}
