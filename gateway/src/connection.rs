@@ -1,9 +1,9 @@
 //! One client's connection, whatever carries it: reads its frames, hands them to its realm, writes what is queued for it.
 //! It knows no transport.
 
-use std::{collections::VecDeque, fmt, io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{Instant, sleep, timeout, timeout_at},
@@ -12,7 +12,7 @@ use tokio::{
 use crate::{
     frame::{Frame, Frames},
     hub::{Hub, Identity, Member, calendar_ms},
-    message::{Connect, Message, Ping, decode, encode},
+    message::{Connect, Incoming, Message, Ping, encode, incoming},
     outbox::Outbox,
     session::Close,
 };
@@ -42,7 +42,7 @@ impl Default for Keep {
     }
 }
 
-/// Read at once, and written at once.
+/// Read at once while much comes.
 const CHUNK: usize = 64 << 10;
 /// Room for reading while a client says little.
 const LITTLE: usize = 4 << 10;
@@ -170,18 +170,18 @@ async fn admit<R: AsyncRead + Unpin>(
         }
     };
     let connect: Connect = match message(&frame).map_err(Ended::Closed)? {
-        Message::Connect(connect) => connect,
+        Incoming::Message(Message::Connect(connect)) => connect,
         _ => return Err(Ended::Closed(Close::NotConnected)),
     };
     hub.admit(&connect, identity).map_err(Ended::Closed)
 }
 
-fn message(frame: &Frame) -> Result<Message, Close> {
-    decode(frame).map_err(|error| Close::Message { kind: frame.kind.name(), error })
+fn message(frame: &Frame) -> Result<Incoming, Close> {
+    incoming(frame).map_err(|error| Close::Message { kind: frame.kind.name(), error })
 }
 
 /// All whole frames that are there. What came before one that is wrong is in `messages` too.
-fn decode_all(frames: &mut Frames, messages: &mut Vec<Message>) -> Result<(), Close> {
+fn decode_all(frames: &mut Frames, messages: &mut Vec<Incoming>) -> Result<(), Close> {
     while let Some(frame) = frames.take()? {
         messages.push(message(&frame)?);
     }
@@ -223,7 +223,7 @@ async fn fill_in_time<R: AsyncRead + Unpin>(
         match timeout(idle / (PINGS + 1), input.fill()).await {
             Ok(filled) => return filled.map_err(Ended::Lost),
             Err(_) if pings < PINGS => {
-                member.outbox.push(encode(&Message::Ping(Ping { timestamp: calendar_ms() })));
+                member.outbox.send(encode(&Message::Ping(Ping { timestamp: calendar_ms() })));
             }
             Err(_) => {}
         }
@@ -235,16 +235,12 @@ async fn fill_in_time<R: AsyncRead + Unpin>(
 /// at the same byte, since a frame that was cut would make all after it unreadable.
 struct Output<W> {
     writer: W,
-    frames: VecDeque<Bytes>,
-    /// Small frames become one write.
-    chunk: BytesMut,
-    /// A large one is not copied.
-    large: Bytes,
+    taken: Bytes,
 }
 
 impl<W: AsyncWrite + Unpin> Output<W> {
     fn new(writer: W) -> Self {
-        Self { writer, frames: VecDeque::new(), chunk: BytesMut::new(), large: Bytes::new() }
+        Self { writer, taken: Bytes::new() }
     }
 
     /// Writes what is queued until the connection is to end.
@@ -253,8 +249,9 @@ impl<W: AsyncWrite + Unpin> Output<W> {
             if let Err(error) = self.flush().await {
                 return Ended::Lost(error);
             }
-            if let Some(close) = outbox.take(&mut self.frames, CHUNK).await {
-                return Ended::Closed(close);
+            match outbox.take().await {
+                Ok(frames) => self.taken = frames,
+                Err(close) => return Ended::Closed(close),
             }
         }
     }
@@ -266,34 +263,10 @@ impl<W: AsyncWrite + Unpin> Output<W> {
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        loop {
-            while !self.chunk.is_empty() {
-                written(self.writer.write_buf(&mut self.chunk).await?)?;
-            }
-            while !self.large.is_empty() {
-                written(self.writer.write_buf(&mut self.large).await?)?;
-            }
-            if self.frames.is_empty() {
-                return self.writer.flush().await;
-            }
-            self.fill();
+        while !self.taken.is_empty() {
+            written(self.writer.write_buf(&mut self.taken).await?)?;
         }
-    }
-
-    /// Called with nothing left in `chunk` and `large`.
-    fn fill(&mut self) {
-        self.chunk.clear();
-        while let Some(frame) = self.frames.pop_front() {
-            if frame.len() >= CHUNK / 2 {
-                self.large = frame;
-                return;
-            }
-            if self.chunk.len() + frame.len() > CHUNK {
-                self.frames.push_front(frame);
-                return;
-            }
-            self.chunk.extend_from_slice(&frame);
-        }
+        self.writer.flush().await
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     id::{CallId, MessageId, NodeId},
     message::{
         Call, Disconnect, Ping, Pong, Procedure, Publish, Qos, RealmId, RegisterProcedure, Reply,
-        Subscribe,
+        Subscribe, decode,
     },
     metrics::Metrics,
     outbox::OutboxLimits,

@@ -98,14 +98,28 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     pub kind: Kind,
-    /// Header and payload, as they came.
     whole: Bytes,
 }
 
 impl Frame {
+    /// Header and payload, as they came.
+    pub fn whole(&self) -> &Bytes {
+        &self.whole
+    }
+
     /// One MessagePack map.
-    pub fn payload(&self) -> Bytes {
-        self.whole.slice(HEADER_BYTES..)
+    pub fn payload(&self) -> &[u8] {
+        self.whole.get(HEADER_BYTES..).unwrap_or_default()
+    }
+
+    /// Bytes of the payload, as something to keep. They share the memory of what was read with the frame.
+    pub fn part(&self, bytes: &[u8]) -> Bytes {
+        self.whole.slice_ref(bytes)
+    }
+
+    /// Whether flags and the reserved byte are written as they should be.
+    pub fn is_plain(&self) -> bool {
+        self.whole.get(2..4) == Some(&[0, 0])
     }
 }
 
@@ -113,6 +127,17 @@ impl Frame {
 pub fn header(kind: Kind, payload_bytes: u32) -> [u8; HEADER_BYTES] {
     let [a, b, c, d] = payload_bytes.to_be_bytes();
     [VERSION, kind.code(), 0, 0, a, b, c, d]
+}
+
+/// The frames in bytes that are whole frames.
+pub fn each(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let [_, _, _, _, a, b, c, d] = *bytes.first_chunk::<HEADER_BYTES>()?;
+        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
+        let (frame, rest) = bytes.split_at_checked(HEADER_BYTES.checked_add(length)?)?;
+        bytes = rest;
+        Some(frame)
+    })
 }
 
 /// Puts frames together. Holds at most one frame and one read ahead.
@@ -188,7 +213,7 @@ mod tests {
             for piece in [&stream[..cut], &stream[cut..]] {
                 frames.push(piece);
                 while let Some(frame) = frames.take().unwrap() {
-                    found.push((frame.kind, frame.payload()));
+                    found.push((frame.kind, frame.part(frame.payload())));
                 }
             }
             let one = (Kind::Ping, Bytes::from_static(b"abc"));

@@ -13,9 +13,9 @@ use std::{
 use crate::{
     diagnostics::Diagnostics,
     id::NodeId,
-    message::{Connect, Message, RealmId, Reply, encode},
+    message::{Connect, Incoming, Message, RealmId, Reply, encode},
     metrics::{ByCode, Metrics, RealmMetrics},
-    outbox::{Outbox, OutboxLimits, Pushed},
+    outbox::{Outbox, OutboxLimits},
     realm::RealmName,
     router::{ClientId, Counts},
     session::{Action, Close, Limits, Now, Permissions, Realm},
@@ -258,6 +258,8 @@ struct Inner {
     /// By the client's number.
     outboxes: Vec<Option<Arc<Outbox>>>,
     actions: Vec<Action>,
+    /// For whom something was queued.
+    wake: Vec<ClientId>,
     /// Nobody is admitted any more.
     refuses: Option<Close>,
 }
@@ -273,6 +275,7 @@ impl SharedRealm {
                 permissions: config.permissions.clone(),
                 outboxes: Vec::new(),
                 actions: Vec::new(),
+                wake: Vec::new(),
                 refuses: None,
             }),
             metrics,
@@ -372,14 +375,18 @@ impl SharedRealm {
 impl Inner {
     /// Does what was decided. `above` gets the outboxes that have more than their mark.
     fn carry_out(&mut self, hub: &Hub, above: &mut Vec<Arc<Outbox>>) {
-        let Self { outboxes, actions, .. } = self;
+        let Self { outboxes, actions, wake, .. } = self;
         let of = |id: ClientId| outboxes.get(id.index()).and_then(Option::as_ref);
         for action in actions.drain(..) {
             match action {
                 Action::Send(to, frame) => {
                     let Some(outbox) = of(to) else { continue };
                     let known = |known: &Arc<Outbox>| Arc::ptr_eq(known, outbox);
-                    if outbox.push(frame) == Pushed::Above && !above.iter().any(known) {
+                    let pushed = outbox.push(frame);
+                    if pushed.wake {
+                        wake.push(to);
+                    }
+                    if pushed.above && !above.iter().any(known) {
                         above.push(outbox.clone());
                     }
                 }
@@ -391,7 +398,7 @@ impl Inner {
                 Action::Diagnose(to, call_id, procedure, args) => {
                     let outcome = hub.diagnostics.answer(&procedure, &args);
                     if let Some(outbox) = of(to) {
-                        outbox.push(encode(&Message::Reply(Reply { call_id, outcome })));
+                        outbox.send(encode(&Message::Reply(Reply { call_id, outcome })));
                     }
                 }
                 Action::NotRetained => {
@@ -405,6 +412,7 @@ impl Inner {
                 }
             }
         }
+        wake.drain(..).filter_map(of).for_each(|outbox| outbox.wake());
     }
 }
 
@@ -427,7 +435,7 @@ impl Member {
     /// The connection must be closed, and why.
     pub fn take(
         &self,
-        messages: impl Iterator<Item = Message>,
+        messages: impl Iterator<Item = Incoming>,
         hub: &Hub,
         above: &mut Vec<Arc<Outbox>>,
     ) -> Result<(), Close> {
@@ -435,7 +443,10 @@ impl Member {
         let mut inner = self.realm.lock();
         let Inner { realm, actions, .. } = &mut *inner;
         let mut messages = messages;
-        let done = messages.try_for_each(|message| realm.take(self.id, message, now, actions));
+        let done = messages.try_for_each(|message| match message {
+            Incoming::Publication(publication) => realm.publish(self.id, publication, actions),
+            Incoming::Message(message) => realm.take(self.id, message, now, actions),
+        });
         inner.carry_out(hub, above);
         done
     }

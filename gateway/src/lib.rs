@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backlog;
 pub mod bind;
 pub mod client;
 pub mod config;

@@ -1,12 +1,11 @@
 //! What waits to be written to one client: bounded, so that a client that does not read costs its own messages and nobody
 //! else's time. It knows no realm and no socket.
 //!
-//! Above `mark_bytes` publishers may wait a moment until the client has caught up. If it does not, it counts as slow until
-//! half of that is left: nobody waits for it, and once `most_bytes` are queued its oldest published messages are dropped, or
+//! Above `mark_bytes` publishers wait a moment until the client has caught up. If it does not, it counts as slow until half
+//! of that is left: nobody waits for it, and once `most_bytes` are queued its oldest published messages are dropped, or
 //! it is disconnected.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -17,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::Notify, time::timeout};
 
-use crate::{frame::Kind, session::Close};
+use crate::{backlog::Backlog, session::Close};
 
 /// What is done with a client that does not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub struct OutboxLimits {
     /// From here on publishers wait.
     pub mark_bytes: usize,
     pub most_bytes: usize,
-    /// How long a publisher waits for one client.
+    /// How long a publisher waits for one client that takes nothing; for one that takes little, [`WHILE`] times as long.
     pub patience: Duration,
     pub when_full: WhenFull,
 }
@@ -42,7 +41,7 @@ impl Default for OutboxLimits {
         Self {
             mark_bytes: 1 << 20,
             most_bytes: 8 << 20,
-            patience: Duration::from_millis(100),
+            patience: Duration::from_millis(250),
             when_full: WhenFull::DropOldest,
         }
     }
@@ -63,27 +62,40 @@ pub struct Outbox {
     dropped: Arc<AtomicU64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
-    frames: VecDeque<Bytes>,
-    bytes: usize,
+    frames: Backlog,
+    /// How often frames were taken.
+    taken: u64,
     slow: bool,
     dropped: u64,
     close: Option<Close>,
 }
 
-/// Whether a publisher should wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pushed {
-    Queued,
-    /// More than the mark is there: wait for [`Outbox::drained`].
-    Above,
+/// What whoever queued a frame has to do then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// Nobody knows of the frame yet: call [`Outbox::wake`], once all that comes at once was queued.
+    pub wake: bool,
+    /// More than the mark is there: the publisher should wait for [`Outbox::drained`].
+    pub above: bool,
 }
+
+/// How many patiences a client may take to catch up: 1 s for half a MiB.
+const WHILE: u32 = 4;
+/// Most bytes that are written at once.
+const PIECE: usize = 64 << 10;
 
 impl Outbox {
     pub fn new(limits: OutboxLimits, dropped: Arc<AtomicU64>) -> Self {
         Self {
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue {
+                frames: Backlog::new(PIECE.min(limits.most_bytes / 16)),
+                taken: 0,
+                slow: false,
+                dropped: 0,
+                close: None,
+            }),
             filled: Notify::new(),
             drained: Notify::new(),
             closing: Notify::new(),
@@ -92,28 +104,36 @@ impl Outbox {
         }
     }
 
-    /// Queues a frame. Never waits.
+    /// Queues a frame. Never waits, and wakes nobody.
     pub fn push(&self, frame: Bytes) -> Pushed {
         let mut queue = self.lock();
         if queue.close.is_some() {
-            return Pushed::Queued;
+            return Pushed::default();
         }
-        let was_empty = queue.frames.is_empty();
-        queue.bytes += frame.len();
-        queue.frames.push_back(frame);
-        if queue.bytes > self.limits.most_bytes {
+        let wake = queue.frames.is_empty();
+        queue.frames.push(frame);
+        if queue.frames.bytes() > self.limits.most_bytes {
             self.make_room(&mut queue);
         }
-        let above = queue.bytes > self.limits.mark_bytes && !queue.slow;
-        let closes = queue.close.is_some();
-        drop(queue);
-        if was_empty || closes {
+        let above = queue.frames.bytes() > self.limits.mark_bytes && !queue.slow;
+        if queue.close.is_some() {
+            drop(queue);
             self.filled.notify_one();
-        }
-        if closes {
             self.closing.notify_waiters();
         }
-        if above { Pushed::Above } else { Pushed::Queued }
+        Pushed { wake, above }
+    }
+
+    /// Lets what was queued be written.
+    pub fn wake(&self) {
+        self.filled.notify_one();
+    }
+
+    /// Queues a frame, and lets it be written.
+    pub fn send(&self, frame: Bytes) {
+        if self.push(frame).wake {
+            self.wake();
+        }
     }
 
     /// The connection is to end once what is queued was written, or at once if the client does not read.
@@ -143,31 +163,26 @@ impl Outbox {
         }
     }
 
-    /// Waits for frames, and moves them to `frames`, as many as make about `most_bytes`. Returns why the connection ends
-    /// when nothing is left.
-    pub async fn take(&self, frames: &mut VecDeque<Bytes>, most_bytes: usize) -> Option<Close> {
+    /// Waits for frames; `Err` says why the connection ends, when nothing is left.
+    pub async fn take(&self) -> Result<Bytes, Close> {
         loop {
             {
                 let mut queue = self.lock();
-                let mut taken = 0;
-                while taken < most_bytes
-                    && let Some(frame) = queue.frames.pop_front()
-                {
-                    taken += frame.len();
-                    frames.push_back(frame);
-                }
-                queue.bytes -= taken;
-                let is_drained = queue.bytes <= self.limits.mark_bytes / 2;
+                let taken = queue.frames.take();
+                queue.taken += u64::from(taken.is_some());
+                let is_drained = queue.frames.bytes() <= self.limits.mark_bytes / 2;
                 queue.slow &= !is_drained;
-                if frames.is_empty() && queue.close.is_some() {
-                    return queue.close.clone();
+                if taken.is_none()
+                    && let Some(close) = &queue.close
+                {
+                    return Err(close.clone());
                 }
                 drop(queue);
                 if is_drained {
                     self.drained.notify_waiters();
                 }
-                if !frames.is_empty() {
-                    return None;
+                if let Some(taken) = taken {
+                    return Ok(taken);
                 }
             }
             self.filled.notified().await;
@@ -176,50 +191,43 @@ impl Outbox {
 
     /// Waits until half of the mark is left, no longer than patience lasts; then the client is slow.
     pub async fn drained(&self) {
-        let drained = self.drained.notified();
-        tokio::pin!(drained);
-        // From here on no notification is missed.
-        drained.as_mut().enable();
-        {
-            let queue = self.lock();
-            if queue.slow || queue.close.is_some() || queue.bytes <= self.limits.mark_bytes {
+        for _ in 0..WHILE {
+            let drained = self.drained.notified();
+            tokio::pin!(drained);
+            // From here on no notification is missed.
+            drained.as_mut().enable();
+            let taken = {
+                let queue = self.lock();
+                let below = queue.frames.bytes() <= self.limits.mark_bytes / 2;
+                if queue.slow || queue.close.is_some() || below {
+                    return;
+                }
+                queue.taken
+            };
+            if timeout(self.limits.patience, drained).await.is_ok() {
                 return;
             }
+            if self.lock().taken == taken {
+                break;
+            }
         }
-        if timeout(self.limits.patience, drained).await.is_err() {
-            let mut queue = self.lock();
-            queue.slow = queue.bytes > self.limits.mark_bytes / 2;
-        }
+        let mut queue = self.lock();
+        queue.slow = queue.frames.bytes() > self.limits.mark_bytes / 2;
     }
 
     /// Bytes that wait.
     pub fn bytes(&self) -> usize {
-        self.lock().bytes
+        self.lock().frames.bytes()
     }
 
     fn make_room(&self, queue: &mut Queue) {
-        let mut dropped = 0;
-        let mut kept = VecDeque::new();
-        while queue.bytes > self.limits.most_bytes
-            && let Some(frame) = queue.frames.pop_front()
-        {
-            if is_droppable(&frame) {
-                queue.bytes -= frame.len();
-                dropped += 1;
-            } else {
-                kept.push_back(frame);
-            }
-        }
-        while let Some(frame) = kept.pop_back() {
-            queue.frames.push_front(frame);
-        }
+        let most = self.limits.most_bytes;
+        let dropped = queue.frames.make_room(most);
         queue.dropped += dropped;
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
         // Calls and replies are never dropped: where there is no room for them the client has to go.
-        let is_over = queue.bytes > self.limits.most_bytes;
-        if is_over || self.limits.when_full == WhenFull::Disconnect {
+        if queue.frames.bytes() > most || self.limits.when_full == WhenFull::Disconnect {
             queue.frames.clear();
-            queue.bytes = 0;
             queue.close.get_or_insert(Close::Slow(queue.dropped));
         }
     }
@@ -229,14 +237,10 @@ impl Outbox {
     }
 }
 
-/// Published messages are delivered at most once.
-fn is_droppable(frame: &Bytes) -> bool {
-    frame.get(1) == Some(&Kind::Publish.code())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::{self, Kind, header};
 
     const LIMITS: OutboxLimits = OutboxLimits {
         mark_bytes: 20,
@@ -246,9 +250,7 @@ mod tests {
     };
 
     fn frame(kind: Kind, number: u8) -> Bytes {
-        let mut bytes = vec![number; 10];
-        bytes[1] = kind.code();
-        bytes.into()
+        [&header(kind, 2)[..], &[number, 0]].concat().into()
     }
 
     fn outbox(when_full: WhenFull) -> (Outbox, Arc<AtomicU64>) {
@@ -257,9 +259,12 @@ mod tests {
     }
 
     async fn all(outbox: &Outbox) -> Vec<u8> {
-        let mut frames = VecDeque::new();
-        outbox.take(&mut frames, usize::MAX).await;
-        frames.iter().map(|frame| frame[0]).collect()
+        let mut numbers = Vec::new();
+        while outbox.bytes() > 0 {
+            let frames = outbox.take().await.unwrap();
+            numbers.extend(frame::each(&frames).map(|frame| frame[8]));
+        }
+        numbers
     }
 
     #[tokio::test]
@@ -290,7 +295,7 @@ mod tests {
         for number in 0..5 {
             outbox.push(frame(Kind::Reply, number));
         }
-        assert_eq!(outbox.take(&mut VecDeque::new(), 1).await, Some(Close::Slow(0)));
+        assert_eq!(outbox.take().await, Err(Close::Slow(0)));
     }
 
     #[tokio::test]
@@ -305,18 +310,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn publishers_wait_for_a_client_once_and_then_no_more_until_it_has_caught_up() {
         let (outbox, _) = outbox(WhenFull::DropOldest);
-        assert_eq!(outbox.push(frame(Kind::Publish, 0)), Pushed::Queued);
+        assert!(!outbox.push(frame(Kind::Publish, 0)).above);
         outbox.push(frame(Kind::Publish, 1));
-        assert_eq!(outbox.push(frame(Kind::Publish, 2)), Pushed::Above);
+        assert!(outbox.push(frame(Kind::Publish, 2)).above);
         let began = tokio::time::Instant::now();
         outbox.drained().await;
         assert_eq!(began.elapsed(), LIMITS.patience);
-        assert_eq!(outbox.push(frame(Kind::Publish, 3)), Pushed::Queued, "slow");
+        assert!(!outbox.push(frame(Kind::Publish, 3)).above, "slow");
         all(&outbox).await;
         for number in 0..2 {
-            assert_eq!(outbox.push(frame(Kind::Publish, number)), Pushed::Queued);
+            assert!(!outbox.push(frame(Kind::Publish, number)).above);
         }
-        assert_eq!(outbox.push(frame(Kind::Publish, 2)), Pushed::Above, "caught up before");
+        assert!(outbox.push(frame(Kind::Publish, 2)).above, "caught up before");
     }
 
     #[tokio::test(start_paused = true)]
@@ -333,6 +338,24 @@ mod tests {
         assert_eq!(began.elapsed(), Duration::from_millis(7));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_something_is_waited_for_longer_but_not_for_ever() {
+        let (outbox, _) = outbox(WhenFull::DropOldest);
+        for number in 0..4 {
+            outbox.push(frame(Kind::Publish, number));
+        }
+        let began = tokio::time::Instant::now();
+        tokio::join!(outbox.drained(), async {
+            for number in 4..14 {
+                tokio::time::sleep(LIMITS.patience * 3 / 4).await;
+                outbox.take().await.unwrap();
+                outbox.push(frame(Kind::Publish, number));
+            }
+        });
+        assert!(!outbox.push(frame(Kind::Publish, 14)).above, "slow");
+        assert!(began.elapsed() >= LIMITS.patience * WHILE);
+    }
+
     #[tokio::test]
     async fn what_was_queued_before_a_close_is_still_written() {
         let (outbox, _) = outbox(WhenFull::DropOldest);
@@ -340,6 +363,6 @@ mod tests {
         outbox.close(Close::Draining);
         outbox.push(frame(Kind::Publish, 1));
         assert_eq!(all(&outbox).await, [0]);
-        assert_eq!(outbox.take(&mut VecDeque::new(), 1).await, Some(Close::Draining));
+        assert_eq!(outbox.take().await, Err(Close::Draining));
     }
 }

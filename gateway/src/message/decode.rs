@@ -4,8 +4,9 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::{
-    Call, CallError, Cast, Connect, Disconnect, Message, PackError, Ping, Pong, Procedure, Publish,
-    Qos, RealmId, RegisterProcedure, Reply, Subscribe, Unsubscribe, pack::Reader,
+    Call, CallError, Cast, Connect, Disconnect, Incoming, Message, PackError, Ping, Pong,
+    Procedure, Publication, Publish, Qos, RealmId, RegisterProcedure, Reply, Subscribe,
+    Unsubscribe, pack::Reader,
 };
 use crate::{
     frame::{Frame, Kind},
@@ -44,19 +45,18 @@ pub enum DecodeError {
 /// # Errors
 /// Its payload is not the message of its type.
 pub fn decode(frame: &Frame) -> Result<Message, DecodeError> {
-    let payload = frame.payload();
     Ok(match frame.kind {
-        Kind::Connect => Message::Connect(connect(payload)?),
-        Kind::Disconnect => Message::Disconnect(disconnect(payload)?),
-        Kind::Ping => Message::Ping(ping(payload)?),
-        Kind::Pong => Message::Pong(pong(payload)?),
-        Kind::Publish => Message::Publish(publish(payload)?),
-        Kind::Subscribe => Message::Subscribe(subscribe(payload)?),
-        Kind::Unsubscribe => Message::Unsubscribe(unsubscribe(payload)?),
-        Kind::Call => Message::Call(call(payload)?),
-        Kind::Reply => Message::Reply(reply(payload)?),
-        Kind::Cast => Message::Cast(cast(payload)?),
-        Kind::RegisterProcedure => Message::RegisterProcedure(register(payload)?),
+        Kind::Connect => Message::Connect(connect(frame)?),
+        Kind::Disconnect => Message::Disconnect(disconnect(frame)?),
+        Kind::Ping => Message::Ping(ping(frame)?),
+        Kind::Pong => Message::Pong(pong(frame)?),
+        Kind::Publish => Message::Publish(publish(frame)?),
+        Kind::Subscribe => Message::Subscribe(subscribe(frame)?),
+        Kind::Unsubscribe => Message::Unsubscribe(unsubscribe(frame)?),
+        Kind::Call => Message::Call(call(frame)?),
+        Kind::Reply => Message::Reply(reply(frame)?),
+        Kind::Cast => Message::Cast(cast(frame)?),
+        Kind::RegisterProcedure => Message::RegisterProcedure(register(frame)?),
         Kind::SwimPing
         | Kind::SwimAck
         | Kind::SwimPingReq
@@ -67,11 +67,11 @@ pub fn decode(frame: &Frame) -> Result<Message, DecodeError> {
     })
 }
 
-/// Calls `take` with each key; `take` says whether it has read the value.
-fn each_key(
-    reader: &mut Reader,
-    mut take: impl FnMut(&[u8], &mut Reader) -> Result<bool, DecodeError>,
-) -> Result<(), DecodeError> {
+/// Calls `take` with each key; `take` says whether it has read the value. Returns how many keys there are.
+fn each_key<'a>(
+    reader: &mut Reader<'a>,
+    mut take: impl FnMut(&[u8], &mut Reader<'a>) -> Result<bool, DecodeError>,
+) -> Result<usize, DecodeError> {
     let of_map = |error| DecodeError::Pack { key: "payload", error };
     let keys = reader.map().map_err(of_map)?;
     if keys > MOST_KEYS {
@@ -79,20 +79,24 @@ fn each_key(
     }
     for _ in 0..keys {
         let key = reader.bytes().map_err(of_map)?;
-        if !take(&key, reader)? {
+        if !take(key, reader)? {
             reader.skip().map_err(of_map)?;
         }
     }
-    Ok(())
+    Ok(keys)
 }
 
 /// The keys of a whole payload.
-fn fields(
-    payload: Bytes,
-    take: impl FnMut(&[u8], &mut Reader) -> Result<bool, DecodeError>,
+fn fields<'a>(
+    payload: &'a [u8],
+    take: impl FnMut(&[u8], &mut Reader<'a>) -> Result<bool, DecodeError>,
 ) -> Result<(), DecodeError> {
     let mut reader = Reader::new(payload);
     each_key(&mut reader, take)?;
+    at_end(&reader)
+}
+
+fn at_end(reader: &Reader<'_>) -> Result<(), DecodeError> {
     if reader.is_at_end() {
         return Ok(());
     }
@@ -111,13 +115,13 @@ fn id<T>(
     key: &'static str,
     make: fn(&[u8]) -> Option<T>,
     wanted: usize,
-    value: Option<Bytes>,
+    value: Option<&[u8]>,
 ) -> Result<T, DecodeError> {
     let bytes = required(key, value)?;
-    make(&bytes).ok_or(DecodeError::Length { key, found: bytes.len(), wanted })
+    make(bytes).ok_or(DecodeError::Length { key, found: bytes.len(), wanted })
 }
 
-fn values(key: &'static str, reader: &mut Reader) -> Result<usize, DecodeError> {
+fn values(key: &'static str, reader: &mut Reader<'_>) -> Result<usize, DecodeError> {
     let found = reader.array().map_err(|error| DecodeError::Pack { key, error })?;
     if found > MOST_VALUES {
         return Err(DecodeError::TooMany { key, found, most: MOST_VALUES });
@@ -125,10 +129,10 @@ fn values(key: &'static str, reader: &mut Reader) -> Result<usize, DecodeError> 
     Ok(found)
 }
 
-fn connect(payload: Bytes) -> Result<Connect, DecodeError> {
+fn connect(frame: &Frame) -> Result<Connect, DecodeError> {
     let (mut version, mut node, mut realm, mut token) = (None, None, None, None);
     let mut capabilities = Vec::new();
-    fields(payload, |key, reader| {
+    fields(frame.payload(), |key, reader| {
         match key {
             b"version" => version = of("version", reader.text())?,
             b"node_id" => node = of("node_id", reader.bytes())?,
@@ -136,7 +140,7 @@ fn connect(payload: Bytes) -> Result<Connect, DecodeError> {
             b"token" => token = of("token", reader.bytes())?,
             b"capabilities" => {
                 for _ in 0..values("capabilities", reader)? {
-                    capabilities.extend(of("capabilities", reader.text())?);
+                    capabilities.extend(of("capabilities", reader.text())?.map(str::to_owned));
                 }
             }
             _ => return Ok(false),
@@ -146,25 +150,27 @@ fn connect(payload: Bytes) -> Result<Connect, DecodeError> {
     let realm = required("realm_id", realm)?;
     // A name is text; of 32 bytes, one with a dot or in plain letters is a name all the same.
     let is_name = |bytes: &[u8]| bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
-    let realm_id = match <[u8; 32]>::try_from(&realm[..]) {
+    let realm_id = match <[u8; 32]>::try_from(realm) {
         Ok(hash) if !is_name(&hash) => RealmId::Sha256(hash),
-        Ok(_) | Err(_) => RealmId::Name(
-            String::from_utf8(realm.into())
-                .map_err(|_| DecodeError::Pack { key: "realm_id", error: PackError::NotText })?,
-        ),
+        Ok(_) | Err(_) => match str::from_utf8(realm) {
+            Ok(name) => RealmId::Name(name.to_owned()),
+            Err(_) => {
+                return Err(DecodeError::Pack { key: "realm_id", error: PackError::NotText });
+            }
+        },
     };
     Ok(Connect {
-        version: required("version", version)?,
+        version: required("version", version)?.to_owned(),
         node_id: id("node_id", NodeId::of, NodeId::BYTES, node)?,
         realm_id,
         capabilities,
-        token,
+        token: token.map(Bytes::copy_from_slice),
     })
 }
 
-fn disconnect(payload: Bytes) -> Result<Disconnect, DecodeError> {
+fn disconnect(frame: &Frame) -> Result<Disconnect, DecodeError> {
     let (mut reason, mut message) = (None, None);
-    fields(payload, |key, reader| {
+    fields(frame.payload(), |key, reader| {
         match key {
             b"reason" => reason = of("reason", reader.text())?,
             b"message" => message = of("message", reader.text())?,
@@ -172,12 +178,15 @@ fn disconnect(payload: Bytes) -> Result<Disconnect, DecodeError> {
         }
         Ok(true)
     })?;
-    Ok(Disconnect { reason: required("reason", reason)?, message: required("message", message)? })
+    Ok(Disconnect {
+        reason: required("reason", reason)?.to_owned(),
+        message: required("message", message)?.to_owned(),
+    })
 }
 
-fn ping(payload: Bytes) -> Result<Ping, DecodeError> {
+fn ping(frame: &Frame) -> Result<Ping, DecodeError> {
     let mut timestamp = None;
-    fields(payload, |key, reader| {
+    fields(frame.payload(), |key, reader| {
         match key {
             b"timestamp" => timestamp = of("timestamp", reader.number())?,
             _ => return Ok(false),
@@ -187,9 +196,9 @@ fn ping(payload: Bytes) -> Result<Ping, DecodeError> {
     Ok(Ping { timestamp: required("timestamp", timestamp)? })
 }
 
-fn pong(payload: Bytes) -> Result<Pong, DecodeError> {
+fn pong(frame: &Frame) -> Result<Pong, DecodeError> {
     let (mut timestamp, mut server_time) = (None, None);
-    fields(payload, |key, reader| {
+    fields(frame.payload(), |key, reader| {
         match key {
             b"timestamp" => timestamp = of("timestamp", reader.number())?,
             b"server_time" => server_time = of("server_time", reader.number())?,
@@ -203,49 +212,108 @@ fn pong(payload: Bytes) -> Result<Pong, DecodeError> {
     })
 }
 
-fn publish(payload: Bytes) -> Result<Publish, DecodeError> {
-    let (mut topic, mut body, mut qos, mut retain, mut message_id) = (None, None, None, None, None);
-    fields(payload, |key, reader| {
-        match key {
-            b"topic" => topic = of("topic", reader.bytes())?,
-            b"payload" => body = of("payload", reader.bytes())?,
-            b"qos" => qos = of("qos", reader.number())?,
-            b"retain" => retain = of("retain", reader.boolean())?,
-            b"message_id" => message_id = of("message_id", reader.bytes())?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    })?;
-    let topic = Topic::new(required("topic", topic)?);
-    Ok(Publish {
-        topic: topic.map_err(|error| DecodeError::Topic { key: "topic", error })?,
-        payload: required("payload", body)?,
-        qos: self::qos(required("qos", qos)?)?,
-        retain: required("retain", retain)?,
-        message_id: id("message_id", MessageId::of, MessageId::BYTES, message_id)?,
+fn publish(frame: &Frame) -> Result<Publish, DecodeError> {
+    PublishFields::read(frame)?.publish(frame)
+}
+
+/// What a frame says to the gateway. A publish passes on as it came where that is how every macula peer reads it; else it is
+/// written anew.
+///
+/// # Errors
+/// Its payload is not the message of its type.
+pub fn incoming(frame: &Frame) -> Result<Incoming, DecodeError> {
+    match frame.kind {
+        Kind::Publish => publication(frame).map(Incoming::Publication),
+        _ => decode(frame).map(Incoming::Message),
+    }
+}
+
+fn publication(frame: &Frame) -> Result<Publication, DecodeError> {
+    let fields = PublishFields::read(frame)?;
+    if !fields.is_plain {
+        return fields.publish(frame).map(Publication::from);
+    }
+    Ok(Publication {
+        topic: fields.topic(frame)?,
+        retain: fields.retain,
+        is_empty: fields.payload.is_empty(),
+        frame: frame.whole().clone(),
     })
+}
+
+struct PublishFields<'a> {
+    topic: &'a [u8],
+    payload: &'a [u8],
+    qos: Qos,
+    retain: bool,
+    message_id: MessageId,
+    /// Each key is there once and no other, in the forms that every macula peer reads.
+    is_plain: bool,
+}
+
+impl<'a> PublishFields<'a> {
+    fn read(frame: &'a Frame) -> Result<Self, DecodeError> {
+        let (mut topic, mut payload, mut qos, mut retain, mut message_id) =
+            (None, None, None, None, None);
+        let mut reader = Reader::new(frame.payload());
+        let keys = each_key(&mut reader, |key, reader| {
+            match key {
+                b"topic" => topic = of("topic", reader.bytes())?,
+                b"payload" => payload = of("payload", reader.bytes())?,
+                b"qos" => qos = of("qos", reader.number())?,
+                b"retain" => retain = of("retain", reader.boolean())?,
+                b"message_id" => message_id = of("message_id", reader.bytes())?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        at_end(&reader)?;
+        Ok(Self {
+            topic: required("topic", topic)?,
+            payload: required("payload", payload)?,
+            qos: self::qos(required("qos", qos)?)?,
+            retain: required("retain", retain)?,
+            message_id: id("message_id", MessageId::of, MessageId::BYTES, message_id)?,
+            is_plain: keys == 5 && reader.is_plain() && frame.is_plain(),
+        })
+    }
+
+    fn publish(&self, frame: &Frame) -> Result<Publish, DecodeError> {
+        Ok(Publish {
+            topic: self.topic(frame)?,
+            payload: frame.part(self.payload),
+            qos: self.qos,
+            retain: self.retain,
+            message_id: self.message_id,
+        })
+    }
+
+    fn topic(&self, frame: &Frame) -> Result<Topic, DecodeError> {
+        Topic::new(frame.part(self.topic))
+            .map_err(|error| DecodeError::Topic { key: "topic", error })
+    }
 }
 
 fn qos(number: u64) -> Result<Qos, DecodeError> {
     Qos::of(number).ok_or(DecodeError::Qos(number))
 }
 
-fn patterns(reader: &mut Reader) -> Result<Vec<Pattern>, DecodeError> {
+fn patterns(frame: &Frame, reader: &mut Reader<'_>) -> Result<Vec<Pattern>, DecodeError> {
     let count = values("topics", reader)?;
     let mut patterns = Vec::with_capacity(count);
     for _ in 0..count {
         let text = reader.bytes().map_err(|error| DecodeError::Pack { key: "topics", error })?;
-        let pattern = Pattern::new(text);
+        let pattern = Pattern::new(frame.part(text));
         patterns.push(pattern.map_err(|error| DecodeError::Topic { key: "topics", error })?);
     }
     Ok(patterns)
 }
 
-fn subscribe(payload: Bytes) -> Result<Subscribe, DecodeError> {
+fn subscribe(frame: &Frame) -> Result<Subscribe, DecodeError> {
     let (mut topics, mut qos) = (None, None);
-    fields(payload, |key, reader| {
+    fields(frame.payload(), |key, reader| {
         match key {
-            b"topics" => topics = Some(patterns(reader)?),
+            b"topics" => topics = Some(patterns(frame, reader)?),
             b"qos" => qos = of("qos", reader.number())?,
             _ => return Ok(false),
         }
@@ -255,11 +323,11 @@ fn subscribe(payload: Bytes) -> Result<Subscribe, DecodeError> {
     Ok(Subscribe { topics, qos: self::qos(required("qos", qos)?)? })
 }
 
-fn unsubscribe(payload: Bytes) -> Result<Unsubscribe, DecodeError> {
+fn unsubscribe(frame: &Frame) -> Result<Unsubscribe, DecodeError> {
     let mut topics = None;
-    fields(payload, |key, reader| {
+    fields(frame.payload(), |key, reader| {
         match key {
-            b"topics" => topics = Some(patterns(reader)?),
+            b"topics" => topics = Some(patterns(frame, reader)?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -267,7 +335,7 @@ fn unsubscribe(payload: Bytes) -> Result<Unsubscribe, DecodeError> {
     Ok(Unsubscribe { topics: required("topics", topics)? })
 }
 
-fn procedure(name: Option<String>) -> Result<Procedure, DecodeError> {
+fn procedure(name: Option<&str>) -> Result<Procedure, DecodeError> {
     let name = required("procedure", name)?;
     if name.is_empty() {
         return Err(DecodeError::Procedure("it is empty"));
@@ -278,12 +346,12 @@ fn procedure(name: Option<String>) -> Result<Procedure, DecodeError> {
     if name.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(DecodeError::Procedure("it has a space or a control character in it"));
     }
-    Ok(Procedure(name))
+    Ok(Procedure(name.to_owned()))
 }
 
-fn call(payload: Bytes) -> Result<Call, DecodeError> {
+fn call(frame: &Frame) -> Result<Call, DecodeError> {
     let (mut name, mut args, mut call_id, mut timeout) = (None, None, None, None);
-    fields(payload, |key, reader| {
+    fields(frame.payload(), |key, reader| {
         match key {
             b"procedure" => name = of("procedure", reader.text())?,
             b"args" => args = of("args", reader.bytes())?,
@@ -298,15 +366,15 @@ fn call(payload: Bytes) -> Result<Call, DecodeError> {
     })?;
     Ok(Call {
         procedure: procedure(name)?,
-        args: required("args", args)?,
+        args: frame.part(required("args", args)?),
         call_id: id("call_id", CallId::of, CallId::BYTES, call_id)?,
         timeout,
     })
 }
 
-fn reply(payload: Bytes) -> Result<Reply, DecodeError> {
+fn reply(frame: &Frame) -> Result<Reply, DecodeError> {
     let (mut call_id, mut result, mut error) = (None, None, None);
-    fields(payload, |key, reader| {
+    fields(frame.payload(), |key, reader| {
         match key {
             b"call_id" => call_id = of("call_id", reader.bytes())?,
             b"result" => result = of("result", reader.bytes())?,
@@ -317,13 +385,13 @@ fn reply(payload: Bytes) -> Result<Reply, DecodeError> {
     })?;
     let outcome = match (error, result) {
         (Some(error), _) => Err(error),
-        (None, Some(result)) => Ok(result),
+        (None, Some(result)) => Ok(frame.part(result)),
         (None, None) => return Err(DecodeError::NoOutcome),
     };
     Ok(Reply { call_id: id("call_id", CallId::of, CallId::BYTES, call_id)?, outcome })
 }
 
-fn call_error(reader: &mut Reader) -> Result<CallError, DecodeError> {
+fn call_error(reader: &mut Reader<'_>) -> Result<CallError, DecodeError> {
     let (mut code, mut message) = (None, None);
     each_key(reader, |key, reader| {
         match key {
@@ -334,14 +402,14 @@ fn call_error(reader: &mut Reader) -> Result<CallError, DecodeError> {
         Ok(true)
     })?;
     Ok(CallError {
-        code: required("error.code", code)?,
-        message: required("error.message", message)?,
+        code: required("error.code", code)?.to_owned(),
+        message: required("error.message", message)?.to_owned(),
     })
 }
 
-fn cast(payload: Bytes) -> Result<Cast, DecodeError> {
+fn cast(frame: &Frame) -> Result<Cast, DecodeError> {
     let (mut name, mut args) = (None, None);
-    fields(payload, |key, reader| {
+    fields(frame.payload(), |key, reader| {
         match key {
             b"procedure" => name = of("procedure", reader.text())?,
             b"args" => args = of("args", reader.bytes())?,
@@ -349,12 +417,12 @@ fn cast(payload: Bytes) -> Result<Cast, DecodeError> {
         }
         Ok(true)
     })?;
-    Ok(Cast { procedure: procedure(name)?, args: required("args", args)? })
+    Ok(Cast { procedure: procedure(name)?, args: frame.part(required("args", args)?) })
 }
 
-fn register(payload: Bytes) -> Result<RegisterProcedure, DecodeError> {
+fn register(frame: &Frame) -> Result<RegisterProcedure, DecodeError> {
     let mut name = None;
-    fields(payload, |key, reader| {
+    fields(frame.payload(), |key, reader| {
         match key {
             b"procedure" => name = of("procedure", reader.text())?,
             _ => return Ok(false),

@@ -12,7 +12,7 @@ use crate::{
     topic::{Pattern, Topic},
 };
 
-pub use decode::{DecodeError, decode};
+pub use decode::{DecodeError, decode, incoming};
 pub use encode::encode;
 pub use pack::PackError;
 
@@ -83,6 +83,34 @@ pub struct Publish {
     /// Kept for later subscribers.
     pub retain: bool,
     pub message_id: MessageId,
+}
+
+/// A message as the gateway takes it from a client.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Incoming {
+    Publication(Publication),
+    Message(Message),
+}
+
+/// A publish on its way through: what decides who gets it, and the frame that they get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    pub topic: Topic,
+    pub retain: bool,
+    /// It has no payload: what was retained is forgotten.
+    pub is_empty: bool,
+    pub frame: Bytes,
+}
+
+impl From<Publish> for Publication {
+    fn from(publish: Publish) -> Self {
+        Self {
+            topic: publish.topic.clone(),
+            retain: publish.retain,
+            is_empty: publish.payload.is_empty(),
+            frame: encode(&Message::Publish(publish)),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

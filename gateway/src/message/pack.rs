@@ -1,7 +1,7 @@
 //! MessagePack as macula peers write it: strings are `bin`, and `str` is accepted in their place. It must not know
 //! messages. The format: https://github.com/msgpack/msgpack/blob/master/spec.md
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use rmp::Marker;
 use thiserror::Error;
 
@@ -23,15 +23,16 @@ pub enum PackError {
     Follows(usize),
 }
 
-/// Reads values one after the other. Bytes that it gives share the payload's memory.
+/// Reads values one after the other. Bytes that it gives are those of the payload.
 #[derive(Debug)]
-pub struct Reader {
-    left: Bytes,
+pub struct Reader<'a> {
+    left: &'a [u8],
+    plain: bool,
 }
 
-impl Reader {
-    pub fn new(payload: Bytes) -> Self {
-        Self { left: payload }
+impl<'a> Reader<'a> {
+    pub fn new(payload: &'a [u8]) -> Self {
+        Self { left: payload, plain: true }
     }
 
     pub fn is_at_end(&self) -> bool {
@@ -42,12 +43,17 @@ impl Reader {
         self.left.len()
     }
 
+    /// Whether all that was read so far is in forms that every macula peer reads: no text is `str`, no atom is bytes.
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
+
     /// The number of pairs that follow.
     pub fn map(&mut self) -> Result<usize, PackError> {
         match self.marker()? {
             Marker::FixMap(pairs) => Ok(usize::from(pairs)),
-            Marker::Map16 => self.length(2),
-            Marker::Map32 => self.length(4),
+            Marker::Map16 => self.long(Self::u16),
+            Marker::Map32 => self.long(Self::u32),
             other => Err(wrong("a map", other)),
         }
     }
@@ -56,28 +62,31 @@ impl Reader {
     pub fn array(&mut self) -> Result<usize, PackError> {
         match self.marker()? {
             Marker::FixArray(values) => Ok(usize::from(values)),
-            Marker::Array16 => self.length(2),
-            Marker::Array32 => self.length(4),
+            Marker::Array16 => self.long(Self::u16),
+            Marker::Array32 => self.long(Self::u32),
             Marker::FixStr(0) => Ok(0),
             other => Err(wrong("an array", other)),
         }
     }
 
     /// `bin` or `str`.
-    pub fn bytes(&mut self) -> Result<Bytes, PackError> {
-        let length = match self.marker()? {
-            Marker::FixStr(length) => usize::from(length),
-            Marker::Bin8 | Marker::Str8 => self.length(1)?,
-            Marker::Bin16 | Marker::Str16 => self.length(2)?,
-            Marker::Bin32 | Marker::Str32 => self.length(4)?,
+    #[inline]
+    pub fn bytes(&mut self) -> Result<&'a [u8], PackError> {
+        let marker = self.marker()?;
+        let length = match marker {
+            Marker::FixStr(length) => length.into(),
+            Marker::Bin8 | Marker::Str8 => self.u8()?.into(),
+            Marker::Bin16 | Marker::Str16 => self.long(Self::u16)?,
+            Marker::Bin32 | Marker::Str32 => self.long(Self::u32)?,
             other => return Err(wrong("bytes", other)),
         };
+        self.plain &= matches!(marker, Marker::Bin8 | Marker::Bin16 | Marker::Bin32);
         self.take(length)
     }
 
     /// `bin` or `str` that is UTF-8.
-    pub fn text(&mut self) -> Result<String, PackError> {
-        String::from_utf8(self.bytes()?.into()).map_err(|_| PackError::NotText)
+    pub fn text(&mut self) -> Result<&'a str, PackError> {
+        str::from_utf8(self.bytes()?).map_err(|_| PackError::NotText)
     }
 
     /// A whole number that is not negative, in whatever form.
@@ -85,16 +94,20 @@ impl Reader {
         let signed = |value: i64, marker| {
             u64::try_from(value).map_err(|_| wrong("a number that is not negative", marker))
         };
-        match self.marker()? {
-            Marker::FixPos(value) => Ok(u64::from(value)),
-            Marker::U8 => self.unsigned(1),
-            Marker::U16 => self.unsigned(2),
-            Marker::U32 => self.unsigned(4),
-            Marker::U64 => self.unsigned(8),
-            marker @ Marker::I8 => signed(i64::from(self.take(1)?.get_i8()), marker),
-            marker @ Marker::I16 => signed(i64::from(self.take(2)?.get_i16()), marker),
-            marker @ Marker::I32 => signed(i64::from(self.take(4)?.get_i32()), marker),
-            marker @ Marker::I64 => signed(self.take(8)?.get_i64(), marker),
+        let marker = self.marker()?;
+        if let Marker::FixPos(value) = marker {
+            return Ok(value.into());
+        }
+        self.plain = false;
+        match marker {
+            Marker::U8 => Ok(self.u8()?.into()),
+            Marker::U16 => Ok(self.u16()?.into()),
+            Marker::U32 => Ok(self.u32()?.into()),
+            Marker::U64 => self.fixed().map(u64::from_be_bytes),
+            Marker::I8 => signed(self.fixed().map(i8::from_be_bytes)?.into(), marker),
+            Marker::I16 => signed(self.fixed().map(i16::from_be_bytes)?.into(), marker),
+            Marker::I32 => signed(self.fixed().map(i32::from_be_bytes)?.into(), marker),
+            Marker::I64 => signed(self.fixed().map(i64::from_be_bytes)?, marker),
             other => Err(wrong("a number that is not negative", other)),
         }
     }
@@ -103,14 +116,17 @@ impl Reader {
     pub fn boolean(&mut self) -> Result<bool, PackError> {
         match self.peek()? {
             marker @ (Marker::True | Marker::False) => {
-                self.left.advance(1);
+                self.marker()?;
                 Ok(marker == Marker::True)
             }
-            other => match self.bytes().as_deref() {
-                Ok(b"true") => Ok(true),
-                Ok(b"false") => Ok(false),
-                Ok(_) | Err(_) => Err(wrong("a boolean", other)),
-            },
+            other => {
+                self.plain = false;
+                match self.bytes() {
+                    Ok(b"true") => Ok(true),
+                    Ok(b"false") => Ok(false),
+                    Ok(_) | Err(_) => Err(wrong("a boolean", other)),
+                }
+            }
         }
     }
 
@@ -118,13 +134,14 @@ impl Reader {
     pub fn nil(&mut self) -> Result<bool, PackError> {
         let nil = self.peek()? == Marker::Null;
         if nil {
-            self.left.advance(1);
+            self.marker()?;
         }
         Ok(nil)
     }
 
     /// Passes over one value, whatever it is.
     pub fn skip(&mut self) -> Result<(), PackError> {
+        self.plain = false;
         self.skip_below(0)
     }
 
@@ -148,25 +165,29 @@ impl Reader {
             Marker::FixExt8 => return self.pass(9),
             Marker::FixExt16 => return self.pass(17),
             Marker::FixStr(length) => return self.pass(usize::from(length)),
-            Marker::Str8 | Marker::Bin8 => return self.pass_counted(1, 0),
-            Marker::Str16 | Marker::Bin16 => return self.pass_counted(2, 0),
-            Marker::Str32 | Marker::Bin32 => return self.pass_counted(4, 0),
-            Marker::Ext8 => return self.pass_counted(1, 1),
-            Marker::Ext16 => return self.pass_counted(2, 1),
-            Marker::Ext32 => return self.pass_counted(4, 1),
+            Marker::Str8 | Marker::Bin8 => return self.pass_counted(Self::u8, 0),
+            Marker::Str16 | Marker::Bin16 => return self.pass_counted(Self::u16, 0),
+            Marker::Str32 | Marker::Bin32 => return self.pass_counted(Self::u32, 0),
+            Marker::Ext8 => return self.pass_counted(Self::u8, 1),
+            Marker::Ext16 => return self.pass_counted(Self::u16, 1),
+            Marker::Ext32 => return self.pass_counted(Self::u32, 1),
             Marker::FixArray(values) => usize::from(values),
-            Marker::Array16 => self.length(2)?,
-            Marker::Array32 => self.length(4)?,
+            Marker::Array16 => self.long(Self::u16)?,
+            Marker::Array32 => self.long(Self::u32)?,
             Marker::FixMap(pairs) => 2 * usize::from(pairs),
-            Marker::Map16 => 2 * self.length(2)?,
-            Marker::Map32 => self.length(4)?.saturating_mul(2),
+            Marker::Map16 => 2 * self.long(Self::u16)?,
+            Marker::Map32 => self.long(Self::u32)?.saturating_mul(2),
         };
         // Each value has at least one byte: more of them than bytes are left end with an error soon.
         (0..values).try_for_each(|_| self.skip_below(depth + 1))
     }
 
-    fn pass_counted(&mut self, width: usize, more: usize) -> Result<(), PackError> {
-        let length = self.length(width)?;
+    fn pass_counted<N: TryInto<usize>>(
+        &mut self,
+        length: fn(&mut Self) -> Result<N, PackError>,
+        more: usize,
+    ) -> Result<(), PackError> {
+        let length = self.long(length)?;
         self.pass(length.saturating_add(more))
     }
 
@@ -179,24 +200,40 @@ impl Reader {
     }
 
     fn marker(&mut self) -> Result<Marker, PackError> {
-        let marker = self.peek()?;
-        self.left.advance(1);
-        Ok(marker)
+        self.u8().map(Marker::from_u8)
     }
 
-    fn length(&mut self, width: usize) -> Result<usize, PackError> {
-        usize::try_from(self.unsigned(width)?).map_err(|_| PackError::Ends)
+    fn long<N: TryInto<usize>>(
+        &mut self,
+        length: fn(&mut Self) -> Result<N, PackError>,
+    ) -> Result<usize, PackError> {
+        length(self)?.try_into().map_err(|_| PackError::Ends)
     }
 
-    fn unsigned(&mut self, width: usize) -> Result<u64, PackError> {
-        Ok(self.take(width)?.get_uint(width))
+    fn u8(&mut self) -> Result<u8, PackError> {
+        self.fixed().map(u8::from_be_bytes)
     }
 
-    fn take(&mut self, bytes: usize) -> Result<Bytes, PackError> {
-        if self.left.len() < bytes {
-            return Err(PackError::Ends);
-        }
-        Ok(self.left.split_to(bytes))
+    fn u16(&mut self) -> Result<u16, PackError> {
+        self.fixed().map(u16::from_be_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, PackError> {
+        self.fixed().map(u32::from_be_bytes)
+    }
+
+    #[inline]
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], PackError> {
+        let (bytes, left) = self.left.split_first_chunk().ok_or(PackError::Ends)?;
+        self.left = left;
+        Ok(*bytes)
+    }
+
+    #[inline]
+    fn take(&mut self, bytes: usize) -> Result<&'a [u8], PackError> {
+        let (taken, left) = self.left.split_at_checked(bytes).ok_or(PackError::Ends)?;
+        self.left = left;
+        Ok(taken)
     }
 }
 

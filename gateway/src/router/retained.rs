@@ -40,16 +40,17 @@ impl Retained {
     ///
     /// # Errors
     /// There is no room; the last one stays.
-    pub fn keep(&mut self, topic: &Topic, message: Bytes) -> Result<(), RetainedFull> {
-        let size = |message: &Bytes| topic.bytes().len() + message.len();
+    pub fn keep(&mut self, topic: &Topic, message: &[u8]) -> Result<(), RetainedFull> {
+        let size = |message: &[u8]| topic.bytes().len() + message.len();
         let known = self.messages.get(topic);
-        let bytes = self.bytes - known.map_or(0, size) + size(&message);
+        let bytes = self.bytes - known.map_or(0, |known| size(known)) + size(message);
         let messages = self.messages.len() + usize::from(known.is_none());
         if bytes > self.limits.bytes || messages > self.limits.messages {
             return Err(RetainedFull { messages: self.messages.len(), bytes: self.bytes });
         }
         self.bytes = bytes;
-        self.messages.insert(topic.detached(), message);
+        // In memory of its own, which keeps nothing else that was read with it.
+        self.messages.insert(topic.detached(), Bytes::copy_from_slice(message));
         Ok(())
     }
 
@@ -114,7 +115,7 @@ mod tests {
     fn check(kept: &[&str], pattern: &str, expect: &[&str]) {
         let mut retained = Retained::new(LIMITS);
         for text in kept {
-            retained.keep(&topic(text), Bytes::copy_from_slice(text.as_bytes())).unwrap();
+            retained.keep(&topic(text), text.as_bytes()).unwrap();
         }
         let pattern = pattern.parse().unwrap();
         assert_eq!(retained.matching(&pattern).collect::<Vec<_>>(), expect, "{pattern}");
@@ -132,15 +133,15 @@ mod tests {
     #[test]
     fn what_is_retained_is_bounded_and_a_new_value_takes_the_place_of_the_old() {
         let mut retained = Retained::new(LIMITS);
-        retained.keep(&topic("a"), Bytes::from_static(&[0; 63])).unwrap();
-        assert!(retained.keep(&topic("b"), Bytes::new()).is_err());
-        retained.keep(&topic("a"), Bytes::from_static(&[0; 10])).unwrap();
+        retained.keep(&topic("a"), &[0; 63]).unwrap();
+        assert!(retained.keep(&topic("b"), b"").is_err());
+        retained.keep(&topic("a"), &[0; 10]).unwrap();
         assert_eq!((retained.len(), retained.bytes()), (1, 11));
         retained.forget(&topic("a"));
         assert_eq!((retained.len(), retained.bytes()), (0, 0));
         for text in ["a", "b", "c", "d"] {
-            retained.keep(&topic(text), Bytes::new()).unwrap();
+            retained.keep(&topic(text), b"").unwrap();
         }
-        assert!(retained.keep(&topic("e"), Bytes::new()).is_err());
+        assert!(retained.keep(&topic("e"), b"").is_err());
     }
 }

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use crate::{
     id::{CallId, NodeId},
     message::{
-        Call, CallError, Cast, Message, Ping, Pong, Procedure, Publish, Reply, Subscribe, encode,
+        Call, CallError, Cast, Message, Ping, Pong, Procedure, Publication, Reply, Subscribe,
+        encode,
     },
     router::{Calls, ClientId, Counts, Expired, Request, Retained, RetainedLimits, Router},
 };
@@ -182,7 +183,7 @@ impl Realm {
                 let pong = Pong { timestamp, server_time: now.calendar };
                 send(from, &Message::Pong(pong), out);
             }
-            Message::Publish(publish) => self.publish(from, publish, out)?,
+            Message::Publish(publish) => self.publish(from, publish.into(), out)?,
             Message::Subscribe(subscribe) => self.subscribe(from, &subscribe, out)?,
             Message::Unsubscribe(unsubscribe) => {
                 for pattern in &unsubscribe.topics {
@@ -225,27 +226,26 @@ impl Realm {
         (self.retained.len(), self.retained.bytes())
     }
 
-    fn publish(
+    /// A client publishes.
+    ///
+    /// # Errors
+    /// It may not: the connection must be closed.
+    pub fn publish(
         &mut self,
         from: ClientId,
-        publish: Publish,
+        publication: Publication,
         out: &mut Vec<Action>,
     ) -> Result<(), Close> {
-        if !self.granted(from, |granted| granted.may_publish(&publish.topic)) {
-            return Err(forbidden("publishing to", publish.topic.as_str()));
+        let Publication { topic, retain, is_empty, frame } = publication;
+        if !self.granted(from, |granted| granted.may_publish(&topic)) {
+            return Err(forbidden("publishing to", topic.as_str()));
         }
-        let subscribers = self.router.subscribers(&publish.topic);
-        let retains = publish.retain;
-        let is_empty = publish.payload.is_empty();
-        let topic = retains.then(|| publish.topic.clone());
-        let frame = encode(&Message::Publish(publish));
-        if let Some(topic) = topic {
-            if is_empty {
-                self.retained.forget(&topic);
-            } else if self.retained.keep(&topic, frame.clone()).is_err() {
-                out.push(Action::NotRetained);
-            }
+        if retain && is_empty {
+            self.retained.forget(&topic);
+        } else if retain && self.retained.keep(&topic, &frame).is_err() {
+            out.push(Action::NotRetained);
         }
+        let subscribers = self.router.subscribers(&topic);
         let others = subscribers.iter().filter(|id| **id != from);
         out.extend(others.map(|id| Action::Send(*id, frame.clone())));
         Ok(())

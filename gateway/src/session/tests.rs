@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     frame::Frames,
     id::MessageId,
-    message::{Disconnect, Qos, RegisterProcedure, Unsubscribe, decode},
+    message::{Disconnect, Publish, Qos, RegisterProcedure, Unsubscribe, decode},
     topic::Pattern,
 };
 
