@@ -1,9 +1,9 @@
 //! One client's connection, whatever carries it: reads its frames, hands them to its realm, writes what is queued for it.
 //! It knows no transport.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, future::poll_fn, io, sync::Arc, task::Poll, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{Instant, sleep, timeout, timeout_at},
@@ -49,7 +49,8 @@ const LITTLE: usize = 4 << 10;
 /// How many pings remain without an answer before an idle connection ends.
 const PINGS: u32 = 2;
 
-/// Serves a client until it ends; returns why. The last frame that it is sent is a DISCONNECT, but for one that said goodbye.
+/// Serves a client until it ends; returns why. The last frame that it is sent is a DISCONNECT, but for one that said goodbye
+/// or ended its stream.
 pub async fn serve<R, W>(
     reader: R,
     writer: W,
@@ -64,8 +65,10 @@ where
     let mut input = Input { reader, frames: Frames::new(keep.most_payload_bytes), room: LITTLE };
     let member = match admit(&mut input, identity, hub, keep).await {
         Ok(member) => member,
-        Err(Ended::Closed(close)) => return refuse(writer, close, keep).await,
-        Err(lost) => return lost,
+        Err(Ended::Closed(close)) if close != Close::Ended => {
+            return refuse(writer, close, keep).await;
+        }
+        Err(ended) => return ended,
     };
     let outbox = member.outbox.clone();
     let mut output = Output::new(writer);
@@ -83,7 +86,7 @@ where
         outbox.close(close.clone());
         let last_words = async {
             if let Ended::Closed(_) = output.write(&outbox).await
-                && !matches!(close, Close::ByClient(_))
+                && !matches!(close, Close::ByClient(_) | Close::Ended)
             {
                 let _ = output.end(&encode(&Message::Disconnect(close.disconnect()))).await;
             }
@@ -138,16 +141,24 @@ struct Input<R> {
 }
 
 impl<R: AsyncRead + Unpin> Input<R> {
-    /// Reads what is there; an end of the stream is an error.
-    async fn fill(&mut self) -> io::Result<usize> {
+    /// Reads what is there.
+    async fn fill(&mut self) -> Result<usize, Ended> {
         let buffer = self.frames.buffer();
         buffer.reserve(self.room);
-        match self.reader.read_buf(buffer).await? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            bytes => {
+        if buffer.is_empty() && buffer.capacity() > 2 * CHUNK {
+            // A long frame was here: who is silent from now on does not keep its memory.
+            *buffer = BytesMut::with_capacity(self.room);
+        }
+        match self.reader.read_buf(buffer).await {
+            Ok(0) if self.frames.is_amid_frame() => {
+                Err(Ended::Lost(io::ErrorKind::UnexpectedEof.into()))
+            }
+            Ok(0) => Err(Ended::Closed(Close::Ended)),
+            Ok(bytes) => {
                 self.room = if bytes >= self.room { CHUNK } else { LITTLE.max(self.room / 2) };
                 Ok(bytes)
             }
+            Err(error) => Err(Ended::Lost(error)),
         }
     }
 }
@@ -165,7 +176,7 @@ async fn admit<R: AsyncRead + Unpin>(
         }
         match timeout_at(until, input.fill()).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(Ended::Lost(error)),
+            Ok(Err(ended)) => return Err(ended),
             Err(_) => return Err(Ended::Closed(Close::Idle(keep.connect_within.as_secs()))),
         }
     };
@@ -203,9 +214,7 @@ async fn read<R: AsyncRead + Unpin>(
         if let Err(close) = member.take(messages.drain(..), hub, &mut above).and(decoded) {
             return Ended::Closed(close);
         }
-        for outbox in above.drain(..) {
-            outbox.drained().await;
-        }
+        drained(&mut above).await;
         match fill_in_time(input, member, keep).await {
             Ok(bytes) => metrics.bytes.inc_by(u64::try_from(bytes).unwrap_or_default()),
             Err(ended) => return ended,
@@ -213,15 +222,26 @@ async fn read<R: AsyncRead + Unpin>(
     }
 }
 
+/// Waits for all of them at once: many that do not read cost no more than one.
+async fn drained(above: &mut Vec<Arc<Outbox>>) {
+    let each = |outbox: Arc<Outbox>| Box::pin(async move { outbox.drained().await });
+    let mut waits: Vec<_> = above.drain(..).map(each).collect();
+    poll_fn(|context| {
+        waits.retain_mut(|wait| wait.as_mut().poll(context).is_pending());
+        if waits.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
 async fn fill_in_time<R: AsyncRead + Unpin>(
     input: &mut Input<R>,
     member: &Member,
     keep: Keep,
 ) -> Result<usize, Ended> {
-    let Some(idle) = keep.idle else { return input.fill().await.map_err(Ended::Lost) };
+    let Some(idle) = keep.idle else { return input.fill().await };
     for pings in 0..=PINGS {
         match timeout(idle / (PINGS + 1), input.fill()).await {
-            Ok(filled) => return filled.map_err(Ended::Lost),
+            Ok(filled) => return filled,
             Err(_) if pings < PINGS => {
                 member.outbox.send(encode(&Message::Ping(Ping { timestamp: calendar_ms() })));
             }

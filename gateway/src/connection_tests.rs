@@ -1,5 +1,6 @@
 //! Connections over pipes in memory, with a hub behind them.
 
+use sha2::{Digest, Sha256};
 use tokio::io::{DuplexStream, ReadHalf, WriteHalf, duplex, split};
 
 use super::*;
@@ -199,6 +200,30 @@ async fn diagnostics_are_answered_by_the_gateway() {
 }
 
 #[tokio::test]
+async fn who_asks_for_more_echoes_than_it_reads_is_slowed_and_stays() {
+    let limits =
+        OutboxLimits { mark_bytes: 64 << 10, most_bytes: 1 << 20, ..OutboxLimits::default() };
+    let hub = hub(limits);
+    let mut client = Client::connect(&hub).await;
+    let procedure = Procedure("com.macula.diagnostics.echo".to_owned());
+    let args = Bytes::from(vec![7; 32 << 10]);
+    let mut writer = std::mem::replace(&mut client.writer, split(duplex(1).0).1);
+    let call = Call { procedure, args: args.clone(), call_id: CallId([1; 16]), timeout: None };
+    let call = encode(&Message::Call(call));
+    let asking = tokio::spawn(async move {
+        for _ in 0..64 {
+            writer.write_all(&call).await.unwrap();
+        }
+        writer
+    });
+    for _ in 0..64 {
+        let Some(Message::Reply(reply)) = client.next().await else { panic!("no reply") };
+        assert_eq!(reply.outcome.unwrap(), args);
+    }
+    asking.await.unwrap();
+}
+
+#[tokio::test]
 async fn who_is_not_admitted_is_told_why() {
     let hub = hub(OutboxLimits::default());
     let of = |realm: &str| Identity { realm: realm.parse().unwrap(), node: NodeId([1; 32]) };
@@ -224,6 +249,71 @@ async fn who_is_not_admitted_is_told_why() {
     let mut member = Client::begin(&hub, Keep::default(), CHUNK, Some(of("closed")));
     member.send(connect("closed")).await;
     assert!(matches!(member.next().await, Some(Message::Pong(_))));
+}
+
+#[tokio::test]
+async fn a_realm_is_found_by_its_hash_and_by_any_spelling_of_its_name() {
+    let hub = hub(OutboxLimits::default());
+    let Message::Connect(named) = connect(REALM) else { panic!("no connect") };
+    let hash = <[u8; 32]>::from(Sha256::digest(REALM));
+    let spelling = "  BE.CortexIQ.energy\n".to_owned();
+    for realm_id in [RealmId::Sha256(hash), RealmId::Name(spelling)] {
+        let mut client = Client::begin(&hub, Keep::default(), CHUNK, None);
+        client.send(Message::Connect(Connect { realm_id, ..named.clone() })).await;
+        assert!(matches!(client.next().await, Some(Message::Pong(_))));
+    }
+    let mut client = Client::begin(&hub, Keep::default(), CHUNK, None);
+    let realm_id = RealmId::Sha256([0xee; 32]);
+    client.send(Message::Connect(Connect { realm_id, ..named })).await;
+    assert_eq!(client.ended().await.0, "unknown_realm");
+}
+
+#[tokio::test]
+async fn what_was_asked_before_the_stream_ended_is_still_answered() {
+    let hub = hub(OutboxLimits::default());
+    let mut client = Client::connect(&hub).await;
+    client.send(Message::Ping(Ping { timestamp: 7 })).await;
+    client.writer.shutdown().await.unwrap();
+    assert!(matches!(client.next().await, Some(Message::Pong(Pong { timestamp: 7, .. }))));
+    assert_eq!(client.next().await, None);
+    assert_eq!(client.served.await.unwrap().reason(), "normal");
+}
+
+#[tokio::test]
+async fn who_sent_a_long_frame_once_does_not_keep_its_memory() {
+    let (mut ours, reader) = duplex(CHUNK);
+    let mut input = Input { reader, frames: Frames::new(1 << 20), room: LITTLE };
+    let long = encode(&publish(1, 1 << 19));
+    let sending = async {
+        ours.write_all(&long).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let receiving = async {
+        while input.frames.take().unwrap().is_none() {
+            input.fill().await.unwrap();
+        }
+        tokio::select! {
+            biased;
+            _ = input.fill() => panic!("nothing came"),
+            () = std::future::ready(()) => {}
+        }
+    };
+    tokio::select! {
+        () = sending => {}
+        () = receiving => {}
+    }
+    let kept = input.frames.buffer().capacity();
+    assert!(kept <= 2 * CHUNK, "{kept}");
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_within_a_frame_was_lost() {
+    let hub = hub(OutboxLimits::default());
+    let mut client = Client::connect(&hub).await;
+    client.writer.write_all(&encode(&publish(1, 10))[..20]).await.unwrap();
+    client.writer.shutdown().await.unwrap();
+    assert_eq!(client.served.await.unwrap().reason(), "lost");
+    assert_eq!(hub.counts().clients, 0);
 }
 
 #[tokio::test]
@@ -404,4 +494,25 @@ async fn a_stuck_subscriber_costs_its_own_messages_and_no_others() {
         assert!(last.is_none_or(|last| last < number));
         last = Some(number);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_stuck_subscribers_together_cost_a_publisher_one_wait() {
+    let limits =
+        OutboxLimits { mark_bytes: 8 << 10, most_bytes: 32 << 10, ..OutboxLimits::default() };
+    let hub = hub(limits);
+    let mut stuck = Vec::new();
+    for _ in 0..20 {
+        let mut client = Client::connect(&hub).await;
+        client.subscribe("#").await;
+        stuck.push(client);
+    }
+    let (mut publisher, mut other) = (Client::connect(&hub).await, Client::connect(&hub).await);
+    other.subscribe("#").await;
+    let began = Instant::now();
+    for number in 0..200 {
+        publisher.send(publish(number, 1000)).await;
+        assert_eq!(other.next().await, Some(publish(number, 1000)));
+    }
+    assert!(began.elapsed() < 2 * limits.patience, "{:?}", began.elapsed());
 }

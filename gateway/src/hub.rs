@@ -25,6 +25,8 @@ use tokio::time::MissedTickBehavior;
 
 /// How much later than at its deadline a call may end.
 const FINEST: Duration = Duration::from_millis(10);
+/// What was decided is carried out, and others get their turn, after so many actions.
+const MOST_ACTIONS: usize = 4096;
 /// The one version of the protocol.
 const VERSION: &str = "1.0";
 
@@ -140,11 +142,6 @@ impl Hub {
                 return Err(Close::Identity(format!("it is of node {}", identity.node)));
             }
             Some(_) => true,
-            None if realm.certificate_required() => {
-                return Err(Close::Identity(
-                    "this realm asks for one, and there is none".to_owned(),
-                ));
-            }
             None => false,
         };
         let outbox = Arc::new(Outbox::new(self.outbox_limits, self.dropped.clone()));
@@ -297,10 +294,6 @@ impl SharedRealm {
         }
     }
 
-    fn certificate_required(&self) -> bool {
-        self.lock().certificate_required
-    }
-
     fn join(
         &self,
         node: NodeId,
@@ -311,6 +304,10 @@ impl SharedRealm {
         let mut inner = self.lock();
         if let Some(close) = &inner.refuses {
             return Err(close.clone());
+        }
+        if inner.certificate_required && !proven {
+            let why = "this realm asks for one, and there is none";
+            return Err(Close::Identity(why.to_owned()));
         }
         let Inner { realm, permissions, actions, .. } = &mut *inner;
         let id = realm.join(node, proven, permissions, hub.clock.now(), actions);
@@ -377,19 +374,20 @@ impl Inner {
     fn carry_out(&mut self, hub: &Hub, above: &mut Vec<Arc<Outbox>>) {
         let Self { outboxes, actions, wake, .. } = self;
         let of = |id: ClientId| outboxes.get(id.index()).and_then(Option::as_ref);
+        let mut send = |to: ClientId, frame| {
+            let Some(outbox) = of(to) else { return };
+            let known = |known: &Arc<Outbox>| Arc::ptr_eq(known, outbox);
+            let pushed = outbox.push(frame);
+            if pushed.wake {
+                wake.push(to);
+            }
+            if pushed.above && !above.iter().any(known) {
+                above.push(outbox.clone());
+            }
+        };
         for action in actions.drain(..) {
             match action {
-                Action::Send(to, frame) => {
-                    let Some(outbox) = of(to) else { continue };
-                    let known = |known: &Arc<Outbox>| Arc::ptr_eq(known, outbox);
-                    let pushed = outbox.push(frame);
-                    if pushed.wake {
-                        wake.push(to);
-                    }
-                    if pushed.above && !above.iter().any(known) {
-                        above.push(outbox.clone());
-                    }
-                }
+                Action::Send(to, frame) => send(to, frame),
                 Action::Close(client, close) => {
                     if let Some(outbox) = of(client) {
                         outbox.close(close);
@@ -397,9 +395,7 @@ impl Inner {
                 }
                 Action::Diagnose(to, call_id, procedure, args) => {
                     let outcome = hub.diagnostics.answer(&procedure, &args);
-                    if let Some(outbox) = of(to) {
-                        outbox.send(encode(&Message::Reply(Reply { call_id, outcome })));
-                    }
+                    send(to, encode(&Message::Reply(Reply { call_id, outcome })));
                 }
                 Action::NotRetained => {
                     hub.metrics.not_retained.inc();
@@ -440,15 +436,26 @@ impl Member {
         above: &mut Vec<Arc<Outbox>>,
     ) -> Result<(), Close> {
         let now = hub.clock.now();
-        let mut inner = self.realm.lock();
-        let Inner { realm, actions, .. } = &mut *inner;
-        let mut messages = messages;
-        let done = messages.try_for_each(|message| match message {
-            Incoming::Publication(publication) => realm.publish(self.id, publication, actions),
-            Incoming::Message(message) => realm.take(self.id, message, now, actions),
-        });
-        inner.carry_out(hub, above);
-        done
+        let mut messages = messages.peekable();
+        while messages.peek().is_some() {
+            let mut inner = self.realm.lock();
+            let Inner { realm, actions, .. } = &mut *inner;
+            let mut done = Ok(());
+            while done.is_ok()
+                && actions.len() < MOST_ACTIONS
+                && let Some(message) = messages.next()
+            {
+                done = match message {
+                    Incoming::Publication(publication) => {
+                        realm.publish(self.id, publication, actions)
+                    }
+                    Incoming::Message(message) => realm.take(self.id, message, now, actions),
+                };
+            }
+            inner.carry_out(hub, above);
+            done?;
+        }
+        Ok(())
     }
 
     /// Leaves, telling those who wait for it.
@@ -462,3 +469,7 @@ impl Member {
         inner.carry_out(hub, &mut Vec::new());
     }
 }
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

@@ -123,7 +123,7 @@ async fn client(incoming: Incoming, mut pass: Pass) {
     };
     match &ended {
         Ended::Closed(close) => {
-            connection.close(close.code().into(), close.to_string().as_bytes());
+            connection.close(close.code().into(), close.disconnect().message.as_bytes());
         }
         Ended::Lost(_) => connection.close(0_u8.into(), b"the stream ended"),
     }

@@ -72,14 +72,19 @@ async fn client(socket: TcpStream, acceptor: TlsAcceptor, mut pass: Pass) {
         Err(_) => return pass.failed(&"it took too long"),
     };
     pass.entered(Transport::Tcp);
-    let identity = tls::identity(stream.get_ref().1.peer_certificates());
+    let session = stream.get_ref().1;
+    let identity = match session.alpn_protocol() {
+        Some(tls::ALPN) => tls::identity(session.peer_certificates()).map_err(Close::Identity),
+        // Over TCP, unlike QUIC, a client that names no protocol completes its handshake.
+        Some(_) | None => Err(Close::NoProtocol),
+    };
     let (mut reader, mut writer) = split(stream);
     let ended = match identity {
         Ok(identity) => {
             let hub = &pass.entrance().hub;
             serve(&mut reader, &mut writer, identity.as_ref(), hub, keep).await
         }
-        Err(why) => refuse(&mut writer, Close::Identity(why), keep).await,
+        Err(close) => refuse(&mut writer, close, keep).await,
     };
     if let Ended::Closed(_) = ended {
         let last = async {

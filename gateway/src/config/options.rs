@@ -17,6 +17,9 @@ use crate::{
     realm::RealmName,
 };
 
+/// A day, in seconds: a clock has an end, beyond which a sum would be a panic.
+const LONGEST_WAIT: u64 = 86_400;
+
 #[derive(Debug, Args)]
 pub struct Options {
     /// Address to listen on: `::` is every address, of IPv4 too
@@ -50,10 +53,12 @@ pub struct Options {
     #[arg(long, env = "RELEASE_NODE")]
     node: Option<String>,
     /// Wait so long after SIGTERM before new clients are refused, until endpoints are known to have changed
-    #[arg(long, env = "GATEWAY_DRAIN_DELAY", value_name = "SECONDS", default_value_t = 0)]
+    #[arg(long, env = "GATEWAY_DRAIN_DELAY", value_name = "SECONDS", default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(..=LONGEST_WAIT))]
     drain_delay: u64,
     /// Calls under way have so long to end, and clients to leave, after the delay
-    #[arg(long, env = "GATEWAY_GRACE", value_name = "SECONDS", default_value_t = 25)]
+    #[arg(long, env = "GATEWAY_GRACE", value_name = "SECONDS", default_value_t = 25,
+        value_parser = clap::value_parser!(u64).range(..=LONGEST_WAIT))]
     grace: u64,
     /// Longest payload of a frame
     #[arg(long, env = "GATEWAY_MAX_FRAME", value_name = "BYTES", default_value_t = 1 << 20,

@@ -4,7 +4,7 @@ mod calls;
 mod retained;
 mod trie;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, mem, sync::Arc};
 
 use crate::{
     message::Procedure,
@@ -30,6 +30,8 @@ impl ClientId {
 
 /// Topics whose subscribers are remembered.
 const REMEMBERED: usize = 4096;
+/// The same, counted as subscribers.
+const MOST_REMEMBERED_CLIENTS: usize = 1 << 20;
 
 /// Subscriptions of a realm, and who offers its procedures.
 #[derive(Debug, Default)]
@@ -40,6 +42,8 @@ pub struct Router {
     free: Vec<ClientId>,
     /// What was found for topics since the last change of a subscription.
     remembered: HashMap<Topic, Arc<[ClientId]>>,
+    /// Clients in all of that.
+    remembered_clients: usize,
     providers: HashMap<Procedure, Providers>,
     counts: Counts,
 }
@@ -80,7 +84,19 @@ impl Router {
 
     /// A client has gone, with its subscriptions and procedures.
     pub fn leave(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get_mut(id.index()).and_then(Option::take) else { return };
+        self.clear(id);
+        if self.clients.get_mut(id.index()).and_then(Option::take).is_some() {
+            self.counts.clients -= 1;
+            self.free.push(id);
+        }
+    }
+
+    /// A client's subscriptions and procedures end; it stays.
+    pub fn clear(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id.index()).and_then(Option::as_mut) else {
+            return;
+        };
+        let client = mem::take(client);
         for pattern in &client.patterns {
             self.subscriptions.remove(pattern, id);
         }
@@ -88,12 +104,10 @@ impl Router {
             self.withdraw(procedure, id);
         }
         if !client.patterns.is_empty() {
-            self.remembered.clear();
+            self.forget_subscribers();
         }
-        self.counts.clients -= 1;
         self.counts.subscriptions -= client.patterns.len();
         self.counts.registrations -= client.procedures.len();
-        self.free.push(id);
     }
 
     /// Returns false where the client had subscribed to it before, or is none.
@@ -106,7 +120,7 @@ impl Router {
         }
         client.patterns.push(pattern.detached());
         self.counts.subscriptions += 1;
-        self.remembered.clear();
+        self.forget_subscribers();
         true
     }
 
@@ -120,7 +134,7 @@ impl Router {
         }
         client.patterns.retain(|known| known != pattern);
         self.counts.subscriptions -= 1;
-        self.remembered.clear();
+        self.forget_subscribers();
         true
     }
 
@@ -139,9 +153,11 @@ impl Router {
         found.sort_unstable();
         found.dedup();
         let found: Arc<[ClientId]> = found.into();
-        if self.remembered.len() >= REMEMBERED {
-            self.remembered.clear();
+        let clients = self.remembered_clients + found.len();
+        if self.remembered.len() >= REMEMBERED || clients > MOST_REMEMBERED_CLIENTS {
+            self.forget_subscribers();
         }
+        self.remembered_clients += found.len();
         self.remembered.insert(topic.detached(), found.clone());
         found
     }
@@ -175,6 +191,11 @@ impl Router {
 
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    fn forget_subscribers(&mut self) {
+        self.remembered.clear();
+        self.remembered_clients = 0;
     }
 
     fn withdraw(&mut self, procedure: &Procedure, id: ClientId) {

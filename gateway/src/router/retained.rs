@@ -61,8 +61,11 @@ impl Retained {
         }
     }
 
-    /// The messages of topics that a pattern matches, in the order of their topics.
-    pub fn matching<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = &'a Bytes> {
+    /// The topics that a pattern matches, in their order, with their messages.
+    pub fn matching<'a>(
+        &'a self,
+        pattern: &'a Pattern,
+    ) -> impl Iterator<Item = (&'a Topic, &'a Bytes)> {
         let prefix = literal_prefix(pattern);
         let from = match Topic::new(prefix.clone()) {
             Ok(topic) => Bound::Included(topic),
@@ -73,7 +76,6 @@ impl Retained {
             .range((from, Bound::Unbounded))
             .take_while(move |(topic, _)| topic.bytes().starts_with(&prefix))
             .filter(|(topic, _)| pattern.matches(topic))
-            .map(|(_, message)| message)
     }
 
     pub fn len(&self) -> usize {
@@ -118,7 +120,8 @@ mod tests {
             retained.keep(&topic(text), text.as_bytes()).unwrap();
         }
         let pattern = pattern.parse().unwrap();
-        assert_eq!(retained.matching(&pattern).collect::<Vec<_>>(), expect, "{pattern}");
+        let found: Vec<&Bytes> = retained.matching(&pattern).map(|(_, message)| message).collect();
+        assert_eq!(found, expect, "{pattern}");
     }
 
     #[test]

@@ -67,6 +67,20 @@ fn providers_of_one_procedure_take_turns() {
     assert!(!turns.contains(&clients[1]));
 }
 
+#[test]
+fn what_is_remembered_of_topics_with_many_subscribers_is_bounded() {
+    let mut router = Router::default();
+    for _ in 0..1000 {
+        let client = router.join();
+        router.subscribe(client, &pattern("#"));
+    }
+    for number in 0..2000 {
+        assert_eq!(router.subscribers(&topic(&format!("a.{number}"))).len(), 1000);
+    }
+    let remembered: usize = router.remembered.values().map(|clients| clients.len()).sum();
+    assert!(remembered <= MOST_REMEMBERED_CLIENTS, "{remembered}");
+}
+
 fn segment(wild: bool) -> impl Strategy<Value = String> {
     let texts: &[&str] = if wild { &["a", "b", "*", "#"] } else { &["a", "b"] };
     proptest::sample::select(texts.iter().map(ToString::to_string).collect::<Vec<_>>())

@@ -8,11 +8,16 @@ use crate::{
     message::{DecodeError, Disconnect},
 };
 
+/// Characters of what a client is told.
+const LONGEST: usize = 256;
+
 /// Why a connection ends.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Close {
     #[error("the client said goodbye: {0}")]
     ByClient(String),
+    #[error("the client ended its stream")]
+    Ended,
     #[error("realm {0} is not served here")]
     UnknownRealm(String),
     #[error("{0}")]
@@ -21,6 +26,8 @@ pub enum Close {
     Message { kind: &'static str, error: DecodeError },
     #[error("the first frame must be a connect")]
     NotConnected,
+    #[error("the handshake names no protocol: ALPN macula is wanted")]
+    NoProtocol,
     #[error("a connect came twice")]
     ConnectedTwice,
     #[error("version {0:?} is not spoken here: 1.0 is")]
@@ -45,9 +52,9 @@ impl Close {
     /// QUIC's application error code.
     pub fn code(&self) -> u32 {
         match self {
-            Self::ByClient(_) => 0x00,
+            Self::ByClient(_) | Self::Ended => 0x00,
             Self::Frame(_) | Self::Message { .. } => 0x01,
-            Self::NotConnected | Self::ConnectedTwice | Self::Version(_) => 0x02,
+            Self::NotConnected | Self::NoProtocol | Self::ConnectedTwice | Self::Version(_) => 0x02,
             Self::UnknownRealm(_) => 0x03,
             Self::Identity(_) => 0x04,
             Self::Forbidden { .. } => 0x05,
@@ -62,9 +69,11 @@ impl Close {
     /// `reason` of the DISCONNECT, and the label in the metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::ByClient(_) => "normal",
+            Self::ByClient(_) | Self::Ended => "normal",
             Self::Frame(_) | Self::Message { .. } => "error",
-            Self::NotConnected | Self::ConnectedTwice | Self::Version(_) => "protocol",
+            Self::NotConnected | Self::NoProtocol | Self::ConnectedTwice | Self::Version(_) => {
+                "protocol"
+            }
             Self::UnknownRealm(_) => "unknown_realm",
             Self::Identity(_) => "identity",
             Self::Forbidden { .. } => "forbidden",
@@ -76,8 +85,9 @@ impl Close {
         }
     }
 
-    /// What the client is told last.
+    /// What the client is told last. What it said itself may be as long as a frame: that is not all told back.
     pub fn disconnect(&self) -> Disconnect {
-        Disconnect { reason: self.reason().to_owned(), message: self.to_string() }
+        let message = self.to_string().chars().take(LONGEST).collect();
+        Disconnect { reason: self.reason().to_owned(), message }
     }
 }

@@ -4,7 +4,7 @@
 mod close;
 mod permissions;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 
@@ -140,6 +140,9 @@ impl Realm {
         self.clients.insert(id, Client { node, proven, granted });
         if proven && let Some(earlier) = self.proven.insert(node, id) {
             out.push(Action::Close(earlier, Close::Replaced));
+            // It may take a while to go, and what is asked of it meanwhile would be lost.
+            self.router.clear(earlier);
+            self.end_calls_of(earlier, out);
         }
         let pong = Pong { timestamp: now.calendar, server_time: now.calendar };
         send(id, &Message::Pong(pong), out);
@@ -153,9 +156,7 @@ impl Realm {
             self.proven.remove(&client.node);
         }
         self.router.leave(id);
-        for expired in self.calls.leave(id) {
-            fail(expired, out);
-        }
+        self.end_calls_of(id, out);
     }
 
     /// Permissions were read anew.
@@ -226,6 +227,12 @@ impl Realm {
         (self.retained.len(), self.retained.bytes())
     }
 
+    fn end_calls_of(&mut self, id: ClientId, out: &mut Vec<Action>) {
+        for expired in self.calls.leave(id) {
+            fail(expired, out);
+        }
+    }
+
     /// A client publishes.
     ///
     /// # Errors
@@ -257,6 +264,8 @@ impl Realm {
         subscribe: &Subscribe,
         out: &mut Vec<Action>,
     ) -> Result<(), Close> {
+        // What several patterns match comes once.
+        let mut retained = BTreeMap::new();
         for pattern in &subscribe.topics {
             if !self.granted(from, |granted| granted.may_subscribe(pattern)) {
                 return Err(forbidden("subscribing to", pattern.as_str()));
@@ -266,10 +275,10 @@ impl Realm {
                 if self.router.subscriptions_of(from) > most {
                     return Err(Close::TooMany { what: "too many subscriptions", most });
                 }
-                let retained = self.retained.matching(pattern);
-                out.extend(retained.map(|frame| Action::Send(from, frame.clone())));
+                retained.extend(self.retained.matching(pattern));
             }
         }
+        out.extend(retained.into_values().map(|frame| Action::Send(from, frame.clone())));
         Ok(())
     }
 

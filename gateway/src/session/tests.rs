@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     frame::Frames,
     id::MessageId,
-    message::{Disconnect, Publish, Qos, RegisterProcedure, Unsubscribe, decode},
+    message::{Connect, Disconnect, Publish, Qos, RealmId, RegisterProcedure, Unsubscribe, decode},
     topic::Pattern,
 };
 
@@ -173,6 +173,32 @@ fn the_last_retained_message_of_each_topic_comes_with_the_subscription() {
 }
 
 #[test]
+fn patterns_that_overlap_in_one_subscription_bring_a_retained_message_once() {
+    let mut world = World::new();
+    let (publisher, late) = (world.join(), world.join());
+    let retained = |topic| Message::Publish(published(topic, b"x", true));
+    for topic in ["a.b", "a.c.d", "z"] {
+        world.send(publisher, retained(topic));
+    }
+    let sent = world.subscribe(late, &["a.*", "a.#", "a.b", "z"]);
+    let sent: Vec<Message> = sent.into_iter().map(|(_, message)| message).collect();
+    assert_eq!(sent, [retained("a.b"), retained("a.c.d"), retained("z")]);
+}
+
+#[test]
+fn a_messages_id_and_qos_are_passed_on() {
+    let mut world = World::new();
+    let (publisher, subscriber) = (world.join(), world.join());
+    world.subscribe(subscriber, &["a"]);
+    let message_id = MessageId(std::array::from_fn(|at| 0xf0 + u8::try_from(at).unwrap()));
+    for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
+        let message = Publish { qos, message_id, ..published("a", b"x", false) };
+        let sent = world.send(publisher, Message::Publish(message.clone()));
+        assert_eq!(sent, [(subscriber, Message::Publish(message))]);
+    }
+}
+
+#[test]
 fn two_callers_with_equal_ids_each_get_their_own_reply() {
     let mut world = World::new();
     let (provider, one, other) = (world.join(), world.join(), world.join());
@@ -300,6 +326,28 @@ fn a_proven_node_that_comes_again_takes_the_place_of_its_earlier_connection() {
 }
 
 #[test]
+fn a_connection_that_was_replaced_is_asked_and_told_nothing_more() {
+    let mut world = World::new();
+    let (node, open) = (NodeId([1; 32]), Permissions::default());
+    let (first, _) = world.join_as(node, true, &open);
+    let caller = world.join();
+    world.register(first);
+    world.subscribe(first, &["#"]);
+    let asked = asked(&world.send(caller, call(1)));
+    let (second, out) = world.join_as(node, true, &open);
+    let told: Sent = sent(out).into_iter().filter(|(to, _)| *to == caller).collect();
+    assert_eq!(error_of(&told), (caller, CallId([1; 16]), "peer_disconnected"));
+    world.register(second);
+    for id in 2..5 {
+        assert_eq!(world.send(caller, call(id))[0].0, second);
+    }
+    assert_eq!(world.send(caller, publish("a")), []);
+    assert_eq!(world.send(first, result(asked, b"late")), []);
+    world.realm.leave(first, &mut Vec::new());
+    assert_eq!(world.realm.counts(), Counts { clients: 2, subscriptions: 0, registrations: 1 });
+}
+
+#[test]
 fn what_is_not_permitted_is_refused_by_name() {
     let rule = Rule { publish: vec!["a".parse().unwrap()], ..Rule::default() };
     let permissions = Permissions { rules: vec![rule] };
@@ -337,6 +385,27 @@ fn a_second_connect_and_a_goodbye_end_the_connection() {
     let close = world.take(client, Message::Disconnect(goodbye)).unwrap_err();
     assert_eq!(close, Close::ByClient("normal".to_owned()));
     assert_eq!(close.code(), 0);
+    let connect = Connect {
+        version: "1.0".to_owned(),
+        node_id: NodeId([0; 32]),
+        realm_id: RealmId::Name("a".to_owned()),
+        capabilities: Vec::new(),
+        token: None,
+    };
+    let close = world.take(client, Message::Connect(connect)).unwrap_err();
+    assert_eq!((close.reason(), close.code()), ("protocol", 2));
+}
+
+#[test]
+fn what_a_client_said_is_told_back_to_it_shortened() {
+    let long = "a".repeat(1 << 20);
+    for close in [
+        Close::UnknownRealm(long.clone()),
+        Close::Version("\u{1}".repeat(1 << 20)),
+        Close::Identity(long),
+    ] {
+        assert!(close.disconnect().message.len() <= 1024, "{}", close.reason());
+    }
 }
 
 #[test]

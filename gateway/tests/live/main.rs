@@ -8,4 +8,5 @@ mod peer;
 mod process;
 mod serving;
 mod stopping;
+mod wire;
 mod world;

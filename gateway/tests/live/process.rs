@@ -254,7 +254,8 @@ fn settings_that_do_not_fit_end_with_2() {
     let (code, last) = ended(&mut command(missing));
     assert_eq!(code, 2);
     assert!(last.contains("/nowhere/realms.toml"), "{last}");
-    for wrong in [&["--port", "70000"][..], &["--realm", "a..b"], &["--log", "=="]] {
+    let endless = &["--grace", "18446744073709551615"][..];
+    for wrong in [&["--port", "70000"][..], &["--realm", "a..b"], &["--log", "=="], endless] {
         let output = command(wrong).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");
         assert!(!output.stderr.is_empty());

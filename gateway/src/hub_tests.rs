@@ -1,0 +1,56 @@
+//! What the hub holds while it takes many messages at once.
+
+use super::*;
+use crate::{
+    frame::Frames,
+    id::MessageId,
+    message::{Publish, Qos, Subscribe, Unsubscribe, incoming},
+};
+
+fn read(message: &Message) -> Incoming {
+    let mut frames = Frames::new(1 << 20);
+    frames.push(&encode(message));
+    incoming(&frames.take().unwrap().unwrap()).unwrap()
+}
+
+#[test]
+fn what_a_batch_of_messages_brings_about_does_not_pile_up() {
+    let name: RealmName = "a".parse().unwrap();
+    let realm = RealmConfig {
+        name: name.clone(),
+        certificate_required: false,
+        permissions: Permissions::default(),
+    };
+    let started = Instant::now();
+    let diagnostics = Diagnostics { node: "g".to_owned(), realm: name.to_string(), started };
+    let (limits, outbox) = (Limits::default(), OutboxLimits::default());
+    let hub = Hub::new(&[realm], limits, outbox, diagnostics, Arc::new(Metrics::new()));
+    let connect = Connect {
+        version: "1.0".to_owned(),
+        node_id: NodeId([1; 32]),
+        realm_id: RealmId::Name(name.to_string()),
+        capabilities: Vec::new(),
+        token: None,
+    };
+    let client = hub.admit(&connect, None).unwrap();
+    let retained = (0..1000).map(|number| {
+        read(&Message::Publish(Publish {
+            topic: format!("t.{number}").parse().unwrap(),
+            payload: "x".into(),
+            qos: Qos::AtMostOnce,
+            retain: true,
+            message_id: MessageId([0; 16]),
+        }))
+    });
+    client.take(retained, &hub, &mut Vec::new()).unwrap();
+    let again = (0..500).flat_map(|_| {
+        let topics = vec!["#".parse().unwrap()];
+        let subscribe = Subscribe { topics: topics.clone(), qos: Qos::AtMostOnce };
+        [Message::Subscribe(subscribe), Message::Unsubscribe(Unsubscribe { topics })]
+            .map(|message| read(&message))
+    });
+    client.take(again, &hub, &mut Vec::new()).unwrap();
+    assert!(client.outbox.bytes() <= outbox.most_bytes);
+    let held = client.realm.lock().actions.capacity();
+    assert!(held < 16 * MOST_ACTIONS, "{held}");
+}
