@@ -92,8 +92,12 @@ impl Backlog {
         dropped
     }
 
-    pub fn clear(&mut self) {
+    /// Drops everything. Returns how many published messages were in it.
+    pub fn clear(&mut self) -> u64 {
+        self.close();
+        let dropped = self.pieces.iter().map(|piece| piece.published).sum();
         *self = Self::new(self.piece_bytes);
+        dropped
     }
 
     pub fn is_empty(&self) -> bool {
@@ -169,12 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn replies_alone_leave_no_room() {
+    fn replies_alone_leave_no_room_and_go_with_everything() {
         let mut backlog = Backlog::new(40);
         for number in 0..8 {
             backlog.push(frame(Kind::Reply, &[number]));
         }
         assert_eq!(backlog.make_room(10), 0);
-        assert_eq!(numbers(&mut backlog), [0, 1, 2, 3, 4, 5, 6, 7]);
+        backlog.push(frame(Kind::Publish, b"x"));
+        assert_eq!(backlog.clear(), 1);
+        assert!(backlog.is_empty() && backlog.take().is_none());
     }
 }

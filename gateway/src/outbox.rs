@@ -222,14 +222,14 @@ impl Outbox {
 
     fn make_room(&self, queue: &mut Queue) {
         let most = self.limits.most_bytes;
-        let dropped = queue.frames.make_room(most);
-        queue.dropped += dropped;
-        self.dropped.fetch_add(dropped, Ordering::Relaxed);
+        let mut dropped = queue.frames.make_room(most);
         // Calls and replies are never dropped: where there is no room for them the client has to go.
         if queue.frames.bytes() > most || self.limits.when_full == WhenFull::Disconnect {
-            queue.frames.clear();
-            queue.close.get_or_insert(Close::Slow(queue.dropped));
+            dropped += queue.frames.clear();
+            queue.close.get_or_insert(Close::Slow(queue.dropped + dropped));
         }
+        queue.dropped += dropped;
+        self.dropped.fetch_add(dropped, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -304,7 +304,7 @@ mod tests {
         for number in 0..5 {
             outbox.push(frame(Kind::Publish, number));
         }
-        assert_eq!(outbox.closes(), Some(Close::Slow(1)));
+        assert_eq!(outbox.closes(), Some(Close::Slow(5)), "all are lost, and counted");
     }
 
     #[tokio::test(start_paused = true)]
