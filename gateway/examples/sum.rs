@@ -13,18 +13,20 @@ async fn main() -> Result<()> {
     let address = words.next().context("the address is missing")?;
     let ca = words.next().context("the CA file is missing")?;
     let numbers = words.collect::<Vec<_>>().join(" ");
-    let realm = "be.cortexiq.energy".parse()?;
-    let config = Config::new(address, realm, Trust::Authority(ca.into()));
+    println!("{}", sum_of(address, Trust::Authority(ca.into()), numbers).await?);
+    Ok(())
+}
 
+pub async fn sum_of(address: String, trust: Trust, numbers: String) -> Result<String> {
+    let config = Config::new(address, "be.cortexiq.energy".parse()?, trust);
     let provider = Client::connect(config.clone()).await?;
     provider.register("com.example.sum", |args| async move { sum(&args) }).await?;
 
     let caller = Client::connect(config).await?;
     let result = caller.call("com.example.sum", numbers, Duration::from_secs(5)).await?;
-    println!("{}", String::from_utf8_lossy(&result));
     caller.close().await;
     provider.close().await;
-    Ok(())
+    Ok(String::from_utf8_lossy(&result).into_owned())
 }
 
 fn sum(args: &[u8]) -> Result<Bytes, CallError> {

@@ -4,6 +4,7 @@
 
 pub mod backlog;
 pub mod bind;
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod connection;

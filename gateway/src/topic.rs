@@ -31,10 +31,13 @@ pub enum TopicError {
     TooLong(usize),
     #[error("a topic has {0} segments, {MOST_SEGMENTS} are allowed")]
     TooManySegments(usize),
-    #[error("a segment of {0:?} is empty")]
-    EmptySegment(String),
-    #[error("{topic:?} has {character:?} in it: letters, digits, `_`, `-` and `/` make a segment")]
-    Character { topic: String, character: char },
+    /// Columns count from 1.
+    #[error("{topic:?} has an empty segment at column {column}")]
+    EmptySegment { topic: String, column: usize },
+    #[error(
+        "{topic:?} has {character:?} at column {column}: letters, digits, `_`, `-` and `/` make a segment"
+    )]
+    Character { topic: String, character: char, column: usize },
     #[error("{0:?} is a pattern: only a subscription may have `*` or `#`")]
     Wildcard(String),
     #[error("{0:?} has more than {MOST_MULTI} `#`")]
@@ -166,18 +169,19 @@ fn check(bytes: &[u8]) -> Result<Wildcards, TopicError> {
         return Err(TopicError::TooLong(bytes.len()));
     }
     let mut wildcards = Wildcards { any: false, multi: 0 };
-    let mut segments = 0;
+    let (mut segments, mut column) = (0, 1);
     for segment in bytes.split(|byte| *byte == b'.') {
         segments += 1;
         match segment {
-            b"" => return Err(TopicError::EmptySegment(shown(bytes))),
+            b"" => return Err(TopicError::EmptySegment { topic: shown(bytes), column }),
             b"*" => wildcards.any = true,
             b"#" => {
                 wildcards.any = true;
                 wildcards.multi += 1;
             }
-            literal => check_literal(bytes, literal)?,
+            literal => check_literal(bytes, literal, column)?,
         }
+        column += segment.len() + 1;
     }
     if segments > MOST_SEGMENTS {
         return Err(TopicError::TooManySegments(segments));
@@ -185,14 +189,13 @@ fn check(bytes: &[u8]) -> Result<Wildcards, TopicError> {
     Ok(wildcards)
 }
 
-fn check_literal(whole: &[u8], segment: &[u8]) -> Result<(), TopicError> {
+/// What stands before the first character that is none of a topic is ASCII: bytes are columns.
+fn check_literal(whole: &[u8], segment: &[u8], column: usize) -> Result<(), TopicError> {
     let ordinary = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-/".contains(byte);
-    if segment.iter().all(ordinary) {
-        return Ok(());
-    }
-    let Ok(text) = str::from_utf8(segment) else { return Err(TopicError::NotText) };
-    let character = text.chars().find(|c| !u8::try_from(*c).is_ok_and(|byte| ordinary(&byte)));
-    Err(TopicError::Character { topic: shown(whole), character: character.unwrap_or_default() })
+    let Some(at) = segment.iter().position(|byte| !ordinary(byte)) else { return Ok(()) };
+    let Ok(text) = str::from_utf8(&segment[at..]) else { return Err(TopicError::NotText) };
+    let character = text.chars().next().unwrap_or_default();
+    Err(TopicError::Character { topic: shown(whole), character, column: column + at })
 }
 
 fn shown(bytes: &[u8]) -> String {
@@ -300,9 +303,9 @@ mod tests {
     fn what_is_no_topic_says_why() {
         let error = |text: &str| text.parse::<Topic>().unwrap_err().to_string();
         assert_eq!(error(""), "a topic is empty");
-        assert_eq!(error("a..b"), "a segment of \"a..b\" is empty");
+        assert_eq!(error("a..b"), "\"a..b\" has an empty segment at column 3");
         assert!(error("a.*").contains("is a pattern"));
-        assert!(error("a.b c").contains("' '"));
+        assert!(error("a.b c").contains("' ' at column 4"));
         assert!(error(&"a".repeat(1025)).contains("1025 bytes"));
         assert!(error(&vec!["a"; 65].join(".")).contains("65 segments"));
         assert!("#.#.#".parse::<Pattern>().is_err());

@@ -17,6 +17,8 @@ pub struct Options {
     prefix: PathBuf,
 }
 
+const PROGRAMS: [&str; 2] = ["tracer", "gateway"];
+
 /// Where each file that `shell-files` writes belongs, by the end of its name.
 const PLACES: [(&str, &str); 4] = [
     (".1", "share/man/man1"),
@@ -27,8 +29,10 @@ const PLACES: [(&str, &str); 4] = [
 
 pub fn run(options: Options) -> Result<()> {
     build_ebpf::run(build_ebpf::Options::default())?;
-    let tracer = workspace::build_release("tracer")?;
-    install(&tracer, &options.prefix.join("bin/tracer"), 0o755)?;
+    for program in PROGRAMS {
+        let built = workspace::build_release(program)?;
+        install(&built, &options.prefix.join("bin").join(program), 0o755)?;
+    }
 
     let files = tempfile::tempdir().context("cannot create a temporary folder")?;
     let mut command = workspace::cargo();
@@ -81,12 +85,13 @@ mod tests {
 
     #[test]
     fn each_file_goes_where_its_reader_looks() {
-        let places = ["tracer.bash", "tracer.zsh", "tracer.fish", "tracer-exec.1"].map(place_of);
+        let files = ["tracer.bash", "gateway.zsh", "tracer.fish", "gateway-client-sub.1"];
+        let places = files.map(place_of);
         let expected = [
             "share/bash-completion/completions/tracer",
-            "share/zsh/site-functions/_tracer",
+            "share/zsh/site-functions/_gateway",
             "share/fish/vendor_completions.d/tracer.fish",
-            "share/man/man1/tracer-exec.1",
+            "share/man/man1/gateway-client-sub.1",
         ];
         assert_eq!(places, expected.map(|place| Some(PathBuf::from(place))));
         assert_eq!(place_of("tracer.txt"), None);

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::{Error, trust};
 use crate::{id::NodeId, realm::RealmName};
 
 /// Where to connect, as whom, and how.
@@ -9,10 +10,14 @@ use crate::{id::NodeId, realm::RealmName};
 pub struct Config {
     /// Host and port: `gateway.example:9443`, `10.0.0.7:9443`, `[::1]:9443`.
     pub address: String,
+    /// The realm to enter.
     pub realm: RealmName,
-    /// Random unless it is set. With a client certificate it must be the certificate's.
+    /// Random unless it is set. With a client certificate it must be the certificate's, as
+    /// [`Config::with_certificate`] sets it.
     pub node_id: NodeId,
+    /// What carries the frames.
     pub transport: Transport,
+    /// Why the gateway is believed. Files are read once, when the client connects for the first time.
     pub trust: Trust,
     /// `None`: the realm asks for no certificate.
     pub certificate: Option<ClientCertificate>,
@@ -20,6 +25,7 @@ pub struct Config {
     pub most_payload_bytes: u32,
     /// Handlers of calls and casts that run at a time. A call above that is answered by `busy`.
     pub most_handlers: usize,
+    /// How long things may take.
     pub timing: Timing,
 }
 
@@ -38,11 +44,36 @@ impl Config {
             timing: Timing::default(),
         }
     }
+
+    /// As the node that a certificate names by `macula://REALM/NODE_ID_HEX`, for realms that ask for one.
+    ///
+    /// ```no_run
+    /// # use gateway::client::{Config, Error, Trust};
+    /// # fn config() -> Result<Config, Box<dyn std::error::Error>> {
+    /// let trust = Trust::Authority("ca.pem".into());
+    /// let config = Config::new("gateway.example:9443", "plant.example".parse()?, trust);
+    /// Ok(config.with_certificate("node.crt", "node.key")?)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::File`]: the chain cannot be read, or names no node. The key is read when the client connects.
+    pub fn with_certificate(
+        mut self,
+        chain: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Result<Self, Error> {
+        let (chain, key) = (chain.into(), key.into());
+        self.node_id = trust::node_of(&chain)?;
+        self.certificate = Some(ClientCertificate { chain, key });
+        Ok(self)
+    }
 }
 
 /// What carries the frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
+    /// QUIC over UDP.
     #[default]
     Quic,
     /// TLS over TCP: where UDP is blocked.
@@ -50,6 +81,7 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// `QUIC` or `TCP`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Quic => "QUIC",
@@ -72,9 +104,11 @@ pub enum Trust {
 pub struct ClientCertificate {
     /// The chain, the client's own certificate first.
     pub chain: PathBuf,
+    /// The private key of the first.
     pub key: PathBuf,
 }
 
+/// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// For the handshake and the gateway's answer to the connect.
@@ -83,7 +117,17 @@ pub struct Timing {
     pub ping_every: Duration,
     /// The longest wait before the first attempt to connect again; it doubles with each failure. The wait is a random part of it.
     pub wait_first: Duration,
+    /// The longest that wait becomes.
     pub wait_most: Duration,
+}
+
+impl Timing {
+    /// The wait before another attempt: at random, so that all clients of a gateway that was restarted do not come at once.
+    /// `random` is from 0 to 1.
+    pub(super) fn wait(&self, failures: u32, random: f64) -> Duration {
+        let longest = self.wait_first.saturating_mul(1 << failures.min(16)).min(self.wait_most);
+        Duration::try_from_secs_f64(longest.as_secs_f64() * random).unwrap_or(longest)
+    }
 }
 
 impl Default for Timing {
@@ -94,5 +138,23 @@ impl Default for Timing {
             wait_first: Duration::from_millis(200),
             wait_most: Duration::from_secs(10),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_with_each_failure_and_is_a_random_part_of_that() {
+        let timing = Timing::default();
+        let wait = |failures, random| timing.wait(failures, random).as_millis();
+        assert_eq!(
+            [0, 1, 2, 5, 6, u32::MAX].map(|failures| wait(failures, 1.0)),
+            [200, 400, 800, 6400, 10_000, 10_000]
+        );
+        assert_eq!((wait(2, 0.5), wait(2, 0.0)), (400, 0));
+        let never = Timing { wait_first: Duration::MAX, wait_most: Duration::MAX, ..timing };
+        assert_eq!(never.wait(3, 1.0), Duration::MAX);
     }
 }

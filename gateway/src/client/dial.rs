@@ -10,7 +10,7 @@ use quinn::{ConnectionError, Endpoint, crypto::rustls::QuicClientConfig};
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, sink},
-    net::{TcpStream, lookup_host},
+    net::{TcpStream, UdpSocket, lookup_host},
     task::JoinSet,
     time::timeout,
 };
@@ -125,8 +125,31 @@ async fn attempt(
     };
     let endpoint = Endpoint::client(from).map_err(|error| error.to_string())?;
     let connecting = endpoint.connect_with(config, address, host);
-    let connection = connecting.map_err(|error| error.to_string())?.await;
-    Ok((endpoint, connection.map_err(|error| error.to_string())?))
+    let connecting = connecting.map_err(|error| error.to_string())?;
+    tokio::select! {
+        connection = connecting => Ok((endpoint, connection.map_err(|error| error.to_string())?)),
+        error = refused(from, address) => Err(error.to_string()),
+    }
+}
+
+/// Waits until the kernel hears that nobody listens there. It tells that to a connected socket alone, which quinn's is not,
+/// as its connections may move. No gateway answers an empty datagram.
+async fn refused(from: SocketAddr, address: SocketAddr) -> std::io::Error {
+    let asked = async {
+        let socket = UdpSocket::bind(from).await?;
+        socket.connect(address).await?;
+        socket.send(&[]).await?;
+        Ok(socket)
+    };
+    let socket: UdpSocket = match asked.await {
+        Ok(socket) => socket,
+        Err(error) => return error,
+    };
+    loop {
+        if let Err(error) = socket.recv(&mut []).await {
+            return error;
+        }
+    }
 }
 
 impl Wire {
@@ -144,6 +167,12 @@ impl Wire {
             | ConnectionError::LocallyClosed
             | ConnectionError::CidsExhausted => None,
         }
+    }
+
+    /// Why it was lost, as its transport knows it; else `error`.
+    pub fn loss(&self, error: impl ToString) -> String {
+        let known = self.quic.as_ref().and_then(|(_, connection)| connection.close_reason());
+        known.map_or_else(|| error.to_string(), |reason| reason.to_string())
     }
 
     /// Ends it, after the gateway has: then it has read everything.

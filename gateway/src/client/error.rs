@@ -6,29 +6,41 @@ use thiserror::Error;
 
 use crate::{message::CallError, topic::TopicError};
 
+/// Why a client cannot do what it was asked. Its text says what to do where that is known.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum Error {
+    /// It is not HOST:PORT.
     #[error("{address:?} is no gateway's address: {why}; it is like gateway.example:9443")]
     Address { address: String, why: String },
+    /// A PEM file that cannot be read, or has something else in it.
     #[error("cannot use the {what} {}: {why}", path.display())]
     File { what: &'static str, path: PathBuf, why: String },
+    /// No cryptography for it.
     #[error("cannot begin TLS: {0}")]
     Tls(String),
+    /// Nobody answers, or not as a gateway that is believed.
     #[error("cannot connect to {address} over {transport}: {why}")]
     Connect { address: String, transport: &'static str, why: String },
     /// The gateway said goodbye. `reason` is the protocol's word.
-    #[error("the gateway said {reason}: {message}")]
+    #[error("the gateway said {reason}{}{message}", if message.is_empty() { "" } else { ": " })]
     Disconnected { reason: String, message: String },
+    /// There was one; the client connects again.
     #[error("the connection was lost: {0}")]
     Lost(String),
+    /// By its user.
     #[error("the client was closed")]
     Closed,
+    /// It is no topic or pattern.
     #[error(transparent)]
     Topic(#[from] TopicError),
+    /// It is no name of a procedure.
     #[error("{procedure:?} is no procedure: {why}")]
     Procedure { procedure: String, why: &'static str },
+    /// It does not fit into a frame.
     #[error("{bytes} bytes are too many for one message: {most} are allowed")]
     TooLong { bytes: usize, most: usize },
+    /// As many as a gateway allows one client.
     #[error("too many {what}: {most} are allowed")]
     TooMany { what: &'static str, most: usize },
 }
@@ -82,6 +94,7 @@ impl fmt::Display for CallError {
 impl std::error::Error for CallError {}
 
 impl CallError {
+    /// Of a code of the handler's own, and a text for people.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into() }
     }

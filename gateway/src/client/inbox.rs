@@ -13,9 +13,11 @@ use crate::message::Publish;
 /// How much a subscription holds, and what happens when it is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscribeOptions {
+    /// Messages that wait to be read.
     pub most_messages: usize,
-    /// Of payloads.
+    /// Bytes of their payloads.
     pub most_bytes: usize,
+    /// What happens to one more.
     pub when_full: WhenFull,
 }
 
@@ -25,6 +27,7 @@ impl Default for SubscribeOptions {
     }
 }
 
+/// What happens when a subscription is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
     /// The oldest message goes and is counted; everything else of the client goes on.

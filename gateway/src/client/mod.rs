@@ -1,24 +1,28 @@
 //! A client of a gateway: publishes, subscribes, calls and offers procedures over one connection, and comes back when it
 //! is lost. It knows no server.
 //!
-//! ```no_run
+//! ```
 //! use std::time::Duration;
 //! use gateway::client::{Client, Config, PublishOptions, SubscribeOptions, Trust};
+//! use gateway::{config::Settings, life::Gateway};
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let trust = Trust::Authority("ca.pem".into());
-//! let client = Client::connect(Config::new("localhost:9443", "be.cortexiq.energy".parse()?, trust)).await?;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A gateway in this process, as for a test; elsewhere it has a certificate: Trust::Authority("ca.pem".into()).
+//! let gateway = Gateway::start(Settings::local()).await?;
+//! let config = Config::new(gateway.udp.to_string(), "be.cortexiq.energy".parse()?, Trust::Insecure);
+//! let client = Client::connect(config.clone()).await?;
 //!
 //! let mut meters = client.subscribe(&"meters.*.power".parse()?, SubscribeOptions::default()).await?;
 //! client.register("com.example.twice", |args| async move { Ok([&args[..], &args[..]].concat().into()) }).await?;
 //!
-//! let other = Client::connect(client.config().clone()).await?;
+//! let other = Client::connect(config).await?;
 //! other.publish(&"meters.7.power".parse()?, "230", PublishOptions::default()).await?;
 //! let twice = other.call("com.example.twice", "ab", Duration::from_secs(5)).await?;
 //! assert_eq!(twice, "abab");
 //!
 //! let message = meters.next().await.ok_or("closed")?;
-//! println!("{} {:?}", message.topic, message.payload);
+//! assert_eq!((message.topic.as_str(), &message.payload[..]), ("meters.7.power", &b"230"[..]));
 //! # Ok(())
 //! # }
 //! ```
@@ -26,13 +30,23 @@
 //! What is promised: messages of one publisher come in their order, each at most once; what was on its way when a
 //! connection was lost may be missing. A call has exactly one outcome. `publish`, `call` and `cast` fail at once while there
 //! is no connection; wait for [`Client::connected`] to try again.
+//!
+//! A connection that is lost is made anew, each time from a new socket, after a random wait that grows with each failure
+//! ([`Timing`]); then the gateway is told all subscriptions and procedures again. It is over for good where another attempt
+//! would end the same way ([`Error::is_final`]); [`Client::status`] tells of both. Where the path broke silently the gateway
+//! holds the old connection for up to 30 seconds, and calls that it passes there time out; that of a client with a
+//! certificate is replaced at once.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
+mod calls;
 pub mod cli;
 mod config;
 mod dial;
 mod error;
 mod inbox;
 mod link;
+mod messages;
 mod run;
 mod serving;
 mod status;
@@ -41,25 +55,20 @@ mod table;
 mod trust;
 
 use std::{
-    slice,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64, atomic::Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::Bytes;
 use tokio::{
     sync::{Notify, oneshot, watch},
     task::JoinHandle,
-    time::timeout,
 };
 
 pub use crate::message::{CallError, Publish, Qos};
 pub use config::{ClientCertificate, Config, Timing, Transport, Trust};
 pub use error::Error;
 pub use inbox::{SubscribeOptions, WhenFull};
+pub use messages::PublishOptions;
 pub use status::{Losses, Status};
 pub use subscription::Subscription;
 
@@ -67,13 +76,9 @@ use self::{
     dial::Dialer,
     link::{Link, State},
     run::Runner,
-    table::{Handler, Table},
+    table::Table,
 };
-use crate::{
-    id::{CallId, MessageId},
-    message::{Call, Cast, Message, Ping, Procedure},
-    topic::{self, Pattern, Topic},
-};
+use crate::message::{Message, Ping};
 
 /// A connection to a gateway that is kept. Clones share it; it ends with the last of them, or by [`Client::close`].
 #[derive(Clone, Debug)]
@@ -98,15 +103,6 @@ struct Shared {
     casts_dropped: AtomicU64,
     /// Of one payload, arguments or result.
     most_bytes: usize,
-}
-
-/// How a message is published.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PublishOptions {
-    /// Kept by the gateway for later subscribers; an empty payload forgets what was kept.
-    pub retain: bool,
-    /// Carried to the subscribers. Delivery is at most once whatever it is.
-    pub qos: Qos,
 }
 
 impl Client {
@@ -136,11 +132,27 @@ impl Client {
         Ok(Self { handle: Arc::new(Handle { config, shared, status, task }) })
     }
 
+    /// What it was told before it connected.
     pub fn config(&self) -> &Config {
         &self.handle.config
     }
 
     /// Changes of the connection.
+    ///
+    /// ```
+    /// # use gateway::{client::{Client, Config, Status, Trust}, config::Settings, life::Gateway};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = Gateway::start(Settings::local()).await?;
+    /// # let config = Config::new(gateway.udp.to_string(), "be.cortexiq.energy".parse()?, Trust::Insecure);
+    /// let client = Client::connect(config).await?;
+    /// let mut status = client.status();
+    /// drop(gateway);
+    /// status.changed().await?;
+    /// assert!(matches!(*status.borrow(), Status::Reconnecting { failures: 0, .. }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn status(&self) -> watch::Receiver<Status> {
         self.handle.status.clone()
     }
@@ -159,129 +171,6 @@ impl Client {
             }
             status.changed().await.map_err(|_| Error::Closed)?;
         }
-    }
-
-    /// Queues a message; waits while much is to be written. What is queued is lost where the last handle is dropped before
-    /// [`Client::ping`] returned, which comes after all before it was processed, or [`Client::close`].
-    ///
-    /// # Errors
-    /// There is no connection, or the payload is too long.
-    pub async fn publish(
-        &self,
-        topic: &Topic,
-        payload: impl Into<Bytes>,
-        options: PublishOptions,
-    ) -> Result<(), Error> {
-        let payload = payload.into();
-        self.check(payload.len())?;
-        let PublishOptions { retain, qos } = options;
-        self.handle
-            .shared
-            .link
-            .with_room(|link| {
-                let message_id = MessageId(link.next_id());
-                let topic = topic.clone();
-                link.push(&Message::Publish(Publish { topic, payload, qos, retain, message_id }));
-                Ok(())
-            })
-            .await
-    }
-
-    /// Subscribes, and returns once the gateway has done so; without a connection it is told later. A second subscription
-    /// to the same pattern gets no retained messages; one whose pattern overlaps may get those of the other too.
-    ///
-    /// # Errors
-    /// It is not permitted, there are too many, or the client was closed.
-    pub async fn subscribe(
-        &self,
-        pattern: &Pattern,
-        options: SubscribeOptions,
-    ) -> Result<Subscription, Error> {
-        self.subscribe_all(slice::from_ref(pattern), options).await
-    }
-
-    /// Subscribes to several patterns at once: what matches more than one of them comes once.
-    ///
-    /// # Errors
-    /// It is not permitted, there are too many, or the client was closed.
-    pub async fn subscribe_all(
-        &self,
-        patterns: &[Pattern],
-        options: SubscribeOptions,
-    ) -> Result<Subscription, Error> {
-        let shared = self.handle.shared.clone();
-        let (id, inbox) = shared.table.subscribe(patterns, options, &shared.link)?;
-        let subscription = Subscription { id, inbox, shared };
-        self.settle().await?;
-        Ok(subscription)
-    }
-
-    /// Calls a procedure. The gateway shortens a timeout that is longer than it allows.
-    ///
-    /// # Errors
-    /// The provider's own error, or one of these codes: `no_such_procedure`, `handler_error`, `timeout`, `busy`,
-    /// `forbidden`, `invalid_call`, or `peer_disconnected` when the provider or the connection was lost, and the procedure may have run.
-    pub async fn call(
-        &self,
-        procedure: &str,
-        args: impl Into<Bytes>,
-        within: Duration,
-    ) -> Result<Bytes, CallError> {
-        let procedure = named(procedure)?;
-        let args = args.into();
-        self.check(args.len())?;
-        let link = &self.handle.shared.link;
-        let asked = async {
-            let begun = link.with_room(|link| {
-                let (call_id, answer) = link.begin_call()?;
-                let milliseconds = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-                let timeout = Some(milliseconds);
-                link.push(&Message::Call(Call { procedure, args, call_id, timeout }));
-                Ok((call_id, answer))
-            });
-            let (call_id, answer) = begun.await?;
-            let _pending = Pending { link, call_id };
-            answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
-        };
-        let timed_out =
-            |_| Err(CallError::new("timeout", format!("no reply came within {within:?}")));
-        timeout(within, asked).await.unwrap_or_else(timed_out)
-    }
-
-    /// Calls a procedure without an answer: nobody says whether it ran.
-    ///
-    /// # Errors
-    /// There is no connection, or it is no procedure's name, or the arguments are too long.
-    pub async fn cast(&self, procedure: &str, args: impl Into<Bytes>) -> Result<(), Error> {
-        let procedure = named(procedure)?;
-        let args = args.into();
-        self.check(args.len())?;
-        self.handle
-            .shared
-            .link
-            .with_room(|link| {
-                link.push(&Message::Cast(Cast { procedure, args }));
-                Ok(())
-            })
-            .await
-    }
-
-    /// Offers a procedure as long as the client lives, as the protocol knows no way to withdraw one; returns once the gateway
-    /// has taken it. Handlers of all procedures run together, `most_handlers` of them at a time; one is dropped at its call's
-    /// deadline, and one that panics is answered for by `handler_error`. A handler that holds this client keeps it alive until it is closed.
-    ///
-    /// # Errors
-    /// It is not permitted, it is no procedure's name, there are too many, or the client was closed.
-    pub async fn register<H, F>(&self, procedure: &str, handler: H) -> Result<(), Error>
-    where
-        H: Fn(Bytes) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Bytes, CallError>> + Send + 'static,
-    {
-        let procedure = named(procedure)?;
-        let handler = Handler(Arc::new(move |args| Box::pin(handler(args))));
-        let shared = &self.handle.shared;
-        shared.table.register(&procedure, handler, &shared.link)?;
-        self.settle().await
     }
 
     /// The time to the gateway and back, behind everything that was sent before.
@@ -346,18 +235,6 @@ impl Drop for Handle {
     }
 }
 
-/// A call whose answer is waited for.
-struct Pending<'a> {
-    link: &'a Link,
-    call_id: CallId,
-}
-
-impl Drop for Pending<'_> {
-    fn drop(&mut self) {
-        self.link.forget_call(self.call_id);
-    }
-}
-
 fn push_ping(link: &mut State) -> Result<oneshot::Receiver<()>, Error> {
     let answer = link.begin_ping()?;
     link.push(&Message::Ping(Ping { timestamp: milliseconds() }));
@@ -368,21 +245,6 @@ fn push_ping(link: &mut State) -> Result<oneshot::Receiver<()>, Error> {
 fn milliseconds() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn named(procedure: &str) -> Result<Procedure, Error> {
-    let wrong =
-        |why| Error::Procedure { procedure: procedure.chars().take(topic::LONGEST).collect(), why };
-    if procedure.is_empty() {
-        return Err(wrong("it is empty"));
-    }
-    if procedure.len() > topic::LONGEST {
-        return Err(wrong("it is longer than 1024 bytes"));
-    }
-    if procedure.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(wrong("it has a space or a control character in it"));
-    }
-    Ok(Procedure(procedure.to_owned()))
 }
 
 /// The longest payload, arguments or result that fit into a frame with all its other fields.

@@ -105,8 +105,9 @@ impl Runner {
             token: None,
         });
         let mut frames = Frames::new(self.config.most_payload_bytes.saturating_add(LONGER));
-        let lost =
-            |wire: &Wire, error| wire.last_word().unwrap_or_else(|| self.dialer.failed(error));
+        let lost = |wire: &Wire, error: std::io::Error| {
+            wire.last_word().unwrap_or_else(|| self.dialer.failed(wire.loss(error)))
+        };
         let sent = async {
             wire.writer.write_all(&encode(&connect)).await?;
             wire.writer.flush().await
@@ -135,10 +136,7 @@ impl Runner {
         let mut why = why;
         loop {
             self.status.send_replace(Status::Reconnecting { failures: *failures, why });
-            let timing = &self.config.timing;
-            let wait = timing.wait_first.saturating_mul(1u32 << (*failures).min(16));
-            // At random, so that all clients of a gateway that was restarted do not come at once.
-            let wait = wait.min(timing.wait_most).mul_f64(super::random_fraction());
+            let wait = self.config.timing.wait(*failures, super::random_fraction());
             let attempt = async {
                 tokio::time::sleep(wait).await;
                 self.connect().await
@@ -172,7 +170,7 @@ impl Runner {
                 self.leave(wire, out).await;
                 Error::Closed
             }
-            Error::Lost(_) => wire.last_word().unwrap_or(ended),
+            Error::Lost(why) => wire.last_word().unwrap_or_else(|| Error::Lost(wire.loss(why))),
             other => other,
         }
     }

@@ -5,10 +5,13 @@ use super::Error;
 /// Whether there is a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
+    /// There is.
     Connected,
-    /// `failures`: attempts since the last good connection.
+    /// There is none now.
     Reconnecting {
+        /// Attempts since the last good connection.
         failures: u32,
+        /// Why it was lost, or why the last attempt failed.
         why: Error,
     },
     /// For good.

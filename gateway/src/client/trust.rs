@@ -3,23 +3,23 @@
 use std::{path::Path, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, PeerIncompatible, RootCertStore,
+    SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_name,
     },
-    crypto::{
-        CryptoProvider, ring::default_provider, verify_tls12_signature, verify_tls13_signature,
-    },
+    crypto::{CryptoProvider, ring::default_provider, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
     server::ParsedCertificate,
 };
 
 use super::{Config, Error, Trust};
-
-/// As the protocol names itself in TLS.
-const ALPN: &[u8] = b"macula";
+use crate::{
+    id::NodeId,
+    tls::{ALPN, identity},
+};
 
 /// TLS 1.3 with the protocol's name.
 pub(super) fn tls(config: &Config) -> Result<ClientConfig, Error> {
@@ -29,7 +29,7 @@ pub(super) fn tls(config: &Config) -> Result<ClientConfig, Error> {
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(wrong)?
         .dangerous()
-        .with_custom_certificate_verifier(verifier(&config.trust, provider)?);
+        .with_custom_certificate_verifier(Arc::new(Verifier::new(&config.trust, provider)?));
     let mut tls = match &config.certificate {
         None => builder.with_no_client_auth(),
         Some(own) => {
@@ -47,24 +47,31 @@ pub(super) fn tls(config: &Config) -> Result<ClientConfig, Error> {
     Ok(tls)
 }
 
-fn verifier(
-    trust: &Trust,
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>, Error> {
-    let path = match trust {
-        Trust::Insecure => return Ok(Arc::new(Anybody(provider))),
-        Trust::Authority(path) => path,
-    };
-    let mut roots = RootCertStore::empty();
-    let known = certificates("CA file", path)?;
-    let wrong = |why: String| Error::File { what: "CA file", path: path.clone(), why };
-    for certificate in &known {
-        roots.add(certificate.clone()).map_err(|error| wrong(error.to_string()))?;
+/// The node that the first certificate of a file names.
+pub(super) fn node_of(path: &Path) -> Result<NodeId, Error> {
+    let chain = certificates("certificate", path)?;
+    let wrong = |why| Error::File { what: "certificate", path: path.to_owned(), why };
+    match identity(Some(&chain)).map_err(wrong)? {
+        Some(identity) => Ok(identity.node),
+        None => Err(wrong("there is no certificate in it".to_owned())),
     }
-    let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-        .build()
-        .map_err(|error| wrong(error.to_string()))?;
-    Ok(Arc::new(Known { by_authority, known }))
+}
+
+impl Verifier {
+    fn new(trust: &Trust, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
+        let Trust::Authority(path) = trust else { return Ok(Self { provider, known: None }) };
+        let certificates = certificates("CA file", path)?;
+        let wrong = |why: String| Error::File { what: "CA file", path: path.clone(), why };
+        let mut roots = RootCertStore::empty();
+        for certificate in &certificates {
+            roots.add(certificate.clone()).map_err(|error| wrong(error.to_string()))?;
+        }
+        let by_authority =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .build()
+                .map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { provider, known: Some(Known { by_authority, certificates }) })
+    }
 }
 
 fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
@@ -81,52 +88,54 @@ fn file(what: &'static str, path: &Path, error: &rustls::pki_types::pem::Error) 
     Error::File { what, path: path.to_owned(), why: error.to_string() }
 }
 
+/// Whom a client believes. The signature must be right in any case: the handshake was with that certificate's key.
+#[derive(Debug)]
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    /// `None`: whoever it is.
+    known: Option<Known>,
+}
+
 /// Those of a file, and those that they signed.
 #[derive(Debug)]
 struct Known {
     by_authority: Arc<WebPkiServerVerifier>,
-    known: Vec<CertificateDer<'static>>,
+    certificates: Vec<CertificateDer<'static>>,
 }
 
-/// Whoever it is. Its signature must be right all the same: the handshake was with that certificate's key.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Known {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let checked = self.by_authority.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
+        let Some(Known { by_authority, certificates }) = &self.known else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let checked = by_authority.verify_server_cert(end_entity, intermediates, name, ocsp, now);
         // openssl marks a self-signed certificate as an authority, which may not stand at the end of a chain (RFC 5280,
         // 4.2.1.9). The very certificate of the file is believed all the same, for its names, whatever its dates.
-        let is_known = self.known.iter().any(|known| known.as_ref() == end_entity.as_ref());
+        let is_known = certificates.iter().any(|known| known.as_ref() == end_entity.as_ref());
         match checked {
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))) if is_known => {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }
             other => other,
         }
     }
 
+    /// The protocol is TLS 1.3: nothing of TLS 1.2 is good.
     fn verify_tls12_signature(
         &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.by_authority.verify_tls12_signature(message, certificate, signed)
+        Err(PeerIncompatible::Tls12NotOffered.into())
     }
 
     fn verify_tls13_signature(
@@ -135,47 +144,11 @@ impl ServerCertVerifier for Known {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.by_authority.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.by_authority.supported_verify_schemes()
-    }
-}
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

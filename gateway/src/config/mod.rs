@@ -3,7 +3,11 @@
 mod options;
 mod realms;
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use thiserror::Error;
 
@@ -53,6 +57,32 @@ pub struct Settings {
     pub most_connections: usize,
     pub keep: Keep,
     pub outbox: OutboxLimits,
+}
+
+impl Settings {
+    /// Of a gateway for the tests of its clients: a certificate that nobody can verify, free ports of 127.0.0.1, the usual
+    /// realm, open to everybody. Nothing is read from files or the environment.
+    pub fn local() -> Self {
+        Self {
+            address: Ipv4Addr::LOCALHOST.into(),
+            port: 0,
+            health_port: 0,
+            certificate: None,
+            key: None,
+            self_signed: true,
+            client_ca: None,
+            look_every: Duration::from_secs(5),
+            realms: RealmSettings { file: None, default: None, has_client_ca: false },
+            node: "local".to_owned(),
+            cookie: None,
+            drain_delay: Duration::ZERO,
+            grace: Duration::from_secs(5),
+            handshakes: HandshakeLimits::default(),
+            most_connections: 1000,
+            keep: Keep::default(),
+            outbox: OutboxLimits::default(),
+        }
+    }
 }
 
 /// Where realms come from.

@@ -22,6 +22,9 @@ const LONGEST_WAIT: u64 = 86_400;
 
 #[derive(Debug, Args)]
 pub struct Options {
+    /// Check the settings and the file of realms, print those that have a variable, and end
+    #[arg(long)]
+    pub print_config: bool,
     /// Address to listen on: `::` is every address, of IPv4 too
     #[arg(long, env = "GATEWAY_ADDRESS", default_value_t = IpAddr::V6(Ipv6Addr::UNSPECIFIED))]
     address: IpAddr,

@@ -22,7 +22,7 @@ struct Shell {
 async fn run(server: &Server, transport: Transport, command: &[&str]) -> (u8, String) {
     let address = server.address(transport);
     let ca = server.pair.ca.to_str().unwrap();
-    let common = ["--address", &address, "--realm", REALM, "--ca", ca];
+    let common = ["--server", &address, "--realm", REALM, "--ca", ca];
     let tcp: &[&str] = if transport == Transport::Tcp { &["--tcp"] } else { &[] };
     let (name, rest) = command.split_first().unwrap();
     let words = [&["gateway client", *name][..], &common, tcp, rest].concat();
@@ -71,10 +71,49 @@ async fn pub_reaches_a_subscriber() {
 #[tokio::test]
 async fn ping_counts_round_trips() {
     let server = Server::start().await;
-    let (code, text) = run(&server, Transport::Quic, &["ping", "-c", "2", "-i", "0.01"]).await;
+    let (code, text) = run(&server, Transport::Quic, &["ping", "-n", "2", "-i", "0.01"]).await;
     assert_eq!(code, 0);
     assert_eq!(text.matches("pong from").count(), 2, "{text}");
     assert!(text.contains("2 sent, 2 answered, 0% lost\nrtt min/avg/max/mdev = "), "{text}");
+    let quiet = ["ping", "-c", "2", "-i", "0.01", "-q", "-o", "json"];
+    let (code, line) = run(&server, Transport::Tcp, &quiet).await;
+    let object: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((code, &object["sent"], &object["answered"]), (0, &2.into(), &2.into()));
+    assert!(object["min_ms"].as_f64() <= object["max_ms"].as_f64(), "{object}");
+}
+
+#[tokio::test]
+async fn a_result_is_printed_as_its_reader_wants_it() {
+    let server = Server::start().await;
+    let client = server.client(Transport::Quic).await;
+    client.register("raw", |_| async { Ok(vec![0, 0xff].into()) }).await.unwrap();
+    let call = async |format| {
+        let mut out = Vec::new();
+        let address = server.address(Transport::Tcp);
+        let common = ["gateway client", "call", "--tcp", "--insecure", "--server", &address];
+        let words = [&common[..], &["-o", format, "raw"]].concat();
+        run_to(Shell::parse_from(words).command, &mut out).await.unwrap();
+        out
+    };
+    assert_eq!(call("raw").await, [0, 0xff]);
+    assert_eq!(call("text").await, [0, 0xff, b'\n']);
+    assert_eq!(call("json").await, b"{\"result_base64\":\"AP8=\"}\n");
+    let failed = ["call", "-o", "json", "nobody.offers.this"];
+    let (code, line) = run(&server, Transport::Quic, &failed).await;
+    let object: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((code, &object["error"]["code"]), (1, &"no_such_procedure".into()));
+}
+
+#[tokio::test]
+async fn sub_ends_with_1_where_too_little_came_in_time() {
+    let server = Server::start().await;
+    let silent = ["sub", "--timeout", "0.05", "nothing"];
+    assert_eq!(run(&server, Transport::Quic, &silent).await, (1, String::new()));
+    run(&server, Transport::Quic, &["pub", "--retain", "--qos", "2", "a", "1"]).await;
+    let some = ["sub", "--timeout", "0.05", "a"];
+    assert_eq!(run(&server, Transport::Quic, &some).await, (0, "a 1\n".to_owned()));
+    let more = ["sub", "--timeout", "0.05", "-n", "2", "-o", "raw", "a"];
+    assert_eq!(run(&server, Transport::Quic, &more).await, (1, "1".to_owned()));
 }
 
 #[tokio::test]
@@ -102,13 +141,17 @@ fn a_command_line_that_says_too_little_says_what_is_missing() {
     assert!(error("client serve x").contains("--echo"));
     assert!(error("client sub").contains("PATTERNS"));
     assert!(error("client pub a.#").contains("only a subscription may have"));
+    assert!(error("client pub a").contains("<PAYLOAD>"));
+    assert!(error("client pub a..b x").contains("an empty segment at column 3"));
+    assert!(error("client pub --qos 3 a x").contains("it is 0, 1 or 2"));
     assert!(error("client ping --ca x --insecure").contains("cannot be used with"));
     assert!(error("client ping --cert x").contains("--key"));
+    assert!(error("client ping --node-id 0f").contains("64 hexadecimal digits"));
 }
 
 #[tokio::test]
 async fn a_gateway_that_nothing_speaks_for_is_not_connected_to() {
-    let shell = Shell::parse_from(["client", "ping", "-c", "1"]);
+    let shell = Shell::parse_from(["client", "ping", "-n", "1"]);
     let error = run_to(shell.command, &mut Vec::new()).await.unwrap_err();
     assert!(error.to_string().contains("--ca FILE"), "{error}");
 }

@@ -1,7 +1,9 @@
 //! What becomes of a client whose connection is lost.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -9,8 +11,8 @@ use bytes::Bytes;
 use gateway::client::{Client, Error, Status, SubscribeOptions, Transport, WhenFull};
 use tokio::{
     io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    sync::oneshot,
+    net::{TcpListener, TcpStream, UdpSocket},
+    sync::{mpsc, oneshot},
     task::JoinSet,
     time::timeout,
 };
@@ -150,6 +152,10 @@ async fn a_gateway_that_is_not_there_is_named() {
     let error = Client::connect(config.clone()).await.unwrap_err().to_string();
     assert!(error.contains(&config.address) && error.contains("refused"), "{error}");
     config.transport = Transport::Quic;
+    let error = Client::connect(config.clone()).await.unwrap_err().to_string();
+    assert!(error.contains(&config.address) && error.contains("refused"), "{error}");
+    let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    config.address = silent.local_addr().unwrap().to_string();
     config.timing.connect_within = Duration::from_millis(100);
     let error = Client::connect(config.clone()).await.unwrap_err().to_string();
     assert!(error.contains("no answer within 0.1 seconds"), "{error}");
@@ -190,6 +196,66 @@ async fn a_gateway_that_says_nothing_is_left_but_not_for_a_subscriber_that_does_
     let lost = status.wait_for(|status| matches!(status, Status::Reconnecting { .. })).await;
     let Status::Reconnecting { why, .. } = lost.unwrap().clone() else { panic!("no loss") };
     assert_eq!(why, Error::Lost("nothing came in 0.1 seconds".to_owned()));
+}
+
+#[tokio::test]
+async fn a_path_that_was_forgotten_is_left_for_that_of_a_new_socket() {
+    let server = Server::start().await;
+    let mut config = server.config(Transport::Quic);
+    config.timing.ping_every = Duration::from_millis(200);
+    let near = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    config.address = near.local_addr().unwrap().to_string();
+    let (forget, forgets) = mpsc::channel(1);
+    let _router = JoinSet::from_iter([forgetful(near, server.quic, forgets)]);
+    let client = Client::connect(config).await.unwrap();
+    let mut messages = subscribe(&client, "a").await;
+    client.register("echo", |args| async move { Ok(args) }).await.unwrap();
+    let other = server.client(Transport::Tcp).await;
+    for _ in 0..2 {
+        forget.send(()).await.unwrap();
+        again(&client).await;
+        client.ping().await.unwrap();
+        publish(&other, "a", "x").await;
+        assert_eq!(messages.next().await.unwrap().payload, "x");
+        // The gateway passes calls to the old connections too, until it knows that they are dead.
+        while other.call("echo", "y", Duration::from_millis(200)).await.is_err() {}
+    }
+}
+
+/// Passes datagrams as a router does. Of a path that it is told to forget nothing passes any more, in either direction.
+async fn forgetful(near: UdpSocket, gateway: SocketAddr, mut forgets: mpsc::Receiver<()>) {
+    let near = Arc::new(near);
+    let mut paths: HashMap<SocketAddr, Option<Arc<UdpSocket>>> = HashMap::new();
+    let mut back = JoinSet::new();
+    let mut datagram = vec![0; 1 << 16];
+    loop {
+        tokio::select! {
+            received = near.recv_from(&mut datagram) => {
+                let Ok((length, source)) = received else { continue };
+                if let Entry::Vacant(path) = paths.entry(source) {
+                    let far = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
+                    far.connect(gateway).await.unwrap();
+                    back.spawn(pass_back(far.clone(), near.clone(), source));
+                    path.insert(Some(far));
+                }
+                if let Some(Some(far)) = paths.get(&source) {
+                    far.send(&datagram[..length]).await.unwrap();
+                }
+            }
+            Some(()) = forgets.recv() => {
+                back.shutdown().await;
+                paths.values_mut().for_each(|path| *path = None);
+            }
+        }
+    }
+}
+
+async fn pass_back(far: Arc<UdpSocket>, near: Arc<UdpSocket>, source: SocketAddr) {
+    let mut datagram = vec![0; 1 << 16];
+    while let Ok(length) = far.recv(&mut datagram).await {
+        // A client may be gone.
+        let _ = near.send_to(&datagram[..length], source).await;
+    }
 }
 
 /// Passes bytes between a client and a gateway until it falls silent.

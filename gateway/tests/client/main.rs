@@ -5,6 +5,9 @@
 mod cli;
 mod kept;
 mod server;
+#[allow(dead_code, reason = "its main is for a shell")]
+#[path = "../../examples/sum.rs"]
+mod sum;
 
 use std::{sync::Arc, time::Duration};
 
@@ -59,6 +62,18 @@ async fn messages_and_calls_pass_over_each_transport() {
         let after = other.publish(&"a".parse().unwrap(), "", PublishOptions::default()).await;
         assert_eq!(after, Err(Error::Closed));
     }
+}
+
+#[tokio::test]
+async fn the_example_adds_numbers() {
+    let server = Server::start().await;
+    let sum = async |numbers: &str| {
+        let trust = Trust::Authority(server.pair.ca.clone());
+        sum::sum_of(server.address(Transport::Quic), trust, numbers.to_owned()).await
+    };
+    assert_eq!(sum("1 2 3").await.unwrap(), "6");
+    let error = sum("1 zwei").await.unwrap_err().to_string();
+    assert!(error.starts_with("handler_error: ") && error.contains("invalid digit"), "{error}");
 }
 
 #[tokio::test]

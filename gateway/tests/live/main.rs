@@ -4,6 +4,7 @@
 
 mod authority;
 mod certificates;
+mod client;
 mod peer;
 mod process;
 mod serving;

@@ -4,10 +4,7 @@ use std::{fs, net::SocketAddr, time::Duration};
 
 use gateway::{
     config::{RealmSettings, Settings},
-    connection::Keep,
     life::Gateway,
-    limits::HandshakeLimits,
-    outbox::OutboxLimits,
 };
 use rcgen::{CertifiedKey, KeyPair};
 use tempfile::TempDir;
@@ -51,9 +48,6 @@ impl World {
         fs::write(folder.path().join("ca.crt"), authority.certificate.pem()).unwrap();
         fs::write(folder.path().join("realms.toml"), REALMS).unwrap();
         let mut settings = Settings {
-            address: "127.0.0.1".parse().unwrap(),
-            port: 0,
-            health_port: 0,
             certificate: path("tls.crt"),
             key: path("tls.key"),
             self_signed: false,
@@ -61,13 +55,9 @@ impl World {
             look_every: Duration::from_millis(20),
             realms: RealmSettings { file: path("realms.toml"), default: None, has_client_ca: true },
             node: "gateway-0".to_owned(),
-            cookie: None,
-            drain_delay: Duration::ZERO,
             grace: Duration::from_secs(8),
-            handshakes: HandshakeLimits::default(),
             most_connections: 100,
-            keep: Keep::default(),
-            outbox: OutboxLimits::default(),
+            ..Settings::local()
         };
         change(&mut settings);
         let gateway = Gateway::start(settings).await.unwrap();

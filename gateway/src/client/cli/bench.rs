@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    Format,
+    Report,
     connection::{Connection, connect},
 };
 use crate::{
@@ -21,13 +21,11 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub struct Options {
-    #[command(flatten)]
-    connection: Connection,
-    /// Bytes of each payload
-    #[arg(long, default_value = "256", value_parser = clap::value_parser!(u32).range(16..))]
+    /// Of each payload
+    #[arg(long, value_name = "BYTES", default_value = "256", value_parser = clap::value_parser!(u32).range(16..))]
     size: u32,
     /// Messages of each publisher; 0 measures calls only
-    #[arg(long, default_value = "100000")]
+    #[arg(short = 'n', long, default_value = "100000")]
     count: u64,
     /// Clients that publish, each on a connection of its own
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
@@ -41,9 +39,11 @@ pub struct Options {
     /// Calls under way at a time
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..=4096))]
     in_flight: u16,
-    /// `text`: a table; `json`: one object
-    #[arg(short, long, value_enum, default_value = "text")]
-    output: Format,
+    /// How to print what was measured
+    #[arg(short, long, value_enum, default_value_t = Report::Text)]
+    output: Report,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 /// How many, and how long it took.
@@ -96,7 +96,7 @@ pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Resu
         _ => Some(calls::measure(&options, &config, &name).await?),
     };
     match options.output {
-        Format::Json => {
+        Report::Json => {
             let object = json!({
                 "address": config.address,
                 "transport": config.transport.name(),
@@ -109,7 +109,7 @@ pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Resu
             });
             writeln!(out, "{object}")?;
         }
-        Format::Text => {
+        Report::Text => {
             let (publishers, subscribers) = (options.publishers, options.subscribers);
             let (address, transport) = (&config.address, config.transport.name());
             let size = options.size;

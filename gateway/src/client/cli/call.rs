@@ -3,24 +3,31 @@
 use std::{io::Write, time::Duration};
 
 use anyhow::Result;
+use bytes::Bytes;
 use clap::Args;
+use serde_json::json;
 
-use super::{connection::Connection, payload_of};
+use super::{Format, connection::Connection, json_of, payload_of};
+use crate::client::CallError;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    #[command(flatten)]
-    connection: Connection,
     /// Name of the procedure, like com.macula.diagnostics.hello
     procedure: String,
-    /// Arguments, usually JSON; `-` reads them from standard input
+    /// Arguments, usually JSON; `-` reads them from stdin
+    #[arg(allow_hyphen_values = true)]
     args: Option<String>,
-    /// Seconds to wait for the reply
-    #[arg(long, default_value = "30", value_parser = super::seconds)]
+    /// Wait so long for the reply
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = super::seconds)]
     timeout: Duration,
     /// Do not wait for a reply: there is none
-    #[arg(long, conflicts_with = "timeout")]
+    #[arg(long, conflicts_with_all = ["timeout", "output"])]
     cast: bool,
+    /// How to print the result; an error is printed by `json` alone, and told on stderr otherwise
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Result<u8> {
@@ -31,20 +38,32 @@ pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Resu
         client.cast(&options.procedure, args).await?;
         client.ping().await?;
     } else {
-        match client.call(&options.procedure, args, options.timeout).await {
-            Ok(result) => {
-                out.write_all(&result)?;
-                if !result.ends_with(b"\n") {
-                    writeln!(out)?;
-                }
-                out.flush()?;
-            }
-            Err(error) => {
-                eprintln!("{error}");
-                code = 1;
-            }
-        }
+        let answer = client.call(&options.procedure, args, options.timeout).await;
+        code = u8::from(answer.is_err());
+        out.write_all(&printed(answer, options.output))?;
+        out.flush()?;
     }
     client.close().await;
     Ok(code)
+}
+
+fn printed(answer: Result<Bytes, CallError>, format: Format) -> Vec<u8> {
+    match (answer, format) {
+        (Ok(result), Format::Raw) => result.into(),
+        (Ok(result), Format::Text) => {
+            let end: &[u8] = if result.ends_with(b"\n") { b"" } else { b"\n" };
+            [&result, end].concat()
+        }
+        (Ok(result), Format::Json) => {
+            let (key, result) = json_of("result", &result);
+            format!("{}\n", json!({ key: result })).into()
+        }
+        (Err(CallError { code, message }), Format::Json) => {
+            format!("{}\n", json!({ "error": { "code": code, "message": message } })).into()
+        }
+        (Err(error), Format::Raw | Format::Text) => {
+            eprintln!("gateway: {error}");
+            Vec::new()
+        }
+    }
 }

@@ -6,13 +6,17 @@ use tokio::sync::watch;
 use crate::client::{Client, Status};
 
 /// Changes of a connection from now on.
-pub struct Changes(watch::Receiver<Status>);
+pub struct Changes {
+    status: watch::Receiver<Status>,
+    /// Only the end is told.
+    quiet: bool,
+}
 
 impl Changes {
-    pub fn of(client: &Client) -> Self {
+    pub fn of(client: &Client, quiet: bool) -> Self {
         let mut status = client.status();
         status.mark_unchanged();
-        Self(status)
+        Self { status, quiet }
     }
 
     /// Waits for the next change and tells of it. Nothing is lost if it is not waited for to the end.
@@ -20,13 +24,14 @@ impl Changes {
     /// # Errors
     /// The connection is over for good, and why.
     pub async fn tell(&mut self) -> Result<()> {
-        if self.0.changed().await.is_err() {
+        if self.status.changed().await.is_err() {
             return std::future::pending().await;
         }
-        match &*self.0.borrow_and_update() {
+        match &*self.status.borrow_and_update() {
+            Status::Closed(why) => bail!(why.clone()),
+            Status::Connected | Status::Reconnecting { .. } if self.quiet => {}
             Status::Connected => eprintln!("connected again"),
             Status::Reconnecting { why, .. } => eprintln!("{why}; connecting again"),
-            Status::Closed(why) => bail!(why.clone()),
         }
         Ok(())
     }

@@ -1,64 +1,71 @@
 //! The options that every command has: which gateway, as whom, and why it is believed.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 
 use crate::{
-    client::{Client, ClientCertificate, Config, Error, Transport, Trust},
+    client::{Client, Config, Error, Transport, Trust},
     id::NodeId,
     realm::RealmName,
 };
 
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Connection")]
 pub struct Connection {
-    /// Host and port of the gateway
-    #[arg(long, default_value = "localhost:9443", value_name = "HOST:PORT")]
-    pub address: String,
+    /// The gateway
+    #[arg(short, long, env = "GATEWAY_SERVER", default_value = "localhost:9443")]
+    #[arg(value_name = "HOST:PORT", alias = "address")]
+    pub server: String,
     /// Realm to enter
     #[arg(long, env = "GATEWAY_REALM", default_value = "be.cortexiq.energy")]
     pub realm: RealmName,
-    /// TLS over TCP instead of QUIC
-    #[arg(long)]
-    pub tcp: bool,
     /// PEM file with the certificate of the gateway, or of who signed it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "GATEWAY_CA", value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// Believe whoever answers: for trials on your own machine
     #[arg(long, conflicts_with = "ca")]
     pub insecure: bool,
-    /// PEM file with the client's own certificate chain
-    #[arg(long, value_name = "FILE", requires = "key")]
+    /// PEM file with the client's own certificate and its chain
+    #[arg(long, env = "GATEWAY_CERT", value_name = "FILE", requires = "key")]
     pub cert: Option<PathBuf>,
     /// PEM file with its private key
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    #[arg(long, env = "GATEWAY_KEY", value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
-    /// Node id, 64 hexadecimal digits; random by default
-    #[arg(long, value_parser = node_id)]
+    /// Node id, 64 hexadecimal digits [default: the certificate's, or random]
+    #[arg(long, value_parser = node_id, conflicts_with = "cert")]
     pub node_id: Option<NodeId>,
+    /// TLS over TCP instead of QUIC
+    #[arg(long)]
+    pub tcp: bool,
+    /// Wait so long for the gateway to answer
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = super::seconds)]
+    pub connect_timeout: Duration,
 }
 
 impl Connection {
     /// What the client is told.
     ///
     /// # Errors
-    /// Nothing says why the gateway is to be believed.
+    /// Nothing says why the gateway is to be believed, or the certificate names no node.
     pub fn config(&self) -> Result<Config> {
         let trust = match (&self.ca, self.insecure) {
             (Some(path), _) => Trust::Authority(path.clone()),
             (None, true) => Trust::Insecure,
             (None, false) => bail!(
-                "nothing says which gateway to believe: give its certificate by --ca FILE, \
+                "nothing says which gateway to believe: give its certificate by --ca FILE or GATEWAY_CA, \
                  or --insecure for a trial on your own machine"
             ),
         };
-        let mut config = Config::new(&self.address, self.realm.clone(), trust);
+        let mut config = Config::new(&self.server, self.realm.clone(), trust);
         config.transport = if self.tcp { Transport::Tcp } else { Transport::Quic };
-        let pair = self.cert.clone().zip(self.key.clone());
-        config.certificate = pair.map(|(chain, key)| ClientCertificate { chain, key });
+        config.timing.connect_within = self.connect_timeout;
         config.node_id = self.node_id.unwrap_or(config.node_id);
-        Ok(config)
+        match (&self.cert, &self.key) {
+            (Some(chain), Some(key)) => Ok(config.with_certificate(chain, key)?),
+            (None, _) | (_, None) => Ok(config),
+        }
     }
 
     /// # Errors
@@ -71,34 +78,42 @@ impl Connection {
 /// # Errors
 /// There is no connection; the text says what to try.
 pub async fn connect(config: Config) -> Result<Client> {
-    let transport = config.transport;
-    match Client::connect(config).await {
-        Ok(client) => Ok(client),
-        Err(error) => {
-            let next = next_step(&error, transport);
-            Err(error).context(next)
+    let (transport, has_certificate) = (config.transport, config.certificate.is_some());
+    Client::connect(config).await.map_err(|error| {
+        match next_step(&error, transport, has_certificate) {
+            Some(next) => anyhow!("{error}; {next}"),
+            None => error.into(),
         }
-    }
+    })
 }
 
-fn next_step(error: &Error, transport: Transport) -> &'static str {
+fn next_step(error: &Error, transport: Transport, has_certificate: bool) -> Option<&'static str> {
+    // As quinn and rustls tell an alert of the other side.
+    let is_alert = |why: &str| why.contains("aborted by peer") || why.contains("fatal alert");
     match error {
-        Error::Connect { why, .. } if why.contains("certificate") => {
-            "the gateway's certificate is not believed: is --ca its own, or of who signed it, and does it name this host?"
+        Error::Connect { why, .. } if has_certificate && is_alert(why) => {
+            Some("is --cert signed by an authority of the gateway's --client-ca, and still valid?")
+        }
+        Error::Connect { why, .. } if why.contains("certificate") => Some(
+            "is --ca its certificate, or that of who signed it, and does it name this host? \
+             For a trial on your own machine: --insecure",
+        ),
+        Error::Connect { why, .. } if why.contains("refused") => {
+            Some("does the gateway run, and is the port of --server right?")
         }
         Error::Connect { .. } => match transport {
             Transport::Quic => {
-                "no connection: does the gateway run, and does UDP pass? --tcp goes where it does not"
+                Some("does the gateway run, and does UDP pass? --tcp goes where it does not")
             }
-            Transport::Tcp => "no connection: does the gateway run, and is its port right?",
+            Transport::Tcp => Some("does the gateway run, and is --server right?"),
         },
         Error::Disconnected { reason, .. } => match reason.as_str() {
-            "unknown_realm" => "refused: another realm is named by --realm or GATEWAY_REALM",
+            "unknown_realm" => Some("name another realm by --realm or GATEWAY_REALM"),
             "identity" => {
-                "refused: the realm asks for a certificate of this node, by --cert, --key and --node-id"
+                Some("the realm asks for a certificate of a node of it, by --cert and --key")
             }
-            "draining" => "refused: this gateway is about to stop",
-            _ => "refused by the gateway",
+            "draining" => Some("this gateway is about to stop: ask another, or later"),
+            _ => None,
         },
         Error::Address { .. }
         | Error::File { .. }
@@ -108,26 +123,10 @@ fn next_step(error: &Error, transport: Transport) -> &'static str {
         | Error::Topic(_)
         | Error::Procedure { .. }
         | Error::TooLong { .. }
-        | Error::TooMany { .. } => "cannot connect",
+        | Error::TooMany { .. } => None,
     }
 }
 
 fn node_id(text: &str) -> Result<NodeId, String> {
-    let pair = |at| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(pair).collect();
-    let id = bytes.and_then(|bytes| NodeId::of(&bytes));
-    id.ok_or_else(|| "a node id has 64 hexadecimal digits".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_id_is_64_hexadecimal_digits() {
-        assert_eq!(node_id(&"0f".repeat(32)), Ok(NodeId([0x0f; 32])));
-        for wrong in ["", "0f", &"0f".repeat(33), &"zz".repeat(32), &"é".repeat(32)] {
-            assert!(node_id(wrong).is_err(), "{wrong}");
-        }
-    }
+    NodeId::from_hex(text).ok_or_else(|| "a node id has 64 hexadecimal digits".to_owned())
 }

@@ -7,6 +7,7 @@ mod connection;
 mod ping;
 mod publish;
 mod serve;
+mod stop;
 mod subscribe;
 
 use std::{
@@ -14,24 +15,70 @@ use std::{
     time::Duration,
 };
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
+
+/// Exit code for a failure of its own, as for wrong usage.
+pub const FAILURE: u8 = 2;
 
 /// Speak to a gateway as a client.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Print messages whose topic matches
+    #[command(after_help = SUB_HELP)]
     Sub(subscribe::Options),
     /// Publish one message
+    #[command(after_help = PUB_HELP)]
     Pub(publish::Options),
     /// Call a procedure and print its result
+    #[command(after_help = CALL_HELP)]
     Call(call::Options),
-    /// Offer a procedure that a command answers
+    /// Offer a procedure that a command answers, until it is interrupted
+    #[command(after_help = SERVE_HELP)]
     Serve(serve::Options),
     /// Measure the time to the gateway and back
+    #[command(after_help = PING_HELP)]
     Ping(ping::Options),
     /// Measure messages and calls a second, and check that each arrives once and in order
+    #[command(after_help = BENCH_HELP)]
     Bench(bench::Options),
 }
+
+const SUB_HELP: &str = "\
+Examples:
+  gateway client sub --insecure 'meters.*.power'
+  gateway client sub --ca ca.pem -o json '#' | jq .payload
+  gateway client sub --ca ca.pem -n 1 -o raw camera.image > image.jpg";
+
+const PUB_HELP: &str = "\
+Ends when the gateway has taken the message.
+
+Examples:
+  gateway client pub --insecure meters.7.power 230
+  gateway client pub --ca ca.pem --retain camera.image - < image.jpg";
+
+const CALL_HELP: &str = "\
+Ends with 1 if the call fails.
+
+Examples:
+  gateway client call --insecure com.macula.diagnostics.info
+  echo '{\"a\": 1}' | gateway client call --ca ca.pem com.example.add -";
+
+const SERVE_HELP: &str = "\
+A command that fails makes the call fail. One whose caller no longer waits is killed.
+
+Examples:
+  gateway client serve --insecure com.example.upper -- tr a-z A-Z
+  gateway client serve --ca ca.pem com.example.sum -- jq add";
+
+const PING_HELP: &str = "\
+Statistics come at the end, at ^C too. Ends with 1 if no ping was answered.
+
+Example: gateway client ping --insecure -n 3";
+
+const BENCH_HELP: &str = "\
+Ends with 1 if a message or call was lost, came twice or out of order.
+
+Example: gateway client bench --insecure --subscribers 10";
 
 /// Runs a command; returns the exit code of the process. A reader of its output that goes away ends it quietly.
 ///
@@ -65,19 +112,32 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(of)
 }
 
-/// For people, or one JSON object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+/// How payloads are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
+    /// For people: a line each
     Text,
+    /// One JSON object a line; a payload that is no UTF-8 is in base64, under its key with `_base64`
+    Json,
+    /// The bytes and nothing else
+    Raw,
+}
+
+/// How measurements are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Report {
+    /// For people
+    Text,
+    /// One JSON object a line
     Json,
 }
 
-/// A payload as JSON: text where it is UTF-8.
-fn json_of(payload: &[u8]) -> (&'static str, String) {
+/// A payload as key and value of JSON: text where it is UTF-8.
+fn json_of(key: &str, payload: &[u8]) -> (String, String) {
     use base64::{Engine, engine::general_purpose::STANDARD};
     match str::from_utf8(payload) {
-        Ok(text) => ("payload", text.to_owned()),
-        Err(_) => ("payload_base64", STANDARD.encode(payload)),
+        Ok(text) => (key.to_owned(), text.to_owned()),
+        Err(_) => (format!("{key}_base64"), STANDARD.encode(payload)),
     }
 }
 
@@ -100,7 +160,7 @@ async fn payload_of(argument: Option<String>) -> anyhow::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         io::Read::read_to_end(&mut io::stdin(), &mut bytes).map(|_| bytes)
     });
-    read.await?.context("cannot read the payload from standard input")
+    read.await?.context("cannot read stdin")
 }
 
 /// Seconds of an argument, with a fraction.
@@ -109,8 +169,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-fn milliseconds(time: Duration) -> String {
-    format!("{:.3}", time.as_secs_f64() * 1e3)
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 #[cfg(test)]
@@ -133,7 +193,7 @@ mod tests {
 
     #[test]
     fn json_has_text_where_it_is_text() {
-        assert_eq!(json_of(b"a"), ("payload", "a".to_owned()));
-        assert_eq!(json_of(&[0xff]), ("payload_base64", "/w==".to_owned()));
+        assert_eq!(json_of("payload", b"a"), ("payload".to_owned(), "a".to_owned()));
+        assert_eq!(json_of("result", &[0xff]), ("result_base64".to_owned(), "/w==".to_owned()));
     }
 }

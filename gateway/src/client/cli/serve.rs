@@ -13,13 +13,12 @@ use tokio::{
 use super::{
     changes::Changes,
     connection::{Connection, connect},
+    stop::Stop,
 };
 use crate::client::CallError;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    #[command(flatten)]
-    connection: Connection,
     /// Name of the procedure, like com.example.add
     procedure: String,
     /// Answer with the arguments
@@ -28,7 +27,12 @@ pub struct Options {
     /// Calls at a time; more are answered by `busy`
     #[arg(long, default_value = "16", value_name = "COUNT")]
     concurrency: usize,
-    /// Command that gets the arguments on its standard input; its standard output is the result
+    /// Do not say on stderr what is served, which calls failed, and that the connection was lost
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    connection: Connection,
+    /// Command that gets the arguments on its stdin; its stdout is the result
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
@@ -38,22 +42,32 @@ pub(super) async fn run(options: Options) -> Result<u8> {
     config.most_handlers = options.concurrency;
     let most = config.most_payload_bytes;
     let client = connect(config).await?;
+    let mut stop = Stop::listen()?;
     if options.echo {
         client.register(&options.procedure, |args| async move { Ok(args) }).await?;
     } else {
         let command: Arc<[OsString]> = options.command.into();
-        let handler = move |args| answer(command.clone(), args, u64::from(most));
+        let quiet = options.quiet;
+        let handler = move |args| {
+            let answer = answer(command.clone(), args, u64::from(most));
+            async move {
+                answer.await.inspect_err(|error| {
+                    if !quiet {
+                        eprintln!("{error}");
+                    }
+                })
+            }
+        };
         client.register(&options.procedure, handler).await?;
     }
-    eprintln!("serving {}", options.procedure);
-    let mut changes = Changes::of(&client);
+    let mut changes = Changes::of(&client, options.quiet);
+    if !options.quiet {
+        eprintln!("serving {}", options.procedure);
+    }
     loop {
         tokio::select! {
             told = changes.tell() => told?,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                break;
-            }
+            () = stop.asked() => break,
         }
     }
     client.close().await;

@@ -1,12 +1,13 @@
 //! `gateway client sub`: one line a message.
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
+use tokio::time::timeout;
 
-use super::{Format, changes::Changes, connection::Connection, json_of, text_of};
+use super::{Format, changes::Changes, connection::Connection, json_of, stop::Stop, text_of};
 use crate::{
     client::{Publish, SubscribeOptions, WhenFull},
     topic::Pattern,
@@ -14,55 +15,74 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub struct Options {
-    #[command(flatten)]
-    connection: Connection,
     /// Patterns: `*` is one segment, `#` any number of them
     #[arg(required = true)]
     patterns: Vec<Pattern>,
     /// End after so many messages
     #[arg(short = 'n', long)]
     count: Option<u64>,
-    /// `text`: topic and payload; `json`: one object a line
-    #[arg(short, long, value_enum, default_value = "text")]
+    /// End when no message came for so long; with 1 if there were fewer than --count, or none
+    #[arg(long, value_name = "SECONDS", value_parser = super::seconds)]
+    timeout: Option<Duration>,
+    /// How to print messages
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
+    /// Do not say on stderr that the connection was lost and came again
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Result<u8> {
     let client = options.connection.connect().await?;
+    let mut stop = Stop::listen()?;
     // Who reads our output slowly makes the gateway drop, which counts it.
     let full = SubscribeOptions { when_full: WhenFull::Wait, ..SubscribeOptions::default() };
     let mut messages = client.subscribe_all(&options.patterns, full).await?;
-    let mut changes = Changes::of(&client);
-    let mut left = options.count.unwrap_or(u64::MAX);
-    while left > 0 {
-        tokio::select! {
-            message = messages.next() => {
-                let Some(message) = message else { break };
-                writeln!(out, "{}", line(&message, options.output))?;
-                out.flush()?;
-                left -= 1;
+    let mut changes = Changes::of(&client, options.quiet);
+    let (most, patience) =
+        (options.count.unwrap_or(u64::MAX), options.timeout.unwrap_or(Duration::MAX));
+    let (mut count, mut code) = (0, 0);
+    // Changes of the connection are no messages: the patience does not begin anew with them.
+    'messages: while count < most {
+        let next = timeout(patience, messages.next());
+        tokio::pin!(next);
+        let next = loop {
+            tokio::select! {
+                next = &mut next => break next,
+                told = changes.tell() => told?,
+                () = stop.asked() => break 'messages,
             }
-            told = changes.tell() => told?,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
+        };
+        match next {
+            Ok(Some(message)) => {
+                out.write_all(&printed(&message, options.output))?;
+                out.flush()?;
+                count += 1;
+            }
+            Ok(None) => break,
+            Err(_) => {
+                code = u8::from(count < options.count.unwrap_or(1));
                 break;
             }
         }
     }
     client.close().await;
-    Ok(0)
+    Ok(code)
 }
 
-fn line(message: &Publish, format: Format) -> String {
+fn printed(message: &Publish, format: Format) -> Vec<u8> {
     match format {
-        Format::Text => format!("{} {}", message.topic, text_of(&message.payload)),
+        Format::Raw => message.payload.to_vec(),
+        Format::Text => format!("{} {}\n", message.topic, text_of(&message.payload)).into(),
         Format::Json => {
-            let (key, payload) = json_of(&message.payload);
+            let (key, payload) = json_of("payload", &message.payload);
             let topic = message.topic.as_str();
             let (retain, qos) = (message.retain, message.qos.number());
             let id = message.message_id.to_string();
-            json!({ "topic": topic, key: payload, "retain": retain, "qos": qos, "message_id": id })
-                .to_string()
+            let object = json!({ "topic": topic, key: payload, "retain": retain, "qos": qos, "message_id": id });
+            format!("{object}\n").into()
         }
     }
 }

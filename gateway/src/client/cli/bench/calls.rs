@@ -34,7 +34,7 @@ impl Measured {
     }
 
     pub fn json(&self) -> Value {
-        let of = |percent| self.percentile(percent).as_secs_f64() * 1e3;
+        let of = |percent| milliseconds(self.percentile(percent));
         json!({
             "answered": self.rate.json(),
             "p50_ms": of(50),
@@ -46,7 +46,7 @@ impl Measured {
 
     pub fn text(&self, in_flight: u16) -> String {
         let of = |percent| milliseconds(self.percentile(percent));
-        let latency = format!("p50 {} ms, p99 {} ms, most {} ms", of(50), of(99), of(100));
+        let latency = format!("p50 {:.3} ms, p99 {:.3} ms, most {:.3} ms", of(50), of(99), of(100));
         let lines =
             format!("{}\n{:<10} {in_flight} in flight: {latency}", self.rate.line("calls"), "");
         let failed = self.failed.iter().map(|(code, count)| format!("\n{count} failed: {code}"));

@@ -1,0 +1,93 @@
+//! The command line: its definition, from which completions and man pages are made, and where each command goes.
+
+use std::{
+    io::{ErrorKind, Write},
+    process::ExitCode,
+};
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::{client::cli, config, life};
+
+/// A gateway of the macula mesh: realms, publish/subscribe and remote procedure calls over QUIC and TLS.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve clients until SIGTERM
+    #[command(after_help = RUN_HELP)]
+    Run(Box<config::Options>),
+    /// Speak to a gateway as a client
+    #[command(subcommand, after_help = CLIENT_HELP)]
+    Client(Box<cli::Command>),
+}
+
+const RUN_HELP: &str = "\
+RELEASE_COOKIE is the secret that all gateways share; it has no flag, since arguments can be read by
+everybody on the machine. SIGHUP reads realms and permissions anew.
+
+Ends with 0 after SIGTERM, 2 for settings, 3 for a certificate, 4 for a port that cannot be had,
+5 for anything else, 101 for a bug.
+
+Example: gateway run --self-signed --realm be.cortexiq.energy";
+
+const CLIENT_HELP: &str = "\
+Ends with 0, with 1 if the answer is bad: a call that failed, a ping or a message that did not come;
+with 2 for a failure of its own or wrong usage. Output goes to stdout, all else to stderr.
+
+Example: gateway client sub --insecure 'energy.#'";
+
+/// The definition of the command line.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses the arguments of this process and does what they say; returns the exit code.
+pub fn main() -> ExitCode {
+    let matches = command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let (done, failed) = match cli.command {
+        Command::Run(options) if options.print_config => {
+            (print_config(*options, &matches), life::USAGE)
+        }
+        Command::Run(options) => return life::run(*options),
+        Command::Client(command) => (client(*command), cli::FAILURE),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("gateway: {error:#}");
+            ExitCode::from(failed)
+        }
+    }
+}
+
+/// As a file of variables has them.
+fn print_config(options: config::Options, matches: &ArgMatches) -> anyhow::Result<u8> {
+    options.settings()?.realms.read()?;
+    let command = command();
+    let run = command.find_subcommand("run").into_iter().flat_map(clap::Command::get_arguments);
+    let mut lines = String::new();
+    for argument in run {
+        let values = matches.subcommand_matches("run").zip(argument.get_env());
+        let Some((values, name)) = values else { continue };
+        for value in values.get_raw(argument.get_id().as_str()).into_iter().flatten() {
+            lines += &format!("{}={}\n", name.display(), value.display());
+        }
+    }
+    // A reader that goes away wants no more.
+    match std::io::stdout().write_all(lines.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(0),
+    }
+}
+
+fn client(command: cli::Command) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(cli::run(command))
+}

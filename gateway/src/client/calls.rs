@@ -1,0 +1,145 @@
+//! Calling procedures and offering them. It knows no handler's inside.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::{CallError, Client, Error, link::Link, table::Handler};
+use crate::{
+    id::CallId,
+    message::{Call, Cast, Message, Procedure},
+    topic,
+};
+
+impl Client {
+    /// Calls a procedure. The gateway shortens a timeout that is longer than it allows.
+    ///
+    /// # Errors
+    /// The provider's own error, or one of these codes: `no_such_procedure`, `handler_error`, `timeout`, `busy`,
+    /// `forbidden`, `invalid_call`, or `peer_disconnected` when the provider or the connection was lost, and the procedure may have run.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use gateway::{client::{Client, Config, Trust}, config::Settings, life::Gateway};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = Gateway::start(Settings::local()).await?;
+    /// # let config = Config::new(gateway.udp.to_string(), "be.cortexiq.energy".parse()?, Trust::Insecure);
+    /// # let client = Client::connect(config).await?;
+    /// let soon = Duration::from_secs(5);
+    /// let hello = client.call("com.macula.diagnostics.hello", "", soon).await?;
+    /// assert!(hello.starts_with(b"{"));
+    /// let failed = client.call("com.example.nobody", "", soon).await.unwrap_err();
+    /// assert_eq!(failed.code, "no_such_procedure");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn call(
+        &self,
+        procedure: &str,
+        args: impl Into<Bytes>,
+        within: Duration,
+    ) -> Result<Bytes, CallError> {
+        let procedure = named(procedure)?;
+        let args = args.into();
+        self.check(args.len())?;
+        let link = &self.handle.shared.link;
+        let asked = async {
+            let begun = link.with_room(|link| {
+                let (call_id, answer) = link.begin_call()?;
+                let milliseconds = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+                let timeout = Some(milliseconds);
+                link.push(&Message::Call(Call { procedure, args, call_id, timeout }));
+                Ok((call_id, answer))
+            });
+            let (call_id, answer) = begun.await?;
+            let _pending = Pending { link, call_id };
+            answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+        };
+        let timed_out =
+            |_| Err(CallError::new("timeout", format!("no reply came within {within:?}")));
+        timeout(within, asked).await.unwrap_or_else(timed_out)
+    }
+
+    /// Calls a procedure without an answer: nobody says whether it ran.
+    ///
+    /// # Errors
+    /// There is no connection, or it is no procedure's name, or the arguments are too long.
+    pub async fn cast(&self, procedure: &str, args: impl Into<Bytes>) -> Result<(), Error> {
+        let procedure = named(procedure)?;
+        let args = args.into();
+        self.check(args.len())?;
+        self.handle
+            .shared
+            .link
+            .with_room(|link| {
+                link.push(&Message::Cast(Cast { procedure, args }));
+                Ok(())
+            })
+            .await
+    }
+
+    /// Offers a procedure as long as the client lives, as the protocol knows no way to withdraw one; returns once the gateway
+    /// has taken it. Handlers of all procedures run together, `most_handlers` of them at a time; one is dropped at its call's
+    /// deadline, and one that panics is answered for by `handler_error`. A handler that holds this client keeps it alive until it is closed.
+    ///
+    /// # Errors
+    /// It is not permitted, it is no procedure's name, there are too many, or the client was closed.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use gateway::client::{CallError, Client, Config, Trust};
+    /// # use gateway::{config::Settings, life::Gateway};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = Gateway::start(Settings::local()).await?;
+    /// # let config = Config::new(gateway.udp.to_string(), "be.cortexiq.energy".parse()?, Trust::Insecure);
+    /// # let client = Client::connect(config).await?;
+    /// client.register("com.example.length", |args| async move {
+    ///     let text = str::from_utf8(&args).map_err(|error| CallError::handler(error.to_string()))?;
+    ///     Ok(text.chars().count().to_string().into())
+    /// }).await?;
+    /// assert_eq!(client.call("com.example.length", "fünf", Duration::from_secs(5)).await?, "4");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn register<H, F>(&self, procedure: &str, handler: H) -> Result<(), Error>
+    where
+        H: Fn(Bytes) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Bytes, CallError>> + Send + 'static,
+    {
+        let procedure = named(procedure)?;
+        let handler = Handler(Arc::new(move |args| Box::pin(handler(args))));
+        let shared = &self.handle.shared;
+        shared.table.register(&procedure, handler, &shared.link)?;
+        self.settle().await
+    }
+}
+
+/// A call whose answer is waited for.
+struct Pending<'a> {
+    link: &'a Link,
+    call_id: CallId,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.link.forget_call(self.call_id);
+    }
+}
+
+fn named(procedure: &str) -> Result<Procedure, Error> {
+    let wrong =
+        |why| Error::Procedure { procedure: procedure.chars().take(topic::LONGEST).collect(), why };
+    if procedure.is_empty() {
+        return Err(wrong("it is empty"));
+    }
+    if procedure.len() > topic::LONGEST {
+        return Err(wrong("it is longer than 1024 bytes"));
+    }
+    if procedure.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(wrong("it has a space or a control character in it"));
+    }
+    Ok(Procedure(procedure.to_owned()))
+}

@@ -1,0 +1,94 @@
+//! Publishing and subscribing. What becomes of a message on its way is not known here.
+
+use std::slice;
+
+use bytes::Bytes;
+
+use super::{Client, Error, SubscribeOptions, Subscription};
+use crate::{
+    id::MessageId,
+    message::{Message, Publish, Qos},
+    topic::{Pattern, Topic},
+};
+
+/// How a message is published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PublishOptions {
+    /// Kept by the gateway for later subscribers; an empty payload forgets what was kept.
+    pub retain: bool,
+    /// Carried to the subscribers. Delivery is at most once whatever it is.
+    pub qos: Qos,
+}
+
+impl Client {
+    /// Queues a message; waits while much is to be written. What is queued is lost where the last handle is dropped before
+    /// [`Client::ping`] returned, which comes after all before it was processed, or [`Client::close`].
+    ///
+    /// # Errors
+    /// There is no connection, or the payload is too long.
+    pub async fn publish(
+        &self,
+        topic: &Topic,
+        payload: impl Into<Bytes>,
+        options: PublishOptions,
+    ) -> Result<(), Error> {
+        let payload = payload.into();
+        self.check(payload.len())?;
+        let PublishOptions { retain, qos } = options;
+        self.handle
+            .shared
+            .link
+            .with_room(|link| {
+                let message_id = MessageId(link.next_id());
+                let topic = topic.clone();
+                link.push(&Message::Publish(Publish { topic, payload, qos, retain, message_id }));
+                Ok(())
+            })
+            .await
+    }
+
+    /// Subscribes, and returns once the gateway has done so; without a connection it is told later. A second subscription
+    /// to the same pattern gets no retained messages; one whose pattern overlaps may get those of the other too.
+    ///
+    /// # Errors
+    /// It is not permitted, there are too many, or the client was closed.
+    ///
+    /// ```
+    /// # use gateway::client::{Client, Config, PublishOptions, SubscribeOptions, Trust};
+    /// # use gateway::{config::Settings, life::Gateway};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = Gateway::start(Settings::local()).await?;
+    /// # let config = Config::new(gateway.udp.to_string(), "be.cortexiq.energy".parse()?, Trust::Insecure);
+    /// # let client = Client::connect(config).await?;
+    /// let kept = PublishOptions { retain: true, ..PublishOptions::default() };
+    /// client.publish(&"lamp.state".parse()?, "on", kept).await?;
+    /// let mut states = client.subscribe(&"*.state".parse()?, SubscribeOptions::default()).await?;
+    /// assert_eq!(states.next().await.ok_or("closed")?.payload, "on");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn subscribe(
+        &self,
+        pattern: &Pattern,
+        options: SubscribeOptions,
+    ) -> Result<Subscription, Error> {
+        self.subscribe_all(slice::from_ref(pattern), options).await
+    }
+
+    /// Subscribes to several patterns at once: what matches more than one of them comes once.
+    ///
+    /// # Errors
+    /// It is not permitted, there are too many, or the client was closed.
+    pub async fn subscribe_all(
+        &self,
+        patterns: &[Pattern],
+        options: SubscribeOptions,
+    ) -> Result<Subscription, Error> {
+        let shared = self.handle.shared.clone();
+        let (id, inbox) = shared.table.subscribe(patterns, options, &shared.link)?;
+        let subscription = Subscription { id, inbox, shared };
+        self.settle().await?;
+        Ok(subscription)
+    }
+}
