@@ -12,7 +12,7 @@ use thiserror::Error;
 pub const LONGEST: usize = 1024;
 /// Most segments of one.
 pub const MOST_SEGMENTS: usize = 64;
-/// Most `#` in one pattern: each multiplies the ways in which it may match.
+/// Most `#` in one pattern: more mean nothing that anybody wants.
 const MOST_MULTI: usize = 2;
 
 /// What is published to: no wildcards in it.
@@ -73,7 +73,7 @@ impl Topic {
         Ok(Self(Text(bytes)))
     }
 
-    pub fn segments(&self) -> impl Iterator<Item = &str> {
+    pub fn segments(&self) -> impl Iterator<Item = &str> + Clone {
         self.as_str().split('.')
     }
 }
@@ -89,7 +89,7 @@ impl Pattern {
         Ok(Self(Text(bytes)))
     }
 
-    pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> + Clone {
         self.as_str().split('.').map(|segment| match segment {
             "*" => Segment::One,
             "#" => Segment::Many,
@@ -99,17 +99,20 @@ impl Pattern {
 
     /// Whether it matches a topic.
     pub fn matches(&self, topic: &Topic) -> bool {
-        let pattern: Vec<Segment<'_>> = self.segments().collect();
-        let topic: Vec<&str> = topic.segments().collect();
-        matches(&pattern, &topic)
+        fit(self.segments(), topic.segments(), |wanted, segment| match wanted {
+            Segment::Literal(literal) => literal == segment,
+            Segment::One | Segment::Many => true,
+        })
     }
 
     /// Whether it matches every topic that `other` matches. May say no where that is so only by several `#` together,
     /// never yes where it is not.
     pub fn covers(&self, other: &Self) -> bool {
-        let pattern: Vec<Segment<'_>> = self.segments().collect();
-        let other: Vec<Segment<'_>> = other.segments().collect();
-        covers(&pattern, &other)
+        fit(self.segments(), other.segments(), |wanted, segment| match wanted {
+            Segment::Literal(_) => wanted == segment,
+            Segment::One => segment != Segment::Many,
+            Segment::Many => true,
+        })
     }
 }
 
@@ -123,35 +126,31 @@ pub enum Segment<'a> {
     Many,
 }
 
-fn matches(pattern: &[Segment<'_>], topic: &[&str]) -> bool {
-    match (pattern.split_first(), topic.split_first()) {
-        (None, None) => true,
-        (None, Some(_)) => false,
-        (Some((Segment::Many, rest)), _) => {
-            (0..=topic.len()).any(|skipped| matches(rest, &topic[skipped..]))
-        }
-        (Some(_), None) => false,
-        (Some((Segment::One, rest)), Some((_, below))) => matches(rest, below),
-        (Some((Segment::Literal(literal), rest)), Some((segment, below))) => {
-            literal == segment && matches(rest, below)
-        }
-    }
-}
-
-fn covers(pattern: &[Segment<'_>], other: &[Segment<'_>]) -> bool {
-    match (pattern.split_first(), other.split_first()) {
-        (None, None) => true,
-        (None, Some(_)) => false,
-        (Some((Segment::Many, rest)), _) => {
-            (0..=other.len()).any(|skipped| covers(rest, &other[skipped..]))
-        }
-        (Some(_), None | Some((Segment::Many, _))) => false,
-        (Some((Segment::One, rest)), Some((Segment::One | Segment::Literal(_), below))) => {
-            covers(rest, below)
-        }
-        (Some((Segment::Literal(_), _)), Some((Segment::One, _))) => false,
-        (Some((Segment::Literal(one), rest)), Some((Segment::Literal(other), below))) => {
-            one == other && covers(rest, below)
+/// Whether `text` is segments that fit those of the pattern, with any between where a `#` is. What the last `#` stands for
+/// grows until the rest fits; to change an earlier one would find nothing more. So the steps are no more than both lengths
+/// multiplied, whatever the number of `#`.
+fn fit<'a, T>(
+    mut pattern: impl Iterator<Item = Segment<'a>> + Clone,
+    mut text: impl Iterator<Item = T> + Clone,
+    mut fits: impl FnMut(Segment<'a>, T) -> bool,
+) -> bool {
+    let mut last = None;
+    loop {
+        let goes_on = match pattern.next() {
+            Some(Segment::Many) => {
+                last = Some((pattern.clone(), text.clone()));
+                true
+            }
+            Some(wanted) => text.next().is_some_and(|segment| fits(wanted, segment)),
+            None if text.next().is_none() => return true,
+            None => false,
+        };
+        if !goes_on {
+            let Some((after, from)) = &mut last else { return false };
+            if from.next().is_none() {
+                return false;
+            }
+            (pattern, text) = (after.clone(), from.clone());
         }
     }
 }
@@ -275,6 +274,55 @@ mod tests {
         check("#.z", "z", true);
         check("#.b.#", "a.b.c", true);
         check("#.b.#", "a.c", false);
+    }
+
+    /// By the meaning of `#`: each number of segments is tried.
+    fn fits_by_trying(pattern: &[Segment<'_>], topic: &[&str]) -> bool {
+        match pattern.split_first() {
+            None => topic.is_empty(),
+            Some((Segment::Many, rest)) => {
+                (0..=topic.len()).any(|skipped| fits_by_trying(rest, &topic[skipped..]))
+            }
+            Some((wanted, rest)) => topic.split_first().is_some_and(|(segment, below)| {
+                let fits = *wanted == Segment::One || *wanted == Segment::Literal(segment);
+                fits && fits_by_trying(rest, below)
+            }),
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_pattern_matches_as_if_every_way_was_tried(
+            pattern in "[ab*#](\\.[ab*#]){0,6}", topic in "[ab](\\.[ab]){0,7}",
+        ) {
+            let segment = |text| match text {
+                "*" => Segment::One,
+                "#" => Segment::Many,
+                literal => Segment::Literal(literal),
+            };
+            let pattern: Vec<_> = pattern.split('.').map(segment).collect();
+            let topic: Vec<_> = topic.split('.').collect();
+            let found = fit(pattern.iter().copied(), topic.iter().copied(), |wanted, segment| {
+                wanted == Segment::One || wanted == Segment::Literal(segment)
+            });
+            proptest::prop_assert_eq!(found, fits_by_trying(&pattern, &topic));
+        }
+    }
+
+    #[test]
+    fn many_hashes_cost_no_more_steps_than_both_lengths_multiplied() {
+        let topic = ["a"; MOST_SEGMENTS];
+        for literals in 1..MOST_SEGMENTS / 2 {
+            let part = [vec![Segment::Literal("a"); literals], vec![Segment::Many]].concat();
+            let mut pattern = part.repeat(MOST_SEGMENTS / part.len());
+            pattern.push(Segment::Literal("z"));
+            let mut steps = 0;
+            assert!(!fit(pattern.iter().copied(), topic.iter().copied(), |wanted, segment| {
+                steps += 1;
+                wanted == Segment::Literal(segment)
+            }));
+            assert!(steps <= pattern.len() * topic.len(), "{steps} steps");
+        }
     }
 
     #[test]

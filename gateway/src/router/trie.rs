@@ -1,6 +1,9 @@
 //! Patterns by their segments, so that what does not match costs nothing. It must not know who the clients are.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    ptr,
+};
 
 use super::ClientId;
 use crate::topic::{Pattern, Segment, Topic};
@@ -50,7 +53,8 @@ impl Trie {
     /// Hands over every client of a pattern that matches, more than once where several do.
     pub fn matching(&self, topic: &Topic, mut found: impl FnMut(ClientId)) {
         let segments: Vec<&str> = topic.segments().collect();
-        self.root.matching(&segments, &mut found);
+        let mut walk = Walk { found: &mut found, seen: HashSet::new(), below_many: false };
+        walk.go(&self.root, &segments);
     }
 }
 
@@ -80,22 +84,37 @@ impl Node {
             && self.one.is_none()
             && self.many.is_none()
     }
+}
 
-    fn matching(&self, segments: &[&str], found: &mut impl FnMut(ClientId)) {
-        if let Some(many) = &self.many {
+/// One search for what matches a topic.
+struct Walk<'a, F> {
+    found: &'a mut F,
+    /// Nodes of a `#` below another that were reached. They are first reached where most of the topic is left, which
+    /// finds everything that a later reach would find: so no node is looked at twice for one segment.
+    seen: HashSet<*const Node>,
+    below_many: bool,
+}
+
+impl<F: FnMut(ClientId)> Walk<'_, F> {
+    fn go(&mut self, node: &Node, segments: &[&str]) {
+        if let Some(many) = &node.many
+            && (!self.below_many || self.seen.insert(ptr::from_ref(&**many)))
+        {
+            let outer = std::mem::replace(&mut self.below_many, true);
             for skipped in 0..=segments.len() {
-                many.matching(&segments[skipped..], found);
+                self.go(many, &segments[skipped..]);
             }
+            self.below_many = outer;
         }
         let Some((first, rest)) = segments.split_first() else {
-            self.clients.iter().copied().for_each(found);
+            node.clients.iter().copied().for_each(&mut self.found);
             return;
         };
-        if let Some(node) = self.literal.get(*first) {
-            node.matching(rest, found);
+        if let Some(node) = node.literal.get(*first) {
+            self.go(node, rest);
         }
-        if let Some(node) = &self.one {
-            node.matching(rest, found);
+        if let Some(node) = &node.one {
+            self.go(node, rest);
         }
     }
 }
@@ -112,6 +131,23 @@ fn remove_below(node: &mut Option<Box<Node>>, rest: &[Segment<'_>], client: Clie
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// All ways to write ten segments as `a` or `*`, between two `#`: each way is a branch of its own.
+    #[test]
+    fn patterns_with_two_hashes_cost_no_more_than_a_look_at_each_node_for_each_segment() {
+        let mut trie = Trie::default();
+        for bits in 0..1024_u32 {
+            let segment = |bit: u32| if bits >> bit & 1 == 1 { "*" } else { "a" };
+            let between: Vec<&str> = (0..10).map(segment).collect();
+            let pattern = format!("#.{}.#.z", between.join("."));
+            trie.insert(&pattern.parse().unwrap(), ClientId(bits));
+        }
+        let segments = ["a"; 64];
+        let mut found = |_| panic!("nothing ends in z");
+        let mut walk = Walk { found: &mut found, seen: HashSet::new(), below_many: false };
+        walk.go(&trie.root, &segments);
+        assert_eq!(walk.seen.len(), 1024, "each second `#` was gone below once");
+    }
 
     #[test]
     fn what_was_removed_leaves_nothing_behind() {
