@@ -298,6 +298,23 @@ mod tests {
         assert_eq!(outbox.take().await, Err(Close::Slow(0)));
     }
 
+    #[test]
+    fn replies_that_nobody_reads_do_not_make_each_published_message_dear() {
+        let limits = OutboxLimits { most_bytes: 8 << 20, mark_bytes: 1 << 20, ..LIMITS };
+        let outbox = Outbox::new(limits, Arc::default());
+        // No more than a published message is left.
+        for _ in 0..limits.most_bytes / 10 {
+            outbox.push(frame(Kind::Reply, 0));
+        }
+        let began = std::time::Instant::now();
+        for _ in 0..100_000 {
+            outbox.push(frame(Kind::Publish, 1));
+        }
+        assert_eq!(outbox.closes(), None);
+        // A look at each reply for each message would take an hour.
+        assert!(began.elapsed() < Duration::from_secs(60));
+    }
+
     #[tokio::test]
     async fn a_slow_client_is_disconnected_where_that_is_wanted() {
         let (outbox, _) = outbox(WhenFull::Disconnect);
