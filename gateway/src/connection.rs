@@ -6,10 +6,12 @@ use std::{fmt, future::poll_fn, io, sync::Arc, task::Poll, time::Duration};
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    task::yield_now,
     time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
+    flood::Allowance,
     frame::{Frame, Frames},
     hub::{Hub, Identity, Member, calendar_ms},
     message::{Connect, Incoming, Message, Ping, encode, incoming},
@@ -29,6 +31,8 @@ pub struct Keep {
     pub idle: Option<Duration>,
     /// For the last frames to be written.
     pub last_words: Duration,
+    /// Units of its allowance that a client may use a second.
+    pub control_per_second: u32,
 }
 
 impl Default for Keep {
@@ -38,6 +42,7 @@ impl Default for Keep {
             connect_within: Duration::from_secs(10),
             idle: Some(Duration::from_secs(30)),
             last_words: Duration::from_secs(1),
+            control_per_second: 10_000,
         }
     }
 }
@@ -206,19 +211,43 @@ async fn read<R: AsyncRead + Unpin>(
     keep: Keep,
 ) -> Ended {
     let metrics = &member.realm().metrics;
-    let mut above: Vec<Arc<Outbox>> = Vec::new();
     let mut messages = Vec::new();
+    let mut pace =
+        Pace { allowance: Allowance::new(keep.control_per_second), began: Instant::now() };
     loop {
         let decoded = decode_all(&mut input.frames, &mut messages);
         metrics.messages.inc_by(u64::try_from(messages.len()).unwrap_or_default());
-        if let Err(close) = member.take(messages.drain(..), hub, &mut above).and(decoded) {
+        let taken = take_all(&mut messages.drain(..), member, hub, &mut pace).await;
+        if let Err(close) = taken.and(decoded) {
             return Ended::Closed(close);
         }
-        drained(&mut above).await;
         match fill_in_time(input, member, keep).await {
             Ok(bytes) => metrics.bytes.inc_by(u64::try_from(bytes).unwrap_or_default()),
             Err(ended) => return ended,
         };
+    }
+}
+
+/// What was read, in its order; slowed where others cannot follow and where the client asks for too much.
+async fn take_all(
+    messages: &mut impl Iterator<Item = Incoming>,
+    member: &Member,
+    hub: &Hub,
+    pace: &mut Pace,
+) -> Result<(), Close> {
+    let mut above = Vec::new();
+    loop {
+        let used = member.take(messages, hub, &mut above)?;
+        drained(&mut above).await;
+        if used == 0 {
+            return Ok(());
+        }
+        pace.keep(used, hub).await;
+        while let Some(used) = member.hand_over(hub, &mut above) {
+            drained(&mut above).await;
+            pace.keep(used, hub).await;
+            yield_now().await;
+        }
     }
 }
 
@@ -231,6 +260,21 @@ async fn drained(above: &mut Vec<Arc<Outbox>>) {
         if waits.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
+}
+
+struct Pace {
+    allowance: Allowance,
+    began: Instant,
+}
+
+impl Pace {
+    async fn keep(&mut self, used: u32, hub: &Hub) {
+        let wait = self.allowance.spend(used, self.began.elapsed());
+        if !wait.is_zero() {
+            hub.metrics.slowed.inc();
+            sleep(wait).await;
+        }
+    }
 }
 
 async fn fill_in_time<R: AsyncRead + Unpin>(

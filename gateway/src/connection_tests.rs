@@ -364,6 +364,84 @@ async fn where_the_transport_notices_a_dead_client_a_silent_one_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_asks_too_much_is_slowed_and_nobody_else() {
+    let hub = hub(OutboxLimits::default());
+    let keep = Keep { control_per_second: 100, ..Keep::default() };
+    let mut greedy = Client::begin(&hub, keep, CHUNK, None);
+    greedy.send(connect(REALM)).await;
+    assert!(matches!(greedy.next().await, Some(Message::Pong(_))));
+    let mut other = Client::connect(&hub).await;
+    let began = Instant::now();
+    let pings = encode(&Message::Ping(Ping { timestamp: 1 })).repeat(301);
+    greedy.writer.write_all(&pings).await.unwrap();
+    for _ in 0..100 {
+        greedy.next().await;
+    }
+    other.settle().await;
+    assert_eq!(began.elapsed(), Duration::ZERO, "a second's worth is free");
+    for _ in 100..301 {
+        assert!(matches!(greedy.next().await, Some(Message::Pong(_))));
+    }
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_millis(2100), "{took:?}");
+    assert!(hub.metrics.slowed.get() >= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn publishing_and_calling_are_not_slowed() {
+    let hub = hub(OutboxLimits::default());
+    let (mut provider, mut subscriber) = (Client::connect(&hub).await, Client::connect(&hub).await);
+    let procedure = Procedure("p".to_owned());
+    let register = RegisterProcedure { procedure: procedure.clone() };
+    provider.send(Message::RegisterProcedure(register)).await;
+    subscriber.subscribe("#").await;
+    let keep = Keep { control_per_second: 1, ..Keep::default() };
+    let mut client = Client::begin(&hub, keep, CHUNK, None);
+    client.send(connect(REALM)).await;
+    assert!(matches!(client.next().await, Some(Message::Pong(_))));
+    for number in 0..100 {
+        client.send(publish(number, 10)).await;
+        assert_eq!(subscriber.next().await, Some(publish(number, 10)));
+        let (call_id, args) = (CallId([number; 16]), Bytes::new());
+        let call = Call { procedure: procedure.clone(), args, call_id, timeout: None };
+        client.send(Message::Call(call)).await;
+        assert!(matches!(provider.next().await, Some(Message::Call(_))));
+    }
+    assert_eq!(hub.metrics.slowed.get(), 0);
+}
+
+#[tokio::test]
+async fn who_reads_gets_all_that_is_retained_however_little_may_wait_for_it() {
+    let limits =
+        OutboxLimits { mark_bytes: 16 << 10, most_bytes: 256 << 10, ..OutboxLimits::default() };
+    let hub = hub(limits);
+    let mut publisher = Client::connect(&hub).await;
+    let retained = |number: u32| match publish(1, 500) {
+        Message::Publish(publish) => {
+            let topic = format!("a.{number:05}").parse().unwrap();
+            Message::Publish(Publish { topic, retain: true, ..publish })
+        }
+        other => other,
+    };
+    for number in 0..4000 {
+        publisher.send(retained(number)).await;
+    }
+    publisher.settle().await;
+    let mut late = Client::connect(&hub).await;
+    let topics = vec!["#".parse().unwrap()];
+    late.send(Message::Subscribe(Subscribe { topics, qos: Qos::AtMostOnce })).await;
+    late.send(Message::Ping(Ping { timestamp: 1 })).await;
+    for number in 0..4000 {
+        assert_eq!(late.next().await, Some(retained(number)));
+    }
+    assert!(
+        matches!(late.next().await, Some(Message::Pong(_))),
+        "what came later is answered later"
+    );
+    assert_eq!(hub.dropped(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_reads_nothing_is_not_waited_for_at_the_end() {
     let hub = hub(OutboxLimits::default());
     let mut stuck = Client::begin(&hub, Keep::default(), 128, None);

@@ -61,19 +61,23 @@ pub struct Hub {
     turned: AtomicU64,
 }
 
-/// Milliseconds since this was made, and of the calendar.
+/// The time since this was made, and of the calendar.
 #[derive(Clone, Copy, Debug)]
 struct Clock(Instant);
 
 impl Clock {
     fn now(self) -> Now {
-        Now { steady: milliseconds(self.0.elapsed()), calendar: calendar_ms() }
+        Now { steady: microseconds(self.0.elapsed()), calendar: calendar_ms() }
     }
 }
 
 /// Milliseconds since 1970.
 pub fn calendar_ms() -> u64 {
     milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn milliseconds(time: Duration) -> u64 {
@@ -401,7 +405,7 @@ impl Inner {
                     hub.metrics.not_retained.inc();
                 }
                 Action::Answered(took) => {
-                    hub.metrics.call_seconds.observe(Duration::from_millis(took).as_secs_f64());
+                    hub.metrics.call_seconds.observe(Duration::from_micros(took).as_secs_f64());
                 }
                 Action::Failed(code) => {
                     hub.metrics.calls_failed.get_or_create(&ByCode { code }).inc();
@@ -425,37 +429,48 @@ impl Member {
         &self.realm
     }
 
-    /// Takes messages in their order. `above` gets the outboxes for which the client should wait before it reads on.
+    /// Takes messages in their order, up to one that uses some of the client's allowance; returns how many units that
+    /// used. [`Member::hand_over`] comes after it, before the next. `above` gets the outboxes for which the client should
+    /// wait before it reads on.
     ///
     /// # Errors
     /// The connection must be closed, and why.
     pub fn take(
         &self,
-        messages: impl Iterator<Item = Incoming>,
+        messages: &mut impl Iterator<Item = Incoming>,
         hub: &Hub,
         above: &mut Vec<Arc<Outbox>>,
-    ) -> Result<(), Close> {
+    ) -> Result<u32, Close> {
         let now = hub.clock.now();
         let mut messages = messages.peekable();
-        while messages.peek().is_some() {
+        let mut used = Ok(0);
+        while used == Ok(0) && messages.peek().is_some() {
             let mut inner = self.realm.lock();
             let Inner { realm, actions, .. } = &mut *inner;
-            let mut done = Ok(());
-            while done.is_ok()
+            while used == Ok(0)
                 && actions.len() < MOST_ACTIONS
                 && let Some(message) = messages.next()
             {
-                done = match message {
+                used = match message {
                     Incoming::Publication(publication) => {
-                        realm.publish(self.id, publication, actions)
+                        realm.publish(self.id, publication, actions).map(|()| 0)
                     }
                     Incoming::Message(message) => realm.take(self.id, message, now, actions),
                 };
             }
             inner.carry_out(hub, above);
-            done?;
         }
-        Ok(())
+        used
+    }
+
+    /// Sends it a piece of the retained messages that its subscriptions have brought it. Returns how many units of its
+    /// allowance that has used; `None` where nothing is left.
+    pub fn hand_over(&self, hub: &Hub, above: &mut Vec<Arc<Outbox>>) -> Option<u32> {
+        let mut inner = self.realm.lock();
+        let Inner { realm, actions, .. } = &mut *inner;
+        let used = realm.hand_over(self.id, actions);
+        inner.carry_out(hub, above);
+        used
     }
 
     /// Leaves, telling those who wait for it.

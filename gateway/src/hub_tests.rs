@@ -33,7 +33,7 @@ fn what_a_batch_of_messages_brings_about_does_not_pile_up() {
         token: None,
     };
     let client = hub.admit(&connect, None).unwrap();
-    let retained = (0..1000).map(|number| {
+    let mut retained = (0..1000).map(|number| {
         read(&Message::Publish(Publish {
             topic: format!("t.{number}").parse().unwrap(),
             payload: "x".into(),
@@ -42,14 +42,16 @@ fn what_a_batch_of_messages_brings_about_does_not_pile_up() {
             message_id: MessageId([0; 16]),
         }))
     });
-    client.take(retained, &hub, &mut Vec::new()).unwrap();
-    let again = (0..500).flat_map(|_| {
+    client.take(&mut retained, &hub, &mut Vec::new()).unwrap();
+    let mut again = (0..500).flat_map(|_| {
         let topics = vec!["#".parse().unwrap()];
         let subscribe = Subscribe { topics: topics.clone(), qos: Qos::AtMostOnce };
         [Message::Subscribe(subscribe), Message::Unsubscribe(Unsubscribe { topics })]
             .map(|message| read(&message))
     });
-    client.take(again, &hub, &mut Vec::new()).unwrap();
+    while client.take(&mut again, &hub, &mut Vec::new()).unwrap() > 0 {
+        while client.hand_over(&hub, &mut Vec::new()).is_some() {}
+    }
     assert!(client.outbox.bytes() <= outbox.most_bytes);
     let held = client.realm.lock().actions.capacity();
     assert!(held < 16 * MOST_ACTIONS, "{held}");

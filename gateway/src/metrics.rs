@@ -74,6 +74,8 @@ pub struct Metrics {
     pub calls_failed: Family<ByCode, Counter>,
     /// From a call to its reply.
     pub call_seconds: Histogram,
+    /// Times that a client had to wait because it had used up its allowance.
+    pub slowed: Counter,
     /// Messages that found no room among the retained.
     pub not_retained: Counter,
     /// Seconds until the certificate is no longer valid.
@@ -124,8 +126,9 @@ impl Metrics {
             call_seconds: of.put(
                 "call_seconds",
                 "From a call to its reply",
-                Histogram::new(exponential_buckets(0.001, 2.0, 16)),
+                Histogram::new(exponential_buckets(0.000_05, 2.0, 20)),
             ),
+            slowed: of.add("clients_slowed", "Waits of clients that asked for too much a second"),
             not_retained: of
                 .add("messages_not_retained", "Messages without room among the retained"),
             certificate_expiry_seconds: of

@@ -80,6 +80,12 @@ pub struct Options {
         default_value_t = HandshakeLimits::default().per_second_of_prefix,
         value_parser = clap::value_parser!(u32).range(1..))]
     handshakes_per_prefix: u32,
+    /// Frames a second of one client that are for the gateway: pings, subscriptions, registrations, calls that fail at
+    /// once; a client that sends more is slowed
+    #[arg(long, env = "GATEWAY_MAX_CONTROL_RATE", value_name = "NUMBER",
+        default_value_t = Keep::default().control_per_second,
+        value_parser = clap::value_parser!(u32).range(100..))]
+    max_control_rate: u32,
     /// Messages that wait for one client
     #[arg(long, env = "GATEWAY_MAX_QUEUE", value_name = "BYTES", default_value_t = 8 << 20)]
     max_queue: usize,
@@ -157,7 +163,11 @@ impl Options {
                 ..HandshakeLimits::default()
             },
             most_connections: self.max_connections,
-            keep: Keep { most_payload_bytes: self.max_frame, ..Keep::default() },
+            keep: Keep {
+                most_payload_bytes: self.max_frame,
+                control_per_second: self.max_control_rate,
+                ..Keep::default()
+            },
             outbox,
         })
     }

@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::ClientId;
 use crate::id::CallId;
 
-/// Milliseconds of a clock that only goes forward.
-pub type Millis = u64;
+/// Microseconds of a clock that only goes forward.
+pub type Micros = u64;
 
 /// A call that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Request {
     /// Unique within the caller only.
     pub call_id: CallId,
     pub provider: ClientId,
-    pub deadline: Millis,
+    pub deadline: Micros,
 }
 
 /// Too many calls are under way.
@@ -41,7 +41,7 @@ pub enum Expired {
 #[derive(Debug)]
 pub struct Calls {
     open: HashMap<u64, Open>,
-    deadlines: BTreeSet<(Millis, u64)>,
+    deadlines: BTreeSet<(Micros, u64)>,
     next: u64,
     /// Calls under way at once, and of one caller.
     most: usize,
@@ -53,7 +53,7 @@ pub struct Calls {
 struct Open {
     request: Request,
     /// When the call was sent on.
-    began: Millis,
+    began: Micros,
 }
 
 impl Calls {
@@ -72,7 +72,7 @@ impl Calls {
     ///
     /// # Errors
     /// Too many are under way.
-    pub fn begin(&mut self, request: Request, now: Millis) -> Result<CallId, Refused> {
+    pub fn begin(&mut self, request: Request, now: Micros) -> Result<CallId, Refused> {
         let of_caller = self.of_caller.get(&request.caller).copied().unwrap_or_default();
         if self.open.len() >= self.most || of_caller >= self.most_of_caller {
             return Err(Refused);
@@ -86,13 +86,13 @@ impl Calls {
     }
 
     /// A reply has come. `None` where nobody waits for it: it was not asked from this client, or was answered, or its
-    /// time is over. With it the milliseconds that it took.
+    /// time is over. With it the microseconds that it took.
     pub fn answer(
         &mut self,
         from: ClientId,
         id: CallId,
-        now: Millis,
-    ) -> Option<(Answered, Millis)> {
+        now: Micros,
+    ) -> Option<(Answered, Micros)> {
         let number = number_of(id)?;
         if self.open.get(&number)?.request.provider != from {
             return None;
@@ -102,7 +102,7 @@ impl Calls {
     }
 
     /// Calls whose time is over.
-    pub fn expire(&mut self, now: Millis) -> Vec<Expired> {
+    pub fn expire(&mut self, now: Micros) -> Vec<Expired> {
         let mut expired = Vec::new();
         while let Some((deadline, number)) = self.deadlines.first().copied()
             && deadline <= now
@@ -115,7 +115,7 @@ impl Calls {
     }
 
     /// When `expire` has something to do.
-    pub fn next_deadline(&self) -> Option<Millis> {
+    pub fn next_deadline(&self) -> Option<Micros> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
@@ -192,7 +192,7 @@ mod tests {
     const PROVIDER: ClientId = ClientId(3);
     const ID: CallId = CallId([7; 16]);
 
-    fn call(calls: &mut Calls, caller: ClientId, deadline: Millis) -> CallId {
+    fn call(calls: &mut Calls, caller: ClientId, deadline: Micros) -> CallId {
         let request = Request { caller, call_id: ID, provider: PROVIDER, deadline };
         calls.begin(request, 0).unwrap()
     }

@@ -61,21 +61,35 @@ impl Retained {
         }
     }
 
-    /// The topics that a pattern matches, in their order, with their messages.
-    pub fn matching<'a>(
-        &'a self,
-        pattern: &'a Pattern,
-    ) -> impl Iterator<Item = (&'a Topic, &'a Bytes)> {
+    /// Hands over the messages of topics that a pattern matches, in the order of their topics, until `found` says
+    /// that it is enough or `most` topics behind `after` were looked at. Returns where to go on, if not all were looked at,
+    /// and how many were.
+    pub fn matching(
+        &self,
+        pattern: &Pattern,
+        after: Option<&Topic>,
+        most: usize,
+        mut found: impl FnMut(&Topic, &Bytes) -> bool,
+    ) -> (Option<Topic>, usize) {
         let prefix = literal_prefix(pattern);
-        let from = match Topic::new(prefix.clone()) {
-            Ok(topic) => Bound::Included(topic),
+        let from = match (after, Topic::new(prefix.clone())) {
+            (Some(after), _) => Bound::Excluded(after.clone()),
+            (None, Ok(topic)) => Bound::Included(topic),
             // It begins with a wildcard.
-            Err(_) => Bound::Unbounded,
+            (None, Err(_)) => Bound::Unbounded,
         };
-        self.messages
-            .range((from, Bound::Unbounded))
-            .take_while(move |(topic, _)| topic.bytes().starts_with(&prefix))
-            .filter(|(topic, _)| pattern.matches(topic))
+        let mut looked = 0;
+        for (topic, message) in self.messages.range((from, Bound::Unbounded)) {
+            if !topic.bytes().starts_with(&prefix) {
+                break;
+            }
+            looked += 1;
+            let goes_on = !pattern.matches(topic) || found(topic, message);
+            if !goes_on || looked == most {
+                return (Some(topic.clone()), looked);
+            }
+        }
+        (None, looked)
     }
 
     pub fn len(&self) -> usize {
@@ -120,8 +134,22 @@ mod tests {
             retained.keep(&topic(text), text.as_bytes()).unwrap();
         }
         let pattern = pattern.parse().unwrap();
-        let found: Vec<&Bytes> = retained.matching(&pattern).map(|(_, message)| message).collect();
-        assert_eq!(found, expect, "{pattern}");
+        for most in [1, 2, 100] {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let found = |_: &Topic, message: &Bytes| {
+                    found.push(message.clone());
+                    true
+                };
+                let (next, looked) = retained.matching(&pattern, after.as_ref(), most, found);
+                assert!(looked <= most);
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, expect, "{pattern}, {most} at a time");
+        }
     }
 
     #[test]

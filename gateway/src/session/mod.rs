@@ -4,7 +4,7 @@
 mod close;
 mod permissions;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 
@@ -15,6 +15,7 @@ use crate::{
         encode,
     },
     router::{Calls, ClientId, Counts, Expired, Request, Retained, RetainedLimits, Router},
+    topic::{Pattern, Topic},
 };
 
 pub use close::Close;
@@ -22,6 +23,14 @@ pub use permissions::{Granted, Nodes, Permissions, Rule};
 
 /// Procedures that the gateway answers itself begin so; nobody may register one.
 pub const BUILT_IN: &str = "com.macula.diagnostics.";
+
+/// Retained topics that are looked at in one piece, bytes that it sends, and how many topics make a unit of a client's
+/// allowance.
+const RETAINED_AT_ONCE: usize = 512;
+const RETAINED_BYTES_AT_ONCE: usize = 64 << 10;
+const RETAINED_IN_UNIT: usize = 8;
+/// Units of a diagnosis: it may read files of the kernel.
+const DIAGNOSIS: u32 = 32;
 
 /// What a realm and its clients may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +60,12 @@ impl Default for Limits {
     }
 }
 
-/// The time: of a clock that only goes forward, and of the calendar; milliseconds.
+/// The time: of a clock that only goes forward, and of the calendar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
+    /// Microseconds.
     pub steady: u64,
-    /// Since 1970.
+    /// Milliseconds since 1970.
     pub calendar: u64,
 }
 
@@ -70,7 +80,7 @@ pub enum Action {
     Diagnose(ClientId, CallId, Procedure, Bytes),
     /// A message could not be retained: it was delivered all the same.
     NotRetained,
-    /// A call was answered after so many milliseconds.
+    /// A call was answered after so many microseconds.
     Answered(u64),
     /// A call came to nothing: its error's code.
     Failed(&'static str),
@@ -95,6 +105,17 @@ struct Client {
     node: NodeId,
     proven: bool,
     granted: Granted,
+    owed: Owed,
+}
+
+/// The retained messages that a client has yet to get for what it subscribed to at once. One that several of its patterns
+/// match comes once.
+#[derive(Debug, Default)]
+struct Owed {
+    patterns: Vec<Pattern>,
+    /// Of which pattern, and behind which topic.
+    at: usize,
+    after: Option<Topic>,
 }
 
 impl Realm {
@@ -137,7 +158,7 @@ impl Realm {
     ) -> ClientId {
         let id = self.router.join();
         let granted = permissions.of(node, proven);
-        self.clients.insert(id, Client { node, proven, granted });
+        self.clients.insert(id, Client { node, proven, granted, owed: Owed::default() });
         if proven && let Some(earlier) = self.proven.insert(node, id) {
             out.push(Action::Close(earlier, Close::Replaced));
             // It may take a while to go, and what is asked of it meanwhile would be lost.
@@ -166,7 +187,8 @@ impl Realm {
         }
     }
 
-    /// A message of a client, after its connect.
+    /// A message of a client, after its connect. Returns how many units of its allowance it has used: 0 for what a client
+    /// says to others, which flow control slows. After any other, [`Realm::hand_over`] comes before its next message.
     ///
     /// # Errors
     /// The connection must be closed, and why.
@@ -176,29 +198,64 @@ impl Realm {
         message: Message,
         now: Now,
         out: &mut Vec<Action>,
-    ) -> Result<(), Close> {
+    ) -> Result<u32, Close> {
         match message {
-            Message::Connect(_) => return Err(Close::ConnectedTwice),
-            Message::Disconnect(disconnect) => return Err(Close::ByClient(disconnect.reason)),
+            Message::Connect(_) => Err(Close::ConnectedTwice),
+            Message::Disconnect(disconnect) => Err(Close::ByClient(disconnect.reason)),
             Message::Ping(Ping { timestamp }) => {
                 let pong = Pong { timestamp, server_time: now.calendar };
                 send(from, &Message::Pong(pong), out);
+                Ok(1)
             }
-            Message::Publish(publish) => self.publish(from, publish.into(), out)?,
-            Message::Subscribe(subscribe) => self.subscribe(from, &subscribe, out)?,
+            Message::Publish(publish) => self.publish(from, publish.into(), out).map(|()| 0),
+            Message::Subscribe(subscribe) => {
+                self.subscribe(from, &subscribe)?;
+                Ok(1 + units(subscribe.topics.len()))
+            }
             Message::Unsubscribe(unsubscribe) => {
                 for pattern in &unsubscribe.topics {
                     self.router.unsubscribe(from, pattern);
                 }
+                Ok(1 + units(unsubscribe.topics.len()))
             }
-            Message::Call(call) => self.call(from, call, now, out),
-            Message::Reply(reply) => self.reply(from, reply, now, out),
-            Message::Cast(cast) => self.cast(from, cast, out)?,
-            Message::RegisterProcedure(register) => self.register(from, &register.procedure)?,
+            Message::Call(call) => Ok(self.call(from, call, now, out)),
+            Message::Reply(reply) => {
+                self.reply(from, reply, now, out);
+                Ok(0)
+            }
+            Message::Cast(cast) => self.cast(from, cast, out),
+            Message::RegisterProcedure(register) => {
+                self.register(from, &register.procedure).map(|()| 1)
+            }
             // An answer to a ping of ours, which served by coming.
-            Message::Pong(_) | Message::Unserved(_) => {}
+            Message::Pong(_) | Message::Unserved(_) => Ok(1),
         }
-        Ok(())
+    }
+
+    /// Sends a client some of the retained messages that its subscriptions have brought it. Returns how many units of its
+    /// allowance that has used; `None` where nothing is left.
+    pub fn hand_over(&mut self, to: ClientId, out: &mut Vec<Action>) -> Option<u32> {
+        let owed = &mut self.clients.get_mut(&to)?.owed;
+        let Some(pattern) = owed.patterns.get(owed.at) else {
+            *owed = Owed::default();
+            return None;
+        };
+        let earlier = &owed.patterns[..owed.at];
+        let (mut bytes, mut looked_twice) = (0, 0);
+        let send = |topic: &Topic, frame: &Bytes| {
+            let came = earlier.iter().position(|pattern| pattern.matches(topic));
+            looked_twice += came.unwrap_or(earlier.len());
+            if came.is_none() {
+                out.push(Action::Send(to, frame.clone()));
+                bytes += frame.len();
+            }
+            bytes < RETAINED_BYTES_AT_ONCE && looked_twice < RETAINED_AT_ONCE
+        };
+        let (next, looked) =
+            self.retained.matching(pattern, owed.after.as_ref(), RETAINED_AT_ONCE, send);
+        owed.at += usize::from(next.is_none());
+        owed.after = next;
+        Some(units((looked + looked_twice) / RETAINED_IN_UNIT))
     }
 
     /// Ends the calls whose time is over.
@@ -258,35 +315,33 @@ impl Realm {
         Ok(())
     }
 
-    fn subscribe(
-        &mut self,
-        from: ClientId,
-        subscribe: &Subscribe,
-        out: &mut Vec<Action>,
-    ) -> Result<(), Close> {
-        // What several patterns match comes once.
-        let mut retained = BTreeMap::new();
+    fn subscribe(&mut self, from: ClientId, subscribe: &Subscribe) -> Result<(), Close> {
+        let most = self.limits.subscriptions;
         for pattern in &subscribe.topics {
             if !self.granted(from, |granted| granted.may_subscribe(pattern)) {
                 return Err(forbidden("subscribing to", pattern.as_str()));
             }
-            let most = self.limits.subscriptions;
             if self.router.subscribe(from, pattern) {
                 if self.router.subscriptions_of(from) > most {
                     return Err(Close::TooMany { what: "too many subscriptions", most });
                 }
-                retained.extend(self.retained.matching(pattern));
+                if !self.retained.is_empty()
+                    && let Some(client) = self.clients.get_mut(&from)
+                {
+                    client.owed.patterns.push(pattern.detached());
+                }
             }
         }
-        out.extend(retained.into_values().map(|frame| Action::Send(from, frame.clone())));
         Ok(())
     }
 
-    fn call(&mut self, from: ClientId, call: Call, now: Now, out: &mut Vec<Action>) {
+    /// One that is sent on costs no unit.
+    fn call(&mut self, from: ClientId, call: Call, now: Now, out: &mut Vec<Action>) -> u32 {
         let refuse = |code: &'static str, message: String, out: &mut Vec<Action>| {
             out.push(Action::Failed(code));
             let error = CallError { code: code.to_owned(), message };
             send(from, &Message::Reply(Reply { call_id: call.call_id, outcome: Err(error) }), out);
+            1
         };
         let name = &call.procedure.0;
         if !self.granted(from, |granted| granted.may_call(&call.procedure)) {
@@ -294,7 +349,8 @@ impl Realm {
         }
         if name.starts_with(BUILT_IN) {
             let Call { procedure, args, call_id, .. } = call;
-            return out.push(Action::Diagnose(from, call_id, procedure, args));
+            out.push(Action::Diagnose(from, call_id, procedure, args));
+            return DIAGNOSIS;
         }
         if self.stopping {
             return refuse("busy", "the gateway stops: call through another".to_owned(), out);
@@ -304,12 +360,13 @@ impl Realm {
         };
         let timeout = call.timeout.unwrap_or(self.limits.usual_timeout);
         let timeout = timeout.min(self.limits.longest_timeout);
-        let deadline = now.steady.saturating_add(timeout);
+        let deadline = now.steady.saturating_add(timeout.saturating_mul(1000));
         let request = Request { caller: from, call_id: call.call_id, provider, deadline };
         match self.calls.begin(request, now.steady) {
             Ok(call_id) => {
                 let call = Call { call_id, timeout: Some(timeout), ..call };
                 send(provider, &Message::Call(call), out);
+                0
             }
             Err(_) => refuse("busy", "too many calls are under way".to_owned(), out),
         }
@@ -324,15 +381,15 @@ impl Realm {
         send(answered.caller, &Message::Reply(Reply { call_id: answered.call_id, ..reply }), out);
     }
 
-    fn cast(&mut self, from: ClientId, cast: Cast, out: &mut Vec<Action>) -> Result<(), Close> {
+    /// One that is sent on costs no unit.
+    fn cast(&mut self, from: ClientId, cast: Cast, out: &mut Vec<Action>) -> Result<u32, Close> {
         if !self.granted(from, |granted| granted.may_call(&cast.procedure)) {
             return Err(forbidden("casting to", &cast.procedure.0));
         }
         // There is no reply in which to say that nobody offers it.
-        if let Some(provider) = self.router.provider(&cast.procedure) {
-            send(provider, &Message::Cast(cast), out);
-        }
-        Ok(())
+        let Some(provider) = self.router.provider(&cast.procedure) else { return Ok(1) };
+        send(provider, &Message::Cast(cast), out);
+        Ok(0)
     }
 
     fn register(&mut self, from: ClientId, procedure: &Procedure) -> Result<(), Close> {
@@ -351,6 +408,10 @@ impl Realm {
     fn granted(&self, id: ClientId, may: impl FnOnce(&Granted) -> bool) -> bool {
         self.clients.get(&id).is_some_and(|client| may(&client.granted))
     }
+}
+
+fn units(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn forbidden(what: &'static str, name: &str) -> Close {

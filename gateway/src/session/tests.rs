@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::{
-    frame::Frames,
+    frame::{Frames, Kind},
     id::MessageId,
     message::{Connect, Disconnect, Publish, Qos, RealmId, RegisterProcedure, Unsubscribe, decode},
-    topic::Pattern,
 };
 
 struct World {
@@ -42,7 +41,9 @@ impl World {
 
     fn take(&mut self, from: ClientId, message: Message) -> Result<Vec<Action>, Close> {
         let mut out = Vec::new();
-        self.realm.take(from, message, self.now, &mut out).map(|()| out)
+        self.realm.take(from, message, self.now, &mut out)?;
+        while self.realm.hand_over(from, &mut out).is_some() {}
+        Ok(out)
     }
 
     fn send(&mut self, from: ClientId, message: Message) -> Sent {
@@ -246,9 +247,9 @@ fn a_call_that_cannot_succeed_says_why() {
     let sent = world.send(caller, call(3));
     assert_eq!(error_of(&sent), (caller, id(3), "busy"));
 
-    assert_eq!(world.realm.next_deadline(), Some(50));
+    assert_eq!(world.realm.next_deadline(), Some(50_000));
     let mut out = Vec::new();
-    world.realm.tick(Now { steady: 50, ..world.now }, &mut out);
+    world.realm.tick(Now { steady: 50_000, ..world.now }, &mut out);
     assert_eq!(error_of(&self::sent(out)), (caller, id(2), "timeout"));
 
     world.send(caller, call(4));
@@ -406,6 +407,57 @@ fn what_a_client_said_is_told_back_to_it_shortened() {
     ] {
         assert!(close.disconnect().message.len() <= 1024, "{}", close.reason());
     }
+}
+
+#[test]
+fn what_is_said_to_others_uses_no_allowance_and_what_is_asked_of_the_gateway_does() {
+    let mut world = World::new();
+    let (client, provider) = (world.join(), world.join());
+    world.register(provider);
+    let mut used = |message| world.realm.take(client, message, world.now, &mut Vec::new()).unwrap();
+    let nowhere = Procedure("com.example.nowhere".to_owned());
+    let (args, call_id) = (Bytes::new(), CallId([1; 16]));
+    let topics: Vec<Pattern> = vec!["a".parse().unwrap(), "b".parse().unwrap()];
+    for (message, units) in [
+        (publish("a"), 0),
+        (call(1), 0),
+        (result(CallId([9; 16]), b""), 0),
+        (Message::Cast(Cast { procedure: procedure(), args: Bytes::new() }), 0),
+        (Message::Cast(Cast { procedure: nowhere.clone(), args: Bytes::new() }), 1),
+        (Message::Call(Call { procedure: nowhere, args, call_id, timeout: None }), 1),
+        (Message::Ping(Ping { timestamp: 1 }), 1),
+        (Message::Unserved(Kind::SwimPing), 1),
+        (Message::RegisterProcedure(RegisterProcedure { procedure: procedure() }), 1),
+        (Message::Subscribe(Subscribe { topics: topics.clone(), qos: Qos::AtMostOnce }), 3),
+        (Message::Unsubscribe(Unsubscribe { topics }), 3),
+    ] {
+        assert_eq!(used(message.clone()), units, "{message:?}");
+    }
+}
+
+#[test]
+fn retained_messages_come_in_pieces_that_are_paid_for() {
+    let mut world = World::new();
+    let (publisher, late) = (world.join(), world.join());
+    for number in 0..2 * RETAINED_AT_ONCE {
+        let topic = format!("a.{number}");
+        world.send(publisher, Message::Publish(published(&topic, b"x", true)));
+    }
+    // Two patterns that look at all topics, one of which matches none.
+    let topics = vec!["*.*".parse().unwrap(), "#.z".parse().unwrap()];
+    let subscribe = Message::Subscribe(Subscribe { topics, qos: Qos::AtMostOnce });
+    let mut out = Vec::new();
+    assert_eq!(world.realm.take(late, subscribe, world.now, &mut out), Ok(3));
+    let (mut pieces, mut units, mut messages) = (0, 0, 0);
+    while let Some(used) = world.realm.hand_over(late, &mut out) {
+        assert!(out.len() <= RETAINED_AT_ONCE);
+        messages += out.drain(..).count();
+        units += used;
+        pieces += 1;
+    }
+    assert_eq!(messages, 2 * RETAINED_AT_ONCE);
+    assert!(pieces <= 6, "{pieces} pieces");
+    assert_eq!(units as usize, 2 * 2 * RETAINED_AT_ONCE / RETAINED_IN_UNIT);
 }
 
 #[test]

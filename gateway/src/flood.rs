@@ -1,0 +1,52 @@
+//! How much a client may ask for that costs the gateway more than it costs the client. Pure: the time is passed in. It
+//! knows no message.
+
+use std::time::Duration;
+
+/// A second's worth may be used at once.
+const SPAN: Duration = Duration::from_secs(1);
+
+/// What one client may use: so many units a second. A unit is a frame that changes something or is answered by the
+/// gateway itself; some frames are several.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    per_second: u32,
+    /// When all of it is free again.
+    used_until: Duration,
+}
+
+impl Allowance {
+    pub fn new(per_second: u32) -> Self {
+        Self { per_second: per_second.max(1), used_until: Duration::ZERO }
+    }
+
+    /// Uses some; returns how long the client has to wait before it asks for more. `now`: of a clock that only goes
+    /// forward.
+    pub fn spend(&mut self, units: u32, now: Duration) -> Duration {
+        self.used_until = self.used_until.max(now) + SPAN * units / self.per_second;
+        self.used_until.saturating_sub(now + SPAN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seconds_worth_is_free_at_once_and_then_as_much_a_second() {
+        let mut allowance = Allowance::new(100);
+        let began = Duration::from_secs(7);
+        assert_eq!(allowance.spend(100, began), Duration::ZERO);
+        assert_eq!(allowance.spend(1, began), Duration::from_millis(10));
+        let later = began + Duration::from_millis(510);
+        assert_eq!(allowance.spend(50, later), Duration::ZERO);
+        assert_eq!(allowance.spend(1, later), Duration::from_millis(10));
+    }
+
+    #[test]
+    fn what_was_not_used_is_no_more_than_a_seconds_worth() {
+        let mut allowance = Allowance::new(100);
+        let later = Duration::from_secs(3600);
+        assert_eq!(allowance.spend(150, later), Duration::from_millis(500));
+    }
+}
