@@ -12,9 +12,10 @@ use tokio::{
 
 use crate::{
     flood::Allowance,
-    frame::{Frame, Frames},
+    frame::{self, Frame, Frames},
     hub::{Hub, Identity, Member, calendar_ms},
     message::{Connect, Incoming, Message, Ping, encode, incoming},
+    metrics::RealmMetrics,
     outbox::Outbox,
     session::Close,
 };
@@ -76,7 +77,7 @@ where
         Err(ended) => return ended,
     };
     let outbox = member.outbox.clone();
-    let mut output = Output::new(writer);
+    let mut output = Output::new(writer, Some(&member.realm().metrics));
     let ended = tokio::select! {
         ended = read(&mut input, &member, hub, keep) => ended,
         ended = output.write(&outbox) => ended,
@@ -105,7 +106,7 @@ where
 /// Tells a client that is not served why.
 pub async fn refuse<W: AsyncWrite + Unpin>(writer: W, close: Close, keep: Keep) -> Ended {
     let last = encode(&Message::Disconnect(close.disconnect()));
-    let mut output = Output::new(writer);
+    let mut output = Output::new(writer, None);
     let _ = timeout(keep.last_words, output.end(&last)).await;
     Ended::Closed(close)
 }
@@ -175,12 +176,13 @@ async fn admit<R: AsyncRead + Unpin>(
     keep: Keep,
 ) -> Result<Member, Ended> {
     let until = Instant::now() + keep.connect_within;
+    let mut bytes = 0;
     let frame = loop {
         if let Some(frame) = input.frames.take().map_err(|error| Ended::Closed(error.into()))? {
             break frame;
         }
         match timeout_at(until, input.fill()).await {
-            Ok(Ok(_)) => {}
+            Ok(Ok(more)) => bytes += more,
             Ok(Err(ended)) => return Err(ended),
             Err(_) => return Err(Ended::Closed(Close::Idle(keep.connect_within.as_secs()))),
         }
@@ -189,7 +191,9 @@ async fn admit<R: AsyncRead + Unpin>(
         Incoming::Message(Message::Connect(connect)) => connect,
         _ => return Err(Ended::Closed(Close::NotConnected)),
     };
-    hub.admit(&connect, identity).map_err(Ended::Closed)
+    let member = hub.admit(&connect, identity).map_err(Ended::Closed)?;
+    member.realm().metrics.received(1, bytes);
+    Ok(member)
 }
 
 fn message(frame: &Frame) -> Result<Incoming, Close> {
@@ -216,13 +220,13 @@ async fn read<R: AsyncRead + Unpin>(
         Pace { allowance: Allowance::new(keep.control_per_second), began: Instant::now() };
     loop {
         let decoded = decode_all(&mut input.frames, &mut messages);
-        metrics.messages.inc_by(u64::try_from(messages.len()).unwrap_or_default());
+        metrics.received(messages.len(), 0);
         let taken = take_all(&mut messages.drain(..), member, hub, &mut pace).await;
         if let Err(close) = taken.and(decoded) {
             return Ended::Closed(close);
         }
         match fill_in_time(input, member, keep).await {
-            Ok(bytes) => metrics.bytes.inc_by(u64::try_from(bytes).unwrap_or_default()),
+            Ok(bytes) => metrics.received(0, bytes),
             Err(ended) => return ended,
         };
     }
@@ -297,14 +301,19 @@ async fn fill_in_time<R: AsyncRead + Unpin>(
 
 /// The stream to the client, with what was taken from its outbox and is not written yet: a write that is given up goes on
 /// at the same byte, since a frame that was cut would make all after it unreadable.
-struct Output<W> {
+struct Output<'a, W> {
     writer: W,
+    /// Where what was written is counted; nowhere for a client of no realm.
+    metrics: Option<&'a RealmMetrics>,
+    /// Whole frames.
     taken: Bytes,
+    /// Frames and bytes of it, to be counted once they are written.
+    unwritten: (usize, usize),
 }
 
-impl<W: AsyncWrite + Unpin> Output<W> {
-    fn new(writer: W) -> Self {
-        Self { writer, taken: Bytes::new() }
+impl<'a, W: AsyncWrite + Unpin> Output<'a, W> {
+    fn new(writer: W, metrics: Option<&'a RealmMetrics>) -> Self {
+        Self { writer, metrics, taken: Bytes::new(), unwritten: (0, 0) }
     }
 
     /// Writes what is queued until the connection is to end.
@@ -314,7 +323,10 @@ impl<W: AsyncWrite + Unpin> Output<W> {
                 return Ended::Lost(error);
             }
             match outbox.take().await {
-                Ok(frames) => self.taken = frames,
+                Ok(frames) => {
+                    self.unwritten = (frame::each(&frames).count(), frames.len());
+                    self.taken = frames;
+                }
                 Err(close) => return Ended::Closed(close),
             }
         }
@@ -323,6 +335,7 @@ impl<W: AsyncWrite + Unpin> Output<W> {
     async fn end(&mut self, last: &[u8]) -> io::Result<()> {
         self.flush().await?;
         self.writer.write_all(last).await?;
+        self.count(1, last.len());
         self.writer.shutdown().await
     }
 
@@ -330,7 +343,15 @@ impl<W: AsyncWrite + Unpin> Output<W> {
         while !self.taken.is_empty() {
             written(self.writer.write_buf(&mut self.taken).await?)?;
         }
+        let (messages, bytes) = std::mem::take(&mut self.unwritten);
+        self.count(messages, bytes);
         self.writer.flush().await
+    }
+
+    fn count(&self, messages: usize, bytes: usize) {
+        if let Some(metrics) = self.metrics {
+            metrics.sent(messages, bytes);
+        }
     }
 }
 

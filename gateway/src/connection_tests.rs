@@ -140,6 +140,48 @@ async fn what_one_publishes_the_other_gets_in_order() {
 }
 
 #[tokio::test]
+async fn messages_and_bytes_are_counted_as_they_are_read_and_written() {
+    let hub = hub(OutboxLimits::default());
+    let mut client = Client::begin(&hub, Keep::default(), CHUNK, None);
+    let large = publish(1, CHUNK);
+    let topics = vec!["#".parse().unwrap()];
+    let said = [
+        connect(REALM),
+        Message::Subscribe(Subscribe { topics, qos: Qos::AtMostOnce }),
+        publish(1, 10),
+        large.clone(),
+        Message::Ping(Ping { timestamp: 1 }),
+    ];
+    let bytes = said.iter().flat_map(|message| encode(message).to_vec()).collect::<Vec<_>>();
+    let mut other = Client::connect(&hub).await;
+    other.subscribe("#").await;
+    client.writer.write_all(&bytes).await.unwrap();
+    for _ in 0..2 {
+        assert!(matches!(client.next().await, Some(Message::Pong(_))));
+    }
+    assert_eq!(other.next().await, Some(publish(1, 10)));
+    assert_eq!(other.next().await, Some(large.clone()));
+    client.writer.write_all(b"no frame").await.unwrap();
+    let Some(Message::Disconnect(last)) = client.next().await else { panic!("no disconnect") };
+    assert!(client.served.await.is_ok());
+    other.settle().await;
+    let metrics = hub.metrics.realm(&REALM.parse().unwrap());
+    let length = |message: &Message| u64::try_from(encode(message).len()).unwrap();
+    let pong =
+        length(&Message::Pong(Pong { timestamp: calendar_ms(), server_time: calendar_ms() }));
+    let short = length(&Message::Pong(Pong { timestamp: 1, server_time: calendar_ms() }));
+    let ping = length(&Message::Ping(Ping { timestamp: 1 }));
+    let all = u64::try_from(bytes.len() + b"no frame".len()).unwrap();
+    let of_other = length(&said[0]) + length(&said[1]) + 2 * ping;
+    assert_eq!(metrics.messages_in.get(), 5 + 4);
+    assert_eq!(metrics.bytes_in.get(), all + of_other);
+    assert_eq!(metrics.messages_out.get(), 3 + 5);
+    let to_client = pong + short + length(&Message::Disconnect(last));
+    let to_other = pong + 2 * short + length(&publish(1, 10)) + length(&large);
+    assert_eq!(metrics.bytes_out.get(), to_client + to_other);
+}
+
+#[tokio::test]
 async fn realms_do_not_hear_each_other() {
     let hub = hub(OutboxLimits::default());
     let mut publisher = Client::begin(&hub, Keep::default(), CHUNK, None);

@@ -62,6 +62,8 @@ pub struct Metrics {
     dropped: Counter,
     messages_in: Family<ByRealm, Counter>,
     bytes_in: Family<ByRealm, Counter>,
+    messages_out: Family<ByRealm, Counter>,
+    bytes_out: Family<ByRealm, Counter>,
     /// Connections that completed their handshake.
     pub connections: Family<ByTransport, Counter>,
     /// Handshakes that failed or were refused.
@@ -91,9 +93,13 @@ pub struct Metrics {
 #[derive(Clone, Debug)]
 pub struct RealmMetrics {
     /// Messages that came from clients.
-    pub messages: Counter,
+    pub messages_in: Counter,
     /// Their frames' bytes.
-    pub bytes: Counter,
+    pub bytes_in: Counter,
+    /// Messages that were written to clients, whole.
+    pub messages_out: Counter,
+    /// Their frames' bytes.
+    pub bytes_out: Counter,
 }
 
 impl Metrics {
@@ -118,6 +124,8 @@ impl Metrics {
                 .add("messages_dropped", "Messages dropped for clients that read too slowly"),
             messages_in: of.add("messages_received", "Messages from clients, by realm"),
             bytes_in: of.add("bytes_received", "Bytes of frames from clients, by realm"),
+            messages_out: of.add("messages_sent", "Messages written to clients, by realm"),
+            bytes_out: of.add("bytes_sent", "Bytes of frames written to clients, by realm"),
             connections: of.add("connections", "Connections whose handshake was completed"),
             refused: of.add("connections_refused", "Connections refused before they were clients"),
             retries: of.add("handshakes_retried", "Handshakes asked to prove their address first"),
@@ -148,8 +156,10 @@ impl Metrics {
     pub fn realm(&self, name: &RealmName) -> RealmMetrics {
         let of = ByRealm { realm: name.to_string() };
         RealmMetrics {
-            messages: self.messages_in.get_or_create(&of).clone(),
-            bytes: self.bytes_in.get_or_create(&of).clone(),
+            messages_in: self.messages_in.get_or_create(&of).clone(),
+            bytes_in: self.bytes_in.get_or_create(&of).clone(),
+            messages_out: self.messages_out.get_or_create(&of).clone(),
+            bytes_out: self.bytes_out.get_or_create(&of).clone(),
         }
     }
 
@@ -186,6 +196,22 @@ impl Default for Metrics {
 }
 
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+impl RealmMetrics {
+    pub fn received(&self, messages: usize, bytes: usize) {
+        self.messages_in.inc_by(number(messages));
+        self.bytes_in.inc_by(number(bytes));
+    }
+
+    pub fn sent(&self, messages: usize, bytes: usize) {
+        self.messages_out.inc_by(number(messages));
+        self.bytes_out.inc_by(number(bytes));
+    }
+}
 
 /// Registers metrics under the prefix.
 struct Registrar(Registry);
