@@ -109,6 +109,8 @@ fn cpus() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+
     use super::*;
 
     fn ask(name: &str, args: &'static [u8]) -> Result<Bytes, CallError> {
@@ -144,6 +146,31 @@ mod tests {
         assert_eq!(v4_receive_errors(snmp), Some(7));
         assert_eq!(v6_receive_errors("Udp6InErrors   3\nUdp6RcvbufErrors \t 5\n"), Some(5));
         assert_eq!((v4_receive_errors(""), v6_receive_errors("")), (None, None));
+    }
+
+    #[test]
+    fn the_kernel_counts_datagrams_that_found_no_room_for_both_families() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(socket) = UdpSocket::bind(address) else {
+                println!("skipped {address}: it cannot be had here");
+                continue;
+            };
+            // The kernel grants its least.
+            rustix::net::sockopt::set_socket_recv_buffer_size(&socket, 1).unwrap();
+            let sender = UdpSocket::bind(address).unwrap();
+            let before = udp_receive_errors();
+            for _ in 0..100 {
+                sender.send_to(&[0; 1000], socket.local_addr().unwrap()).unwrap();
+            }
+            socket.set_nonblocking(true).unwrap();
+            let mut arrived = 0;
+            while socket.recv(&mut [0; 1000]).is_ok() {
+                arrived += 1;
+            }
+            assert!(arrived < 100, "{address}: all found room");
+            let lost = udp_receive_errors() - before;
+            assert!(lost >= 100 - arrived, "{address}: {arrived} arrived, {lost} are lost");
+        }
     }
 
     #[test]

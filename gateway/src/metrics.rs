@@ -232,3 +232,57 @@ impl Registrar {
         metric
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const MANUAL: &str = include_str!("../../docs/gateway.md");
+
+    /// Name, type and labels of each row of the manual's table.
+    fn in_manual() -> BTreeSet<(String, String, String)> {
+        let row = |line: &str| {
+            let cells: Vec<&str> =
+                line.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+            let [_, name, kind, label, what, _] = cells[..] else { return None };
+            let is_metric = ["counter", "gauge", "histogram", "info"].contains(&kind);
+            assert!(!is_metric || !what.is_empty(), "{line}");
+            is_metric.then(|| (name.to_owned(), kind.to_owned(), label.to_owned()))
+        };
+        MANUAL.lines().filter_map(row).collect()
+    }
+
+    #[test]
+    fn the_manual_has_each_metric_with_its_type_and_label() {
+        let metrics = Metrics::new();
+        metrics.realm(&"a".parse().unwrap());
+        metrics.connections.get_or_create(&ByTransport { transport: "quic" }).inc();
+        metrics.refused.get_or_create(&ByReason { reason: "rate" }).inc();
+        metrics.closed.get_or_create(&ByReason { reason: "normal" }).inc();
+        metrics.calls_failed.get_or_create(&ByCode { code: "timeout" }).inc();
+        let mut text = String::new();
+        encode(&mut text, &metrics.registry).unwrap();
+        let mut found = BTreeSet::new();
+        for line in text.lines() {
+            let Some(of) = line.strip_prefix("# TYPE macula_gateway_") else { continue };
+            let (name, kind) = of.split_once(' ').unwrap();
+            let shown = match kind {
+                "counter" => format!("{name}_total"),
+                "info" => format!("{name}_info"),
+                _ => name.to_owned(),
+            };
+            let sample = text.lines().find(|line| {
+                line.strip_prefix("macula_gateway_").is_some_and(|line| line.starts_with(&shown))
+            });
+            let (_, labels) = sample.unwrap().split_once('{').unwrap_or_default();
+            let label = labels.split('=').next().unwrap_or_default();
+            let label = if kind == "histogram" { "" } else { label };
+            found.insert((shown, kind.to_owned(), label.to_owned()));
+        }
+        let manual = in_manual();
+        let missing: Vec<_> = found.symmetric_difference(&manual).collect();
+        assert!(missing.is_empty(), "in one of docs/gateway.md and /metrics alone: {missing:#?}");
+    }
+}

@@ -1,6 +1,11 @@
 //! Pairs in files, as they are mounted into a pod.
 
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use super::*;
 use crate::metrics::Metrics;
@@ -61,6 +66,25 @@ fn what_cannot_be_used_says_which_file_and_why() {
     fs::remove_dir(key).unwrap();
     fs::write(key, "nonsense").unwrap();
     assert!(refused(&source).contains("BEGIN CERTIFICATE"));
+}
+
+#[test]
+fn the_certificates_end_is_told_in_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = write_pair(folder.path());
+    let Source::Files { certificate, key } = &source else { panic!("files") };
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2200, 1, 1);
+    let made = rcgen::KeyPair::generate().unwrap();
+    fs::write(certificate, params.self_signed(&made).unwrap().pem()).unwrap();
+    fs::write(key, made.serialize_pem()).unwrap();
+    let certificates = Arc::new(Certificates::new(source.load().unwrap()));
+    assert_eq!(certificates.not_after(), 7_258_118_400);
+    let metrics = Arc::new(Metrics::new());
+    Rotation::new(&source, certificates, metrics.clone()).look();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let end = metrics.certificate_expiry_seconds.get() + i64::try_from(now).unwrap();
+    assert!((7_258_118_400..=7_258_118_401).contains(&end), "{end}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod certificates;
 mod client;
 mod peer;
 mod process;
+mod refusals;
 mod serving;
 mod stopping;
 mod wire;

@@ -1,6 +1,9 @@
 //! A client that says exactly what a test wants, frame by frame.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use gateway::{
@@ -12,7 +15,7 @@ use quinn::crypto::rustls::QuicClientConfig;
 use rustls::{ClientConfig, pki_types::CertificateDer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
-    net::TcpStream,
+    net::TcpSocket,
 };
 use tokio_rustls::TlsConnector;
 
@@ -39,14 +42,29 @@ pub struct Peer {
 impl Peer {
     /// The handshake, and a stream; nothing is said yet.
     pub async fn reach(over: Over, at: SocketAddr, tls: ClientConfig) -> anyhow::Result<Self> {
+        Self::reach_from(Ipv4Addr::LOCALHOST.into(), over, at, tls).await
+    }
+
+    /// The same from an address of this machine.
+    pub async fn reach_from(
+        from: IpAddr,
+        over: Over,
+        at: SocketAddr,
+        tls: ClientConfig,
+    ) -> anyhow::Result<Self> {
+        let from = SocketAddr::new(from, 0);
         match over {
-            Over::Quic => Self::reach_quic(at, tls).await,
-            Over::Tcp => Self::reach_tcp(at, tls).await,
+            Over::Quic => Self::reach_quic(from, at, tls).await,
+            Over::Tcp => Self::reach_tcp(from, at, tls).await,
         }
     }
 
-    async fn reach_quic(at: SocketAddr, tls: ClientConfig) -> anyhow::Result<Self> {
-        let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse()?)?;
+    async fn reach_quic(
+        from: SocketAddr,
+        at: SocketAddr,
+        tls: ClientConfig,
+    ) -> anyhow::Result<Self> {
+        let endpoint = quinn::Endpoint::client(from)?;
         let crypto = QuicClientConfig::try_from(tls)?;
         let config = quinn::ClientConfig::new(Arc::new(crypto));
         let connection = endpoint.connect_with(config, at, "localhost")?.await?;
@@ -62,8 +80,14 @@ impl Peer {
         })
     }
 
-    async fn reach_tcp(at: SocketAddr, tls: ClientConfig) -> anyhow::Result<Self> {
-        let socket = TcpStream::connect(at).await?;
+    async fn reach_tcp(
+        from: SocketAddr,
+        at: SocketAddr,
+        tls: ClientConfig,
+    ) -> anyhow::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(from)?;
+        let socket = socket.connect(at).await?;
         let connector = TlsConnector::from(Arc::new(tls));
         let stream = connector.connect("localhost".try_into()?, socket).await?;
         let certificate = stream.get_ref().1.peer_certificates().unwrap()[0].clone();

@@ -39,6 +39,8 @@ async fn calls_under_way_end_before_the_gateway_does_and_everybody_is_told() {
     for (over, at) in [(Over::Quic, udp), (Over::Tcp, tcp)] {
         assert!(Peer::reach(over, at, authority.trusted(None)).await.is_err());
     }
+    let (_, metrics) = ask(health, "/metrics").await;
+    assert!(metrics.contains("connections_refused_total{reason=\"draining\"} 1"), "{metrics}");
     caller.send(call(2)).await;
     let Some(Message::Reply(busy)) = caller.next().await else { panic!("no reply") };
     assert_eq!(busy.outcome.unwrap_err().code, "busy");
