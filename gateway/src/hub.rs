@@ -453,7 +453,7 @@ impl Member {
             {
                 used = match message {
                     Incoming::Publication(publication) => {
-                        realm.publish(self.id, publication, actions).map(|()| 0)
+                        realm.publish(self.id, publication, actions)
                     }
                     Incoming::Message(message) => realm.take(self.id, message, now, actions),
                 };

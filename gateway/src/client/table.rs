@@ -153,7 +153,7 @@ impl Table {
         let mut entries = self.lock();
         let Entries { router, inboxes, .. } = &mut *entries;
         for message in messages {
-            for id in router.subscribers(&message.topic).iter() {
+            for id in router.subscribers(&message.topic).0.iter() {
                 let Some((_, inbox)) = inboxes.get(id.index()).and_then(Option::as_ref) else {
                     continue;
                 };

@@ -143,13 +143,14 @@ impl Router {
         self.clients.get(id.index()).and_then(Option::as_ref).map_or(0, |it| it.patterns.len())
     }
 
-    /// Everybody who subscribed to a pattern that matches, each once, the publisher too if it did.
-    pub fn subscribers(&mut self, topic: &Topic) -> Arc<[ClientId]> {
+    /// Everybody who subscribed to a pattern that matches, each once, the publisher too if it did; and how many steps it
+    /// took to find them, 0 where they were known.
+    pub fn subscribers(&mut self, topic: &Topic) -> (Arc<[ClientId]>, usize) {
         if let Some(known) = self.remembered.get(topic) {
-            return known.clone();
+            return (known.clone(), 0);
         }
         let mut found = Vec::new();
-        self.subscriptions.matching(topic, |id| found.push(id));
+        let steps = self.subscriptions.matching(topic, |id| found.push(id));
         found.sort_unstable();
         found.dedup();
         let found: Arc<[ClientId]> = found.into();
@@ -159,7 +160,7 @@ impl Router {
         }
         self.remembered_clients += found.len();
         self.remembered.insert(topic.detached(), found.clone());
-        found
+        (found, steps)
     }
 
     /// A client offers a procedure. Returns false where it did so before, or is none.

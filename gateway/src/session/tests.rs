@@ -436,6 +436,27 @@ fn what_is_said_to_others_uses_no_allowance_and_what_is_asked_of_the_gateway_doe
 }
 
 #[test]
+fn a_publish_uses_allowance_where_its_subscribers_are_dear_to_find() {
+    let mut world = World::new();
+    let (subscriber, publisher) = (world.join(), world.join());
+    world.subscribe(subscriber, &["a.#", "#.z", "*.*", "a.b.c"]);
+    let dear = vec!["a"; 64].join(".");
+    let used = |world: &mut World, topic: &str| {
+        let now = world.now;
+        world.realm.take(publisher, publish(topic), now, &mut Vec::new()).unwrap()
+    };
+    assert_eq!(used(&mut world, &dear), 0, "ordinary patterns");
+    for bits in 0..64_u32 {
+        let segment = |bit: u32| if bits >> bit & 1 == 1 { "*" } else { "a" };
+        let between: Vec<&str> = (0..6).map(segment).collect();
+        world.subscribe(subscriber, &[&format!("#.{}.#.z", between.join("."))]);
+    }
+    assert!(used(&mut world, &dear) >= 1);
+    assert_eq!(used(&mut world, &dear), 0, "it is remembered");
+    assert_eq!(used(&mut world, "a.b.c"), 0, "a short one");
+}
+
+#[test]
 fn retained_messages_come_in_pieces_that_are_paid_for() {
     let mut world = World::new();
     let (publisher, late) = (world.join(), world.join());
