@@ -211,6 +211,14 @@ async fn a_call_reaches_its_provider_and_the_reply_its_caller() {
     let reply = Reply { call_id: asked.call_id, outcome: outcome.clone() };
     provider.send(Message::Reply(reply)).await;
     assert_eq!(caller.next().await, Some(Message::Reply(Reply { call_id, outcome })));
+    let metrics = hub.metrics.encode(&hub, true);
+    let value = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().trim().parse::<f64>().unwrap()
+    };
+    assert_eq!(value("macula_gateway_call_seconds_count"), 1.0);
+    let took = value("macula_gateway_call_seconds_sum");
+    assert!(took > 0.0, "less than a millisecond is something");
 }
 
 #[tokio::test(start_paused = true)]

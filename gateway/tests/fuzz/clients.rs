@@ -24,7 +24,7 @@ use crate::{dice::Dice, shapes::Shapes};
 const REALM: &str = "a";
 const GUESTS: usize = 8;
 
-fn hub() -> Hub {
+pub fn hub() -> Hub {
     let realm = RealmConfig {
         name: REALM.parse().unwrap(),
         certificate_required: false,

@@ -20,7 +20,7 @@ subscribe = []
 "#;
 const TIMES: usize = 1000;
 
-fn spoilt(dice: &Dice, good: &[u8]) -> Vec<u8> {
+pub fn spoilt(dice: &Dice, good: &[u8]) -> Vec<u8> {
     let mut bytes = good.to_vec();
     for _ in 0..=dice.below(4) {
         let at = dice.below(bytes.len());
@@ -51,7 +51,7 @@ fn a_spoilt_file_of_realms_is_refused_with_a_reason_or_read() {
 }
 
 #[test]
-fn spoilt_certificates_and_keys_are_refused_with_a_reason_or_used() {
+pub fn spoilt_certificates_and_keys_are_refused_with_a_reason_or_used() {
     let (dice, folder) = (Dice::of(5), tempfile::tempdir().unwrap());
     let mut params = CertificateParams::default();
     let uri = format!("macula://a.b/{}", "ab".repeat(32));

@@ -7,4 +7,5 @@ mod clients;
 mod codec;
 mod dice;
 mod files;
+mod http;
 mod shapes;
