@@ -1,6 +1,6 @@
 //! Clients that send anything, in one realm with clients that mean it: those get all of theirs, in order.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use gateway::{
@@ -10,8 +10,8 @@ use gateway::{
     hub::{Hub, Member, RealmConfig},
     id::{CallId, MessageId, NodeId},
     message::{
-        Call, Connect, Message, Procedure, Publish, Qos, RealmId, RegisterProcedure, Reply,
-        Subscribe, decode, encode,
+        Call, Connect, Incoming, Message, Procedure, Publish, Qos, RealmId, RegisterProcedure,
+        Reply, Subscribe, decode, encode, incoming,
     },
     metrics::Metrics,
     outbox::OutboxLimits,
@@ -58,6 +58,10 @@ impl Client {
     }
 
     fn say(&self, hub: &Hub, message: Message) -> Result<(), Close> {
+        self.take(hub, Incoming::Message(message))
+    }
+
+    fn take(&self, hub: &Hub, message: Incoming) -> Result<(), Close> {
         let mut above = Vec::new();
         self.member.take(&mut [message].into_iter(), hub, &mut above)?;
         while self.member.hand_over(hub, &mut above).is_some() {}
@@ -68,24 +72,20 @@ impl Client {
         self.frames.push(bytes);
         while let Some(frame) = self.frames.take()? {
             let kind = frame.kind.name();
-            let message = decode(&frame).map_err(|error| Close::Message { kind, error })?;
-            self.say(hub, message)?;
+            let message = incoming(&frame).map_err(|error| Close::Message { kind, error })?;
+            self.take(hub, message)?;
         }
         Ok(())
     }
 
     /// What waits for it.
     async fn inbox(&self) -> Vec<Message> {
-        let mut frames = VecDeque::new();
-        if self.member.outbox.bytes() > 0 {
-            self.member.outbox.take(&mut frames, usize::MAX).await;
+        let mut frames = Frames::new(u32::MAX);
+        while self.member.outbox.bytes() > 0 {
+            frames.push(&self.member.outbox.take().await.unwrap());
         }
-        let read = |bytes: Bytes| {
-            let mut frames = Frames::new(u32::MAX);
-            frames.push(&bytes);
-            decode(&frames.take().unwrap().unwrap()).unwrap()
-        };
-        frames.into_iter().map(read).collect()
+        let read = || frames.take().unwrap().map(|frame| decode(&frame).unwrap());
+        std::iter::from_fn(read).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use gateway::{
     frame::Frames,
-    message::{Message, decode, encode},
+    message::{Message, decode, encode, incoming},
 };
 
 use crate::{dice::Dice, shapes::Shapes};
@@ -25,10 +25,18 @@ fn whatever_is_read_is_refused_or_means_the_same_when_it_is_written() {
                         frames = Frames::new(1 << 16);
                     }
                     Ok(Some(frame)) => match decode(&frame) {
-                        Err(_) => refused += 1,
+                        Err(error) => {
+                            refused += 1;
+                            assert_eq!(
+                                incoming(&frame),
+                                Err(error),
+                                "the gateway refuses the same"
+                            );
+                        }
                         Ok(Message::Unserved(_)) => {}
                         Ok(message) => {
                             read += 1;
+                            assert!(incoming(&frame).is_ok());
                             let mut again = Frames::new(u32::MAX);
                             again.push(&encode(&message));
                             assert_eq!(decode(&again.take().unwrap().unwrap()), Ok(message));
