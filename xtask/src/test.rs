@@ -33,7 +33,8 @@ pub fn run(options: Options) -> Result<()> {
     }
     let mut tests = workspace::cargo();
     tests
-        .args(["test", "--workspace", "--no-fail-fast"])
+        // A program with tests of its own that is not built by default.
+        .args(["test", "--workspace", "--no-fail-fast", "--features", "xtask/gateway-load"])
         .args(options.arguments)
         .env("TRACER_BIN", tracer)
         // Deaths take a millisecond, and what the dying process saw is looked up meanwhile: on two cores, tests
