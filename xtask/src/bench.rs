@@ -1,10 +1,12 @@
-//! `cargo xtask bench`: what the tracer costs and how fast it is, beside a floor and peers measured
+//! `cargo xtask bench`: what the tracer costs, how fast it and the gateway are, beside floors and peers measured
 //! in the same run. This file only orders the work; it knows no figure.
 
 mod agent;
 mod calls;
 mod deaths;
+mod gateway;
 mod machine;
+mod openmetrics;
 mod pressure;
 mod process;
 mod programs;
@@ -25,6 +27,7 @@ use serde_json::json;
 use self::agent::Agent;
 use self::calls::{Bench, Rounds};
 use self::deaths::Latency;
+use self::gateway::Gateway;
 use self::machine::Machine;
 use self::pressure::Pressure;
 use self::programs::Costs;
@@ -58,6 +61,12 @@ pub struct Options {
     /// Measure this tracer instead of building one
     #[arg(long, value_name = "FILE")]
     tracer: Option<PathBuf>,
+    /// Measure this gateway instead of building one
+    #[arg(long, value_name = "FILE")]
+    gateway: Option<PathBuf>,
+    /// Install other message servers and measure them beside the gateway: NATS and Mosquitto
+    #[arg(long)]
+    with_peers: bool,
 }
 
 /// What can be measured by itself.
@@ -69,6 +78,8 @@ enum Part {
     Agent,
     /// The store, and the verbs that ask it
     Store,
+    /// The gateway, beside other message servers
+    Gateway,
 }
 
 /// What is measured beside the tracer, and what compiles the process that is watched.
@@ -84,20 +95,16 @@ const NEEDED: &[Package] = &[
 ];
 
 pub fn run(options: Options) -> Result<()> {
-    ensure!(setup::is_privileged(), "the benchmark loads eBPF programs: run it as root");
-    setup::ensure(NEEDED)?;
-    let tracer = match &options.tracer {
-        Some(tracer) => {
-            tracer.canonicalize().with_context(|| format!("no {}", tracer.display()))?
-        }
-        None => {
-            build_ebpf::run(build_ebpf::Options::default())?;
-            workspace::build_release("tracer")?
-        }
-    };
-    let machine = Machine::look(&tracer)?;
     let effort = Effort::of(&options);
-    let sections = measure(&effort, tracer, |part| options.only.is_none_or(|only| only == part))?;
+    let mut machine = Machine::look()?;
+    let mut sections = Vec::new();
+    if options.only != Some(Part::Gateway) {
+        let wants = |part| options.only.is_none_or(|only| only == part);
+        sections.extend(measure_tracer(&effort, &options, &mut machine, wants)?);
+    }
+    if options.only.is_none_or(|only| only == Part::Gateway) {
+        sections.extend(measure_gateway(&effort, &options, &mut machine)?);
+    }
 
     print!("{}\n{}", machine.text(), table::text(&sections));
     println!("\nMedians of {} rounds ± median distance from them.", effort.rounds);
@@ -125,6 +132,7 @@ struct Effort {
     pressure_seconds: u64,
     agent: agent::Amount,
     store: store::Amount,
+    gateway: gateway::Amount,
 }
 
 impl Effort {
@@ -137,6 +145,7 @@ impl Effort {
                 pressure_seconds: 1,
                 agent: agent::Amount { tracked: 3, deaths: 3, starts: 40 },
                 store: store::Amount { events: 10_000, crashes: 40, questions: 2 },
+                gateway: gateway::Amount { rounds: 1, less: 100 },
             };
         }
         Self {
@@ -146,11 +155,30 @@ impl Effort {
             pressure_seconds: if options.long { 60 } else { 10 },
             agent: agent::Amount { tracked: 100, deaths: 200, starts: 10_000 },
             store: store::Amount { events: 1_000_000, crashes: 2_000, questions: 21 },
+            gateway: gateway::Amount { rounds: options.rounds, less: 1 },
         }
     }
 }
 
-fn measure(effort: &Effort, tracer: PathBuf, wants: impl Fn(Part) -> bool) -> Result<Vec<Section>> {
+fn measure_tracer(
+    effort: &Effort,
+    options: &Options,
+    machine: &mut Machine,
+    wants: impl Fn(Part) -> bool,
+) -> Result<Vec<Section>> {
+    ensure!(setup::is_privileged(), "the benchmark loads eBPF programs: run it as root");
+    setup::ensure(NEEDED)?;
+    let tracer = match &options.tracer {
+        Some(tracer) => given(tracer)?,
+        None => {
+            build_ebpf::run(build_ebpf::Options::default())?;
+            workspace::build_release("tracer")?
+        }
+    };
+    machine.add_version("tracer", &tracer);
+    for peer in ["strace", "bpftrace"] {
+        machine.add_version(peer, Path::new(peer));
+    }
     if wants(Part::Store) {
         store::build()?;
     }
@@ -169,6 +197,26 @@ fn measure(effort: &Effort, tracer: PathBuf, wants: impl Fn(Part) -> bool) -> Re
     let store = || Store::measure(&bench, effort.store);
     let store = wants(Part::Store).then(store).transpose()?;
     Ok(targets::sections(exec.as_ref(), agent.as_ref(), store.as_ref()))
+}
+
+fn measure_gateway(
+    effort: &Effort,
+    options: &Options,
+    machine: &mut Machine,
+) -> Result<Vec<Section>> {
+    let gateway = options.gateway.as_deref().map(given).transpose()?;
+    let programs = gateway::Programs::build(gateway, options.with_peers)?;
+    let scratch = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let measured = Gateway::measure(&programs, scratch.path(), effort.gateway)?;
+    for (name, settings) in &measured.settings {
+        machine.add(name, settings.clone());
+    }
+    Ok(targets::of_gateway(&measured))
+}
+
+/// A program that a person named.
+fn given(program: &Path) -> Result<PathBuf> {
+    program.canonicalize().with_context(|| format!("no {}", program.display()))
 }
 
 fn measure_exec(effort: &Effort, bench: &Bench) -> Result<Measured> {

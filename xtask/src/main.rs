@@ -45,7 +45,7 @@ enum Command {
     Record(record::Options),
     /// Check format, clippy, the house rules and the licences of dependencies
     Lint(lint::Options),
-    /// Measure what the tracer costs and how fast it is, beside strace and bpftrace
+    /// Measure what the tracer costs, how fast it and the gateway are, and others beside them
     Bench(bench::Options),
     /// Install the programs, shell completions and man pages
     Install(install::Options),

@@ -35,7 +35,16 @@ pub fn cargo() -> Command {
 
 /// Builds a program of this workspace in release mode and returns its path.
 pub fn build_release(package: &str) -> Result<PathBuf> {
-    exec::run(cargo().args(["build", "--release", "--package", package, "--bin", package]))?;
+    build(&["--package", package], package)
+}
+
+/// Builds a program of this package that has a feature of its own, of the same name.
+pub fn build_own(program: &str) -> Result<PathBuf> {
+    build(&["--package", "xtask", "--features", program], program)
+}
+
+fn build(of: &[&str], program: &str) -> Result<PathBuf> {
+    exec::run(cargo().args(["build", "--release"]).args(of).args(["--bin", program]))?;
     let metadata = exec::stdout(cargo().args([
         "metadata",
         "--no-deps",
@@ -46,9 +55,9 @@ pub fn build_release(package: &str) -> Result<PathBuf> {
     let metadata: serde_json::Value =
         serde_json::from_str(&metadata).context("cargo metadata printed no JSON")?;
     let target = metadata["target_directory"].as_str().context("cargo names no target folder")?;
-    let program = Path::new(target).join("release").join(package);
-    anyhow::ensure!(program.is_file(), "cargo built {package}, but not at {}", program.display());
-    Ok(program)
+    let file = Path::new(target).join("release").join(program);
+    anyhow::ensure!(file.is_file(), "cargo built {program}, but not at {}", file.display());
+    Ok(file)
 }
 
 /// A program found in the folders of PATH.

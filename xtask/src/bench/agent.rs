@@ -5,7 +5,6 @@ mod disarmed;
 mod lines;
 mod memory;
 mod messages;
-mod metrics;
 mod node;
 mod pressure;
 mod run;

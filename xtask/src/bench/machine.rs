@@ -14,20 +14,25 @@ use crate::exec;
 pub struct Machine(Vec<(&'static str, String)>);
 
 impl Machine {
-    pub fn look(tracer: &Path) -> Result<Self> {
+    pub fn look() -> Result<Self> {
         let uname = rustix::system::uname();
         let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
-        let version = |program: &str| first_line(Command::new(program).arg("--version"));
         Ok(Self(vec![
             ("processor", processor()),
             ("CPUs", std::thread::available_parallelism()?.to_string()),
             ("memory", memory()),
             ("kernel", format!("{} {}", text(uname.release()), text(uname.machine()))),
             ("load before", load()),
-            ("tracer", first_line(Command::new(tracer).arg("--version"))),
-            ("strace", version("strace")),
-            ("bpftrace", version("bpftrace")),
         ]))
+    }
+
+    /// A program that was measured.
+    pub fn add_version(&mut self, name: &'static str, program: &Path) {
+        self.add(name, first_line(Command::new(program).arg("--version")));
+    }
+
+    pub fn add(&mut self, name: &'static str, value: String) {
+        self.0.push((name, value));
     }
 
     pub fn text(&self) -> String {

@@ -37,6 +37,16 @@ impl Sample {
         Self(self.0.iter().map(|value| value * factor).collect())
     }
 
+    /// The same without fractions.
+    pub fn rounded(&self) -> Self {
+        Self(self.0.iter().map(|value| value.round()).collect())
+    }
+
+    /// How many times `other` this is, in each round.
+    pub fn times(&self, other: &Self) -> Self {
+        self.paired(other, |own, other| own / other)
+    }
+
     /// What this has above `other` in each round, so that a slow round is slow in both.
     pub fn above(&self, other: &Self) -> Self {
         self.paired(other, |own, other| own - other)
@@ -86,6 +96,7 @@ mod tests {
     fn differences_are_taken_within_a_round() {
         let (ours, floor) = (sample(&[110.0, 220.0, 330.0]), sample(&[100.0, 200.0, 300.0]));
         assert_eq!(ours.above(&floor), sample(&[10.0, 20.0, 30.0]));
+        assert_eq!(ours.times(&floor), sample(&[1.1, 1.1, 1.1]));
         assert_eq!(ours.percent_above(&floor), sample(&[10.0, 10.0, 10.0]));
     }
 }

@@ -2,7 +2,10 @@
 //! nothing.
 
 mod agent;
+mod gateway;
 mod store;
+
+pub use self::gateway::sections as of_gateway;
 
 use super::agent::Agent;
 use super::calls::{Condition, Rounds};
@@ -24,7 +27,7 @@ pub struct Measured {
     pub storm: Pressure,
 }
 
-/// Rows of what was measured, in the order of the table.
+/// Rows of what was measured of the tracer, in the order of the table.
 pub fn sections(
     exec: Option<&Measured>,
     agent: Option<&Agent>,

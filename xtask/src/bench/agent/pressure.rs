@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::metrics::Metrics;
 use super::node::Node;
 use super::run::Agent;
 use crate::bench::calls::Bench;
+use crate::bench::openmetrics::Metrics;
 use crate::bench::pressure::Work;
 use crate::bench::process;
 use crate::bench::worker::Worker;

@@ -16,9 +16,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::lines::Lines;
-use super::metrics::Metrics;
 use super::node::Node;
 use super::runtime::FakeRuntime;
+use crate::bench::openmetrics::Metrics;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const ENDED_WITHIN: Duration = Duration::from_secs(30);

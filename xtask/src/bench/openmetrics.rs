@@ -1,4 +1,4 @@
-//! The agent's metrics as they were at one time. It is pure, and knows no metric's meaning.
+//! A program's metrics as they were at one time. It is pure, and knows no metric's meaning.
 
 /// The text format of OpenMetrics.
 #[derive(Debug, Clone, PartialEq)]
