@@ -5,7 +5,10 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{
+    ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind as Wrong},
+};
 
 use crate::{client::cli, config, life};
 
@@ -49,8 +52,14 @@ pub fn command() -> clap::Command {
 
 /// Parses the arguments of this process and does what they say; returns the exit code.
 pub fn main() -> ExitCode {
-    let matches = command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let parsed = command().try_get_matches().and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((matches, cli))
+    });
+    let (matches, cli) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return told(&error),
+    };
     let (done, failed) = match cli.command {
         Command::Run(options) if options.print_config => {
             (print_config(*options, &matches), life::USAGE)
@@ -85,6 +94,34 @@ fn print_config(options: config::Options, matches: &ArgMatches) -> anyhow::Resul
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         Ok(()) | Err(_) => Ok(0),
     }
+}
+
+/// Help, or what is wrong with the command line.
+fn told(error: &clap::Error) -> ExitCode {
+    // Nobody can be told that it cannot be printed.
+    let _ = error.print();
+    let runs = std::env::args_os().nth(1).is_some_and(|word| word == "run");
+    if !error.use_stderr() || !runs {
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(cli::FAILURE));
+    }
+    let text = error.to_string();
+    let why = text.split("\n\n").next().unwrap_or_default();
+    let why: Vec<_> = why.trim_start_matches("error: ").split_whitespace().collect();
+    let set_by = variable(error).map(|name| format!("; set by the flag or by {name}"));
+    life::wrong_usage(&format!("{}{}", why.join(" "), set_by.unwrap_or_default()))
+}
+
+/// The variable that may have set what is wrong: clap names the flag alone.
+fn variable(error: &clap::Error) -> Option<String> {
+    if !matches!(error.kind(), Wrong::InvalidValue | Wrong::ValueValidation) {
+        return None;
+    }
+    let ContextValue::String(wrong) = error.get(ContextKind::InvalidArg)? else { return None };
+    let command = command();
+    let run = command.find_subcommand("run")?;
+    let flag = wrong.strip_prefix("--")?.split(' ').next();
+    let argument = run.get_arguments().find(|argument| argument.get_long() == flag)?;
+    Some(argument.get_env()?.to_string_lossy().into_owned())
 }
 
 fn client(command: cli::Command) -> anyhow::Result<u8> {

@@ -224,7 +224,7 @@ async fn a_call_reaches_its_provider_and_the_reply_its_caller() {
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_says_nothing_costs_its_caller_no_more_than_the_deadline() {
     let hub = hub(OutboxLimits::default());
-    tokio::spawn(hub.clone().keep_deadlines());
+    tokio::spawn(hub.clone().keep_deadlines(Arc::default()));
     let (mut provider, mut caller) = (Client::connect(&hub).await, Client::connect(&hub).await);
     let procedure = Procedure("slow".to_owned());
     let register = RegisterProcedure { procedure: procedure.clone() };

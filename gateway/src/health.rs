@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{
@@ -16,6 +16,7 @@ use axum::{
     routing::get,
 };
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{hub::Hub, metrics};
 
@@ -31,6 +32,7 @@ pub struct Health {
     draining: AtomicBool,
     pub quic: Arc<Beat>,
     pub tcp: Arc<Beat>,
+    pub router: Arc<Beat>,
 }
 
 /// When a loop last turned.
@@ -71,6 +73,7 @@ impl Health {
             draining: AtomicBool::default(),
             quic: Arc::default(),
             tcp: Arc::default(),
+            router: Arc::default(),
         }
     }
 
@@ -99,12 +102,9 @@ impl Health {
 
     /// The loops that do not turn.
     fn stuck(&self) -> Vec<&'static str> {
-        let turned = [
-            ("quic", self.quic.since()),
-            ("tcp", self.tcp.since()),
-            ("router", self.hub.since_turned()),
-        ];
-        turned.into_iter().filter(|(_, since)| *since > STUCK).map(|(name, _)| name).collect()
+        let beats = [("quic", &self.quic), ("tcp", &self.tcp), ("router", &self.router)];
+        let stuck = beats.into_iter().filter(|(_, beat)| beat.since() > STUCK);
+        stuck.map(|(name, _)| name).collect()
     }
 }
 
@@ -136,4 +136,43 @@ async fn live(State(health): Shared) -> Response {
 async fn metrics(State(health): Shared) -> Response {
     let text = health.hub.metrics.encode(&health.hub, health.is_ready());
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        diagnostics::Diagnostics, metrics::Metrics, outbox::OutboxLimits, session::Limits,
+    };
+
+    async fn live_says(health: &Arc<Health>) -> (u16, String) {
+        let answer = live(State(health.clone())).await;
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 1024).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_does_not_turn_is_named_by_503() {
+        let diagnostics = Diagnostics {
+            node: "gateway-0".to_owned(),
+            realm: "a".to_owned(),
+            started: std::time::Instant::now(),
+        };
+        let (limits, outbox) = (Limits::default(), OutboxLimits::default());
+        let hub = Arc::new(Hub::new(&[], limits, outbox, diagnostics, Arc::new(Metrics::new())));
+        let health = Arc::new(Health::new(hub.clone()));
+        assert_eq!(live_says(&health).await, (200, r#"{"live":true,"stuck":[]}"#.to_owned()));
+        let router = tokio::spawn(hub.keep_deadlines(health.router.clone()));
+        tokio::time::sleep(STUCK + Beat::EVERY).await;
+        let stuck = r#"{"live":false,"stuck":["quic","tcp"]}"#;
+        assert_eq!(live_says(&health).await, (503, stuck.to_owned()));
+        router.abort();
+        health.quic.turn();
+        tokio::time::sleep(STUCK).await;
+        health.tcp.turn();
+        tokio::time::sleep(Beat::EVERY).await;
+        let stuck = r#"{"live":false,"stuck":["quic","router"]}"#;
+        assert_eq!(live_says(&health).await, (503, stuck.to_owned()));
+    }
 }

@@ -12,6 +12,7 @@ use std::{
 
 use crate::{
     diagnostics::Diagnostics,
+    health::Beat,
     id::NodeId,
     message::{Connect, Incoming, Message, RealmId, Reply, encode},
     metrics::{ByCode, Metrics, RealmMetrics},
@@ -57,8 +58,6 @@ pub struct Hub {
     clock: Clock,
     /// Published messages dropped for clients that read too slowly.
     dropped: Arc<AtomicU64>,
-    /// When the realms were last gone through, on the clock.
-    turned: AtomicU64,
 }
 
 /// The time since this was made, and of the calendar.
@@ -100,7 +99,6 @@ impl Hub {
             diagnostics,
             clock: Clock(Instant::now()),
             dropped: Arc::default(),
-            turned: AtomicU64::default(),
         };
         hub.configure(realms);
         hub
@@ -177,21 +175,16 @@ impl Hub {
         });
     }
 
-    /// Ends calls whose time is over, until the end of the program.
-    pub async fn keep_deadlines(self: Arc<Self>) {
+    /// Ends calls whose time is over, until the end of the program. Each turn goes through all realms: `beat` shows that
+    /// they work.
+    pub async fn keep_deadlines(self: Arc<Self>, beat: Arc<Beat>) {
         let mut ticks = tokio::time::interval(FINEST);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             self.each(|realm| realm.tick(&self));
-            self.turned.store(milliseconds(self.clock.0.elapsed()), Ordering::Relaxed);
+            beat.turn();
         }
-    }
-
-    /// Since every realm was last seen to work: [`Hub::keep_deadlines`] goes through them.
-    pub fn since_turned(&self) -> Duration {
-        let turned = Duration::from_millis(self.turned.load(Ordering::Relaxed));
-        self.clock.0.elapsed().saturating_sub(turned)
     }
 
     pub fn counts(&self) -> Counts {

@@ -10,6 +10,7 @@ pub mod config;
 pub mod connection;
 pub mod diagnostics;
 pub mod entrance;
+pub mod file;
 pub mod flood;
 pub mod frame;
 pub mod health;

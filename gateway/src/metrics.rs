@@ -85,7 +85,7 @@ pub struct Metrics {
     /// What may wait in the UDP socket.
     pub udp_receive_buffer_bytes: Gauge,
     udp_receive_errors: Gauge,
-    /// New certificates that could not be used.
+    /// New certificates and clients' authorities that could not be used.
     pub certificates_refused: Counter,
 }
 
@@ -147,7 +147,8 @@ impl Metrics {
                 "udp_receive_errors",
                 "Datagrams that found no room in a socket of this network namespace",
             ),
-            certificates_refused: of.add("certificates_refused", "New certificates of no use"),
+            certificates_refused: of
+                .add("certificates_refused", "New certificates and client authorities of no use"),
             registry: of.0,
         }
     }

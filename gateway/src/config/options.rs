@@ -49,7 +49,7 @@ pub struct Options {
     /// Make a certificate that nobody can verify: for trying the gateway out
     #[arg(long)]
     self_signed: bool,
-    /// Authorities of clients' certificates, PEM: those that are presented are verified by them
+    /// Authorities of clients' certificates, PEM; new ones are taken without a restart
     #[arg(long, env = "GATEWAY_CLIENT_CA", value_name = "FILE")]
     client_ca: Option<PathBuf>,
     /// This gateway's name [default: the host's]

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -10,6 +9,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
+    file,
     hub::RealmConfig,
     id::NodeId,
     realm::{RealmError, RealmName},
@@ -20,10 +20,12 @@ use crate::{
 /// Why a file has no realms for us.
 #[derive(Debug, Error)]
 pub enum RealmsError {
-    #[error("cannot read {path}: {source}: correct --config")]
-    Unreadable { path: PathBuf, source: io::Error },
-    #[error("{path}: {why}")]
-    Toml { path: PathBuf, why: String },
+    #[error("cannot read realms {path}: {why}")]
+    Unreadable { path: PathBuf, why: String },
+    #[error("{path} is no text: at byte {at} it is not UTF-8")]
+    NoText { path: PathBuf, at: usize },
+    #[error("{path}, line {line}: {why}")]
+    Toml { path: PathBuf, line: usize, why: String },
     #[error("{path} has no [[realm]]: add one, or leave --config out")]
     Empty { path: PathBuf },
     #[error("{path} has realm {realm} twice: join both")]
@@ -34,8 +36,10 @@ pub enum RealmsError {
     NoNodes { path: PathBuf, realm: RealmName },
     #[error("{path}, realm {realm}: {error}")]
     Pattern { path: PathBuf, realm: RealmName, error: TopicError },
+    #[error("{path}: {error}")]
+    Name { path: PathBuf, error: RealmError },
     #[error("{0}")]
-    Name(#[from] RealmError),
+    Default(#[from] RealmError),
 }
 
 #[derive(Deserialize)]
@@ -72,10 +76,15 @@ struct RuleEntry {
 /// # Errors
 /// The file cannot be read or means nothing.
 pub fn read(path: &Path) -> Result<Vec<RealmConfig>, RealmsError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| RealmsError::Unreadable { path: path.to_owned(), source })?;
-    let file: File = toml::from_str(&text)
-        .map_err(|error| RealmsError::Toml { path: path.to_owned(), why: error.to_string() })?;
+    let bytes =
+        file::read(path).map_err(|why| RealmsError::Unreadable { path: path.to_owned(), why })?;
+    let text = str::from_utf8(&bytes)
+        .map_err(|error| RealmsError::NoText { path: path.to_owned(), at: error.valid_up_to() })?;
+    let file: File = toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        RealmsError::Toml { path: path.to_owned(), line, why: error.message().to_owned() }
+    })?;
     if file.realm.is_empty() {
         return Err(RealmsError::Empty { path: path.to_owned() });
     }
@@ -98,7 +107,8 @@ pub fn asks_for_certificates(realm: &RealmConfig) -> bool {
 }
 
 fn realm(entry: RealmEntry, path: &Path) -> Result<RealmConfig, RealmsError> {
-    let name: RealmName = entry.name.parse()?;
+    let name: RealmName =
+        entry.name.parse().map_err(|error| RealmsError::Name { path: path.to_owned(), error })?;
     let rules = entry.rule.into_iter().map(|rule| self::rule(rule, path, &name));
     let permissions = Permissions { rules: rules.collect::<Result<_, _>>()? };
     Ok(RealmConfig { name, certificate_required: entry.certificate_required, permissions })

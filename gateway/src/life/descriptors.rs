@@ -3,12 +3,17 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
+use super::Failure;
+
 /// Those that no client may take: sockets that listen, health, files that are read.
 const RESERVED: u64 = 128;
 
 /// Raises the soft limit of open files as far as `connections` need and the hard limit allows; returns how many connections
 /// there is room for.
-pub fn make_room(connections: usize) -> usize {
+///
+/// # Errors
+/// Too few files may be open for any client.
+pub fn make_room(connections: usize) -> Result<usize, Failure> {
     let limit = getrlimit(Resource::Nofile);
     let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(RESERVED);
     let raised = raised(limit, wanted);
@@ -20,6 +25,12 @@ pub fn make_room(connections: usize) -> usize {
         limit.current
     };
     let room = room(current, connections);
+    if room == 0 && connections > 0 {
+        return Err(Failure::Runtime(format!(
+            "open files are limited to {}, and more than {RESERVED} are needed: raise that limit (ulimit -n)",
+            current.unwrap_or(u64::MAX)
+        )));
+    }
     if room < connections {
         warn!(
             connections = room,
@@ -27,7 +38,7 @@ pub fn make_room(connections: usize) -> usize {
             current.unwrap_or(u64::MAX)
         );
     }
-    room
+    Ok(room)
 }
 
 /// `None` is no limit.
@@ -39,7 +50,7 @@ fn raised(limit: Rlimit, wanted: u64) -> Option<u64> {
 fn room(limit: Option<u64>, connections: usize) -> usize {
     let Some(limit) = limit else { return connections };
     let free = usize::try_from(limit.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
-    connections.min(free.max(1))
+    connections.min(free)
 }
 
 #[cfg(test)]
@@ -59,7 +70,7 @@ mod tests {
     #[test]
     fn some_files_are_left_for_health() {
         assert_eq!(room(Some(1024), 65_536), 896);
-        assert_eq!(room(Some(10), 65_536), 1);
+        assert_eq!(room(Some(10), 65_536), 0);
         assert_eq!((room(Some(1024), 10), room(None, 10)), (10, 10));
     }
 }

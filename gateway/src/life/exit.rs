@@ -1,11 +1,14 @@
 //! Every way in which the gateway ends: its line and its exit code. docs/gateway.md has the table.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use thiserror::Error;
 use tracing::{error, info};
 
-use super::{Gateway, log, signals};
+use super::{Gateway, descriptors, log, signals};
 use crate::{
     bind::BindError,
     config::{ConfigError, Options},
@@ -46,13 +49,26 @@ impl Failure {
             Self::Runtime(_) => 5,
         }
     }
+
+    /// Writes the last line; returns the exit code.
+    pub(super) fn told(&self) -> u8 {
+        let code = self.code();
+        error!(exit_code = code, "the gateway ends: {self}");
+        code
+    }
+}
+
+/// The last line where there is no log yet: the command line or a variable is wrong.
+pub fn wrong_usage(why: &str) -> ExitCode {
+    // Where stderr cannot be written the code alone tells.
+    let _ = writeln!(io::stderr(), "the gateway ends: {why} exit_code={USAGE}");
+    ExitCode::from(USAGE)
 }
 
 /// `gateway run`, from the first line of its log to the last.
 pub fn run(options: Options) -> ExitCode {
     if let Err(why) = log::begin(&options) {
-        eprintln!("gateway: {why}");
-        return ExitCode::from(USAGE);
+        return wrong_usage(&why);
     }
     let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
     info!(version, pid, "the gateway starts");
@@ -61,20 +77,17 @@ pub fn run(options: Options) -> ExitCode {
             info!(exit_code = 0, "the gateway ends: {how}");
             ExitCode::SUCCESS
         }
-        Err(failure) => {
-            let code = failure.code();
-            error!(exit_code = code, "the gateway ends: {failure}");
-            ExitCode::from(code)
-        }
+        Err(failure) => ExitCode::from(failure.told()),
     }
 }
 
 fn live(options: Options) -> Result<&'static str, Failure> {
-    let settings = options.settings()?;
+    let mut settings = options.settings()?;
+    settings.most_connections = descriptors::make_room(settings.most_connections)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::Runtime(format!("no threads can be started: {error}")))?;
+        .map_err(|error| Failure::Runtime(format!("the runtime cannot be started: {error}")))?;
     runtime.block_on(async {
         // A signal that comes during the start is not lost.
         let mut signals = signals::Signals::listen()?;

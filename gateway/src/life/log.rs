@@ -5,23 +5,42 @@ use std::panic;
 use tracing::error;
 use tracing_subscriber::EnvFilter;
 
-use super::PANIC;
+use super::{Failure, PANIC};
 use crate::config::{LogFormat, Options};
+
+/// How tokio panics where the kernel refuses it a thread (runtime/blocking/pool.rs), which is no bug.
+const NO_THREAD: &str = "OS can't spawn worker thread: ";
 
 /// # Errors
 /// The filter is none.
 pub fn begin(options: &Options) -> Result<(), String> {
     let filter = EnvFilter::try_new(&options.log)
         .map_err(|error| format!("--log {:?} is no filter: {error}", options.log))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Where stderr cannot be written, as when who reads it is gone, an error about that would panic.
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     match options.log_format {
         LogFormat::Text => logs.with_ansi(false).init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
     }
     // What was half done when a thread panicked may be wrong in any way: a new process is right.
     panic::set_hook(Box::new(|what| {
-        error!(exit_code = PANIC, "the gateway ends: a bug: {what}");
-        std::process::exit(PANIC.into());
+        let refused = what.payload_as_str().and_then(|text| text.strip_prefix(NO_THREAD));
+        let code = match refused {
+            Some(why) => Failure::Runtime(format!(
+                "no thread can be started: {why}: raise the limit of processes (pids.max, ulimit -u) or of memory \
+                 (memory.max, ulimit -v)"
+            ))
+            .told(),
+            None => {
+                let what = what.to_string().replace('\n', " ");
+                error!(exit_code = PANIC, "the gateway ends: a bug: {what}");
+                PANIC
+            }
+        };
+        std::process::exit(code.into());
     }));
     Ok(())
 }

@@ -7,11 +7,7 @@ mod exit;
 mod log;
 mod signals;
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use rustls::ServerConfig;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -29,10 +25,10 @@ use crate::{
     quic,
     session::Limits,
     tcp,
-    tls::{self, Certificates, Rotation, Source},
+    tls::{self, Authorities, Certificates, Rotation, Source},
 };
 
-pub use exit::{Failure, PANIC, USAGE, run};
+pub use exit::{Failure, PANIC, USAGE, run, wrong_usage};
 
 /// A gateway that serves clients. It ends when this is dropped; [`Gateway::drain`] is the polite way.
 #[derive(Debug)]
@@ -79,8 +75,7 @@ impl Gateway {
         let hub = Arc::new(hub);
         let state = Arc::new(Health::new(hub.clone()));
 
-        let (certificates, rotation) = certificate(&settings, &metrics)?;
-        let tls = tls_config(&settings, certificates)?;
+        let (tls, rotation) = certificates(&settings, &metrics)?;
         let keys = Keys::of(settings.cookie.as_ref(), &settings.node)?;
         if let Some(why) = keys.random {
             warn!("{why}: keys are random, and another gateway does not know this one's tokens");
@@ -109,11 +104,11 @@ impl Gateway {
             hub.clone(),
             settings.keep,
             settings.handshakes,
-            descriptors::make_room(settings.most_connections),
+            settings.most_connections,
         );
         let entrance = Arc::new(entrance);
         let (mut accepting, mut lasting) = (JoinSet::new(), JoinSet::new());
-        lasting.spawn(hub.clone().keep_deadlines());
+        lasting.spawn(hub.clone().keep_deadlines(state.router.clone()));
         lasting.spawn(rotation.keep(settings.look_every));
         let routes = state.clone().routes();
         lasting.spawn(async move {
@@ -167,36 +162,26 @@ fn listener(socket: std::net::TcpListener) -> Result<TcpListener, Failure> {
         .map_err(|error| Failure::Runtime(format!("a TCP socket cannot be used: {error}")))
 }
 
-fn certificate(
+/// The settings of TLS, and what keeps them up to date.
+fn certificates(
     settings: &Settings,
     metrics: &Arc<Metrics>,
-) -> Result<(Arc<Certificates>, Rotation), Failure> {
+) -> Result<(ServerConfig, Rotation), Failure> {
     let source =
         Source::of(settings.certificate.clone(), settings.key.clone(), settings.self_signed)?;
     info!("loading the certificate: {source}");
     if source == Source::SelfSigned {
         warn!("the certificate is self-signed: no client can know that this is the gateway");
     }
-    let pair = source.load()?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    if pair.not_after <= i64::try_from(now.as_secs()).unwrap_or(i64::MAX) {
-        warn!("the certificate is no longer valid: clients that verify it will not come");
-    }
-    let certificates = Arc::new(Certificates::new(pair));
-    let rotation = Rotation::new(&source, certificates.clone(), metrics.clone());
-    Ok((certificates, rotation))
-}
-
-fn tls_config(
-    settings: &Settings,
-    certificates: Arc<Certificates>,
-) -> Result<ServerConfig, Failure> {
-    let roots = match &settings.client_ca {
+    let certificates = Arc::new(Certificates::new(source.load()?));
+    let authorities = match &settings.client_ca {
         Some(path) => {
             info!(file = %path.display(), "loading the authorities of clients");
-            Some(tls::read_roots(path)?)
+            Some((path.clone(), Arc::new(Authorities::read(path)?)))
         }
         None => None,
     };
-    Ok(tls::server_config(certificates, roots)?)
+    let trusted = authorities.as_ref().map(|(_, trusted)| trusted.clone());
+    let config = tls::server_config(certificates.clone(), trusted)?;
+    Ok((config, Rotation::new(&source, certificates, authorities, metrics.clone())))
 }

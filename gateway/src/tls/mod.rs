@@ -1,21 +1,26 @@
 //! The gateway's certificate and what it asks of its clients': TLS 1.3 with ALPN `macula`, for QUIC and for TCP. It must not
 //! know what is said inside.
 
+mod authorities;
 mod identity;
 mod pair;
 mod rotation;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use rustls::{
-    RootCertStore, ServerConfig,
+    ServerConfig,
     crypto::{CryptoProvider, ring},
-    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
+    server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
 
+pub use authorities::Authorities;
 pub use identity::identity;
-pub use pair::{CertificateError, Pair, Source, read_roots};
+pub use pair::{CertificateError, Pair, Source};
 pub use rotation::{Looked, Rotation};
 
 /// What both sides must offer.
@@ -52,28 +57,21 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-/// Settings of both transports. With `client_roots` a client's certificate is verified by them where it presents one;
+/// Settings of both transports. With `authorities` a client's certificate is verified by them where it presents one;
 /// without, none is asked for.
 ///
 /// # Errors
-/// The roots are of no use.
+/// The provider of cryptography has no TLS 1.3.
 pub fn server_config(
     certificates: Arc<Certificates>,
-    client_roots: Option<RootCertStore>,
+    authorities: Option<Arc<Authorities>>,
 ) -> Result<ServerConfig, CertificateError> {
-    let provider = provider();
-    let builder = ServerConfig::builder_with_provider(provider.clone())
+    let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| CertificateError::Tls(error.to_string()))?;
-    let builder = match client_roots {
+    let builder = match authorities {
         None => builder.with_no_client_auth(),
-        Some(roots) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .allow_unauthenticated()
-                .build()
-                .map_err(|error| CertificateError::Tls(error.to_string()))?;
-            builder.with_client_cert_verifier(verifier)
-        }
+        Some(authorities) => builder.with_client_cert_verifier(authorities),
     };
     let mut config = builder.with_cert_resolver(certificates);
     config.alpn_protocols = vec![ALPN.to_vec()];
@@ -84,6 +82,12 @@ pub fn server_config(
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

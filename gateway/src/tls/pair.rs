@@ -2,19 +2,20 @@
 //! what to do. It must not know who is served with them.
 
 use std::{
-    fmt, fs, io,
-    os::unix::fs::MetadataExt,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use nix::errno::Errno;
 use rustls::{
-    RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
 use thiserror::Error;
+use x509_parser::time::ASN1Time;
+
+use super::now;
+use crate::file;
 
 /// Why there is no certificate to serve with.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -33,6 +34,10 @@ pub enum CertificateError {
     NotPem { what: &'static str, path: PathBuf, why: String },
     #[error("certificate {certificate} and key {key} cannot be used: {why}")]
     Unusable { certificate: PathBuf, key: PathBuf, why: String },
+    #[error(
+        "certificate {path} is no longer valid since {ended}: renew it, or correct the clock of this machine"
+    )]
+    Ended { path: PathBuf, ended: String },
     #[error("no self-signed certificate could be made: {0}")]
     NotMade(String),
     #[error("TLS cannot be set up: {0}")]
@@ -66,10 +71,10 @@ impl Source {
     }
 
     /// # Errors
-    /// There is no such pair, or it is of no use.
+    /// There is no such pair, it is of no use, or no longer valid.
     pub fn load(&self) -> Result<Pair, CertificateError> {
         match self {
-            Self::Files { certificate, key } => Contents::read(certificate, key)?.pair(),
+            Self::Files { certificate, key } => Contents::read(certificate, key)?.pair(now()),
             Self::SelfSigned => Pair::self_signed(),
         }
     }
@@ -142,7 +147,8 @@ impl<'a> Contents<'a> {
         Ok(Self { certificate_path, key_path, certificate, key })
     }
 
-    pub(super) fn pair(self) -> Result<Pair, CertificateError> {
+    /// `now`: seconds since 1970.
+    pub(super) fn pair(self, now: i64) -> Result<Pair, CertificateError> {
         let chain = certificates("certificate", self.certificate_path, &self.certificate)?;
         let key =
             PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| CertificateError::NotPem {
@@ -150,32 +156,24 @@ impl<'a> Contents<'a> {
                 path: self.key_path.to_owned(),
                 why: format!("{error:?}"),
             })?;
-        Pair::of(chain, key).map_err(|why| CertificateError::Unusable {
+        let pair = Pair::of(chain, key).map_err(|why| CertificateError::Unusable {
             certificate: self.certificate_path.to_owned(),
             key: self.key_path.to_owned(),
             why,
-        })
-    }
-}
-
-/// The authorities that certificates of clients are verified by.
-///
-/// # Errors
-/// They cannot be read or are none.
-pub fn read_roots(path: &Path) -> Result<RootCertStore, CertificateError> {
-    const WHAT: &str = "client authority";
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(WHAT, path, &read(WHAT, path)?)? {
-        roots.add(certificate).map_err(|error| CertificateError::NotPem {
-            what: WHAT,
-            path: path.to_owned(),
-            why: error.to_string(),
         })?;
+        if pair.not_after <= now {
+            return Err(CertificateError::Ended {
+                path: self.certificate_path.to_owned(),
+                ended: ASN1Time::from_timestamp(pair.not_after)
+                    .map_or_else(|_| pair.not_after.to_string(), |time| time.to_string()),
+            });
+        }
+        Ok(pair)
     }
-    Ok(roots)
 }
 
-fn certificates(
+/// The certificates of a file of PEM; there is one at least.
+pub(super) fn certificates(
     what: &'static str,
     path: &Path,
     pem: &[u8],
@@ -190,37 +188,10 @@ fn certificates(
     Ok(chain)
 }
 
-fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, CertificateError> {
-    fs::read(path).map_err(|error| CertificateError::Unreadable {
+pub(super) fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, CertificateError> {
+    file::read(path).map_err(|why| CertificateError::Unreadable {
         what,
         path: path.to_owned(),
-        why: why_unreadable(&error, path),
+        why,
     })
-}
-
-fn why_unreadable(error: &io::Error, path: &Path) -> String {
-    let name = error.raw_os_error().map(Errno::from_raw);
-    let mut why = name.map_or_else(|| error.to_string(), |name| format!("{name:?}"));
-    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
-    let (user, group) = (user.as_raw(), group.as_raw());
-    match fs::metadata(path) {
-        Ok(found) => {
-            let (owner, owning_group, mode) = (found.uid(), found.gid(), found.mode() & 0o7777);
-            why += &format!(
-                "; it belongs to {owner}:{owning_group} with mode {mode:04o}, this process runs as {user}:{group}: \
-                 change one of them"
-            );
-        }
-        Err(_) if error.kind() == io::ErrorKind::NotFound => {
-            why += &format!(
-                "; there is no such file for this process, which runs as {user}:{group}: mount it, or correct the path"
-            );
-        }
-        Err(_) => {
-            why += &format!(
-                "; the folder is closed to this process, which runs as {user}:{group}: let it in"
-            );
-        }
-    }
-    why
 }

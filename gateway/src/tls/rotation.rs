@@ -1,30 +1,34 @@
-//! New certificates without a restart: the files are looked at again and again by what they hold, since Kubernetes swaps
-//! links beneath them. A pair of no use is refused and counted; the old one goes on.
+//! New certificates and clients' authorities without a restart: the files are looked at again and again by what they hold,
+//! since Kubernetes swaps links beneath them. What is of no use is refused and counted; the old one goes on.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use sha2::{Digest, Sha256};
 use tracing::{error, info};
 
-use super::{CertificateError, Certificates, Source, pair::Contents};
+use super::{
+    Authorities, CertificateError, Certificates, Source,
+    authorities::{self, Trusted},
+    now,
+    pair::Contents,
+};
 use crate::metrics::Metrics;
 
-/// Looks after the certificate that is served.
+/// Looks after the certificate that is served, and the authorities that clients are verified by.
 #[derive(Debug)]
 pub struct Rotation {
     /// Of a self-signed pair there are none.
-    files: Option<(PathBuf, PathBuf)>,
+    pair: Option<(PathBuf, PathBuf)>,
     certificates: Arc<Certificates>,
+    authorities: Option<(PathBuf, Arc<Authorities>)>,
     metrics: Arc<Metrics>,
-    seen: Option<Result<Seen, CertificateError>>,
+    seen_pair: Seen,
+    seen_authorities: Seen,
 }
 
-/// Hashes of both files.
-type Seen = ([u8; 32], [u8; 32]);
+/// The hash of what was read last, or why it could not be.
+#[derive(Debug, Default)]
+struct Seen(Option<Result<[u8; 32], CertificateError>>);
 
 /// What a look showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +39,19 @@ pub enum Looked {
 }
 
 impl Rotation {
-    /// `certificates` serves what `source` held a moment ago.
-    pub fn new(source: &Source, certificates: Arc<Certificates>, metrics: Arc<Metrics>) -> Self {
-        let files = match source {
+    /// `certificates` serves what `source` held a moment ago, and `authorities` trusts what its file held.
+    pub fn new(
+        source: &Source,
+        certificates: Arc<Certificates>,
+        authorities: Option<(PathBuf, Arc<Authorities>)>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let pair = match source {
             Source::Files { certificate, key } => Some((certificate.clone(), key.clone())),
             Source::SelfSigned => None,
         };
-        Self { files, certificates, metrics, seen: None }
+        let (seen_pair, seen_authorities) = (Seen::default(), Seen::default());
+        Self { pair, certificates, authorities, metrics, seen_pair, seen_authorities }
     }
 
     /// Looks every so often, until the end of the program.
@@ -51,7 +61,8 @@ impl Rotation {
             ticks.tick().await;
             // A volume that hangs must hold no thread that serves clients.
             let looked = tokio::task::spawn_blocking(move || {
-                self.look();
+                self.look_at_pair();
+                self.look_at_authorities();
                 self
             });
             match looked.await {
@@ -62,48 +73,60 @@ impl Rotation {
     }
 
     /// Looks once. A pair that was refused is refused again only when it has changed.
-    pub fn look(&mut self) -> Looked {
-        let looked = self.compare();
-        match &looked {
-            Looked::Unchanged => {}
-            Looked::Replaced => info!("the new certificate serves new connections"),
-            Looked::Refused(error) => {
-                self.metrics.certificates_refused.inc();
-                error!("the new certificate is refused, the old one stays: {error}");
-            }
-        }
+    pub fn look_at_pair(&mut self) -> Looked {
+        let looked = self.compare_pair().unwrap_or_else(Looked::Refused);
+        self.tell("certificate", "serves new connections", &looked);
         let left = self.certificates.not_after().saturating_sub(now());
         self.metrics.certificate_expiry_seconds.set(left.max(0));
         looked
     }
 
-    fn compare(&mut self) -> Looked {
-        let Some((certificate, key)) = &self.files else { return Looked::Unchanged };
+    /// The same for the authorities of clients.
+    pub fn look_at_authorities(&mut self) -> Looked {
+        let looked = self.compare_authorities().unwrap_or_else(Looked::Refused);
+        self.tell("client authority", "verifies new connections", &looked);
+        looked
+    }
+
+    fn tell(&self, what: &str, does: &str, looked: &Looked) {
+        match looked {
+            Looked::Unchanged => {}
+            Looked::Replaced => info!("the new {what} {does}"),
+            Looked::Refused(error) => {
+                self.metrics.certificates_refused.inc();
+                error!("the new {what} is refused, the old one stays: {error}");
+            }
+        }
+    }
+
+    fn compare_pair(&mut self) -> Result<Looked, CertificateError> {
+        let Some((certificate, key)) = &self.pair else { return Ok(Looked::Unchanged) };
         let contents = Contents::read(certificate, key);
-        let seen = match &contents {
-            Ok(contents) => Ok((
-                Sha256::digest(&contents.certificate).into(),
-                Sha256::digest(&contents.key).into(),
-            )),
-            Err(error) => Err(error.clone()),
-        };
-        if self.seen.as_ref() == Some(&seen) {
-            return Looked::Unchanged;
+        if !self.seen_pair.is_new(contents.as_ref().map(|it| [&it.certificate[..], &it.key])) {
+            return Ok(Looked::Unchanged);
         }
-        self.seen = Some(seen);
-        match contents.and_then(Contents::pair) {
-            Ok(pair) if pair.not_after <= now() => Looked::Refused(CertificateError::Unusable {
-                certificate: certificate.clone(),
-                key: key.clone(),
-                why: "it is no longer valid".to_owned(),
-            }),
-            Ok(pair) => self.certificates.serve(pair),
-            Err(error) => Looked::Refused(error),
+        Ok(self.certificates.serve(contents?.pair(now())?))
+    }
+
+    fn compare_authorities(&mut self) -> Result<Looked, CertificateError> {
+        let Some((path, authorities)) = &self.authorities else { return Ok(Looked::Unchanged) };
+        let contents = authorities::contents(path);
+        if !self.seen_authorities.is_new(contents.as_ref().map(|it| [&it[..]])) {
+            return Ok(Looked::Unchanged);
         }
+        Ok(authorities.trust(Trusted::of(path, &contents?)?))
     }
 }
 
-fn now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+impl Seen {
+    fn is_new<const N: usize>(&mut self, read: Result<[&[u8]; N], &CertificateError>) -> bool {
+        let now = read.map_err(Clone::clone).map(|files| {
+            let each = files.map(Sha256::digest);
+            Sha256::digest(each.concat()).into()
+        });
+        let now = Some(now);
+        let is_new = self.0 != now;
+        self.0 = now;
+        is_new
+    }
 }

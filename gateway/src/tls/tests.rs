@@ -61,7 +61,7 @@ fn what_cannot_be_used_says_which_file_and_why() {
     assert!(error.contains("tls.key: ENOENT") && error.contains("runs as"), "{error}");
     fs::create_dir(key).unwrap();
     let error = refused(&source);
-    assert!(error.contains("EISDIR") && error.contains("with mode"), "{error}");
+    assert!(error.contains("EISDIR; it is a folder"), "{error}");
     fs::write(certificate, "").unwrap();
     fs::remove_dir(key).unwrap();
     fs::write(key, "nonsense").unwrap();
@@ -106,18 +106,21 @@ fn a_new_pair_behind_a_swapped_link_is_served_and_a_bad_one_is_not() {
     let served = || certificates.0.read().unwrap().key.cert.clone();
     let first = served();
     let metrics = Arc::new(Metrics::new());
-    let mut rotation = Rotation::new(&source, certificates.clone(), metrics.clone());
-    assert_eq!(rotation.look(), Looked::Unchanged);
+    let mut rotation = Rotation::new(&source, certificates.clone(), None, metrics.clone());
+    assert_eq!(rotation.look_at_pair(), Looked::Unchanged);
     point_to("bad");
-    assert!(matches!(rotation.look(), Looked::Refused(_)));
-    assert_eq!(rotation.look(), Looked::Unchanged);
+    assert!(matches!(rotation.look_at_pair(), Looked::Refused(_)));
+    assert_eq!(rotation.look_at_pair(), Looked::Unchanged);
     assert_eq!((served(), metrics.certificates_refused.get()), (first.clone(), 1));
     point_to("two");
-    assert_eq!(rotation.look(), Looked::Replaced);
+    assert_eq!(rotation.look_at_pair(), Looked::Replaced);
     assert_ne!(served(), first);
     assert!(metrics.certificate_expiry_seconds.get() > 0);
     fs::remove_file(&link).unwrap();
-    assert!(matches!(rotation.look(), Looked::Refused(CertificateError::Unreadable { .. })));
+    assert!(matches!(
+        rotation.look_at_pair(),
+        Looked::Refused(CertificateError::Unreadable { .. })
+    ));
     point_to("two");
-    assert_eq!(rotation.look(), Looked::Unchanged);
+    assert_eq!(rotation.look_at_pair(), Looked::Unchanged);
 }

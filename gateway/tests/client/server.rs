@@ -119,7 +119,7 @@ impl Server {
         let listener = TcpListener::bind(tcp).await.unwrap();
         let (quic, tcp) = (endpoint.local_addr().unwrap(), listener.local_addr().unwrap());
         let mut tasks = JoinSet::new();
-        tasks.spawn(hub.clone().keep_deadlines());
+        tasks.spawn(hub.clone().keep_deadlines(Arc::default()));
         tasks.spawn(serve_quic(endpoint.clone(), hub.clone()));
         tasks.spawn(serve_tcp(listener, TlsAcceptor::from(pair.tls.clone()), hub.clone()));
         Self { hub, quic, tcp, pair, endpoint, tasks }

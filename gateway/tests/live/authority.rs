@@ -28,7 +28,15 @@ impl Authority {
     }
 
     fn sign(&self, name: SanType, purpose: ExtendedKeyUsagePurpose) -> CertifiedKey<KeyPair> {
-        let mut params = CertificateParams::default();
+        self.sign_as(CertificateParams::default(), name, purpose)
+    }
+
+    fn sign_as(
+        &self,
+        mut params: CertificateParams,
+        name: SanType,
+        purpose: ExtendedKeyUsagePurpose,
+    ) -> CertifiedKey<KeyPair> {
         params.subject_alt_names = vec![name];
         params.extended_key_usages = vec![purpose];
         let signing_key = KeyPair::generate().unwrap();
@@ -38,8 +46,20 @@ impl Authority {
 
     /// Writes a new pair for `localhost` to `tls.crt` and `tls.key`; returns the certificate.
     pub fn write_server(&self, folder: &Path) -> CertificateDer<'static> {
+        self.write_server_as(CertificateParams::default(), folder)
+    }
+
+    /// The same, but valid in the year 2020 alone.
+    pub fn write_ended_server(&self, folder: &Path) {
+        let mut params = CertificateParams::default();
+        (params.not_before, params.not_after) =
+            (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+        self.write_server_as(params, folder);
+    }
+
+    fn write_server_as(&self, params: CertificateParams, folder: &Path) -> CertificateDer<'static> {
         let name = SanType::DnsName("localhost".try_into().unwrap());
-        let pair = self.sign(name, ExtendedKeyUsagePurpose::ServerAuth);
+        let pair = self.sign_as(params, name, ExtendedKeyUsagePurpose::ServerAuth);
         fs::write(folder.join("tls.crt"), pair.cert.pem()).unwrap();
         fs::write(folder.join("tls.key"), pair.signing_key.serialize_pem()).unwrap();
         pair.cert.der().clone()

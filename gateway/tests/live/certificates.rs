@@ -2,29 +2,22 @@
 
 use std::{fs, time::Duration};
 
+use gateway::message::Message;
+use rcgen::{CertifiedKey, KeyPair};
 use tokio::time::{interval, timeout};
 
 use crate::{
     authority::Authority,
     peer::{NODE, Over, Peer},
-    world::{CLOSED, REALM, World, ask},
+    world::{CLOSED, LONG, REALM, World, ask, metrics_say},
 };
-
-const LONG: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_new_certificate_serves_new_connections_and_old_ones_stay() {
     let world = World::new().await;
     let mut old = [world.join(Over::Quic, REALM).await, world.join(Over::Tcp, REALM).await];
     fs::write(world.folder.path().join("tls.key"), "nonsense").unwrap();
-    let refused = async {
-        let mut ticks = interval(Duration::from_millis(10));
-        let line = "certificates_refused_total 1";
-        while !ask(world.gateway.health, "/metrics").await.1.contains(line) {
-            ticks.tick().await;
-        }
-    };
-    timeout(LONG, refused).await.unwrap();
+    metrics_say(world.gateway.health, "certificates_refused_total 1").await;
     assert_eq!(world.reach(Over::Quic, None).await.certificate, old[0].certificate);
     let new = world.authority.write_server(world.folder.path());
     let replaced = async {
@@ -92,4 +85,58 @@ async fn a_certificate_of_another_authority_is_no_proof() {
     }
     let (_, metrics) = ask(world.gateway.health, "/metrics").await;
     assert!(metrics.contains("connections_refused_total{reason=\"handshake\"} 2"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_ended_replaces_none() {
+    let world = World::new().await;
+    let served = world.reach(Over::Tcp, None).await.certificate;
+    world.authority.write_ended_server(world.folder.path());
+    metrics_say(world.gateway.health, "certificates_refused_total 1").await;
+    for over in Over::BOTH {
+        assert_eq!(world.reach(over, None).await.certificate, served);
+    }
+}
+
+#[tokio::test]
+async fn a_new_authority_verifies_new_connections_and_old_ones_stay() {
+    let world = World::new().await;
+    let uri = format!("macula://{CLOSED}/{NODE}");
+    let (old, other) = (world.authority.client(&uri), Authority::new());
+    let file = world.folder.path().join("ca.crt");
+    let proves_itself = async |over: Over, own: &CertifiedKey<KeyPair>| {
+        let reached = Peer::reach(over, world.at(over), world.authority.trusted(Some(own))).await;
+        let Ok(mut peer) = reached else { return None };
+        peer.connect(CLOSED).await;
+        matches!(peer.next().await, Some(Message::Pong(_))).then_some(peer)
+    };
+    let mut there = proves_itself(Over::Quic, &old).await.unwrap();
+    fs::write(&file, "nonsense").unwrap();
+    metrics_say(world.gateway.health, "certificates_refused_total 1").await;
+    there.ping().await;
+    let mut there = proves_itself(Over::Tcp, &old).await.unwrap();
+
+    fs::write(&file, other.certificate.pem()).unwrap();
+    let new = other.client(&format!("macula://{CLOSED}/{}", "00".repeat(32)));
+    // Of another node than it says: it is verified, and then told so.
+    let verified = async {
+        let mut ticks = interval(Duration::from_millis(10));
+        loop {
+            ticks.tick().await;
+            let tls = world.authority.trusted(Some(&new));
+            let Ok(mut peer) = Peer::reach(Over::Quic, world.at(Over::Quic), tls).await else {
+                continue;
+            };
+            peer.connect(CLOSED).await;
+            if let Some(Message::Disconnect(told)) = peer.next().await {
+                return told.message;
+            }
+        }
+    };
+    let told = timeout(LONG, verified).await.unwrap();
+    assert!(told.contains("it is of node 0000"), "{told}");
+    there.ping().await;
+    for over in Over::BOTH {
+        assert!(proves_itself(over, &old).await.is_none(), "{over:?}");
+    }
 }

@@ -1,4 +1,4 @@
-//! The binary: its settings, signals, last words and exit codes.
+//! The binary: its settings, last words and exit codes.
 
 use std::{
     fs::{self, Permissions},
@@ -9,23 +9,17 @@ use std::{
         process::CommandExt,
     },
     path::Path,
-    process::{Child, ChildStderr, Command, Output, Stdio},
-    time::Duration,
+    process::{Child, Command, Output, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tokio::time::{interval, timeout};
 
-use crate::{
-    authority::Authority,
-    peer::{Over, Peer},
-    world::REALM,
-};
+use crate::{authority::Authority, peer::Over};
 
 const SECRET: &str = "a secret of more than thirty-two bytes";
 
-fn command(arguments: &[&str]) -> Command {
+pub fn command(arguments: &[&str]) -> Command {
     command_of(Path::new(env!("CARGO_BIN_EXE_gateway")), arguments)
 }
 
@@ -59,27 +53,28 @@ fn ended(command: &mut Command) -> (i32, String) {
 }
 
 /// A gateway that is ready. It is killed when this is dropped.
-struct Process {
-    child: Child,
-    log: BufReader<ChildStderr>,
+pub struct Process {
+    pub child: Child,
+    pub log: Box<dyn BufRead>,
+    pub health: SocketAddr,
     udp: SocketAddr,
     tcp: SocketAddr,
 }
 
 impl Process {
-    fn start(command: &mut Command) -> Self {
+    pub fn start(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut log = Box::new(BufReader::new(child.stderr.take().unwrap()));
         let ready = until(&mut log, "ready");
         let at = |name: &str| ready[name].as_str().unwrap().parse().unwrap();
-        Self { child, log, udp: at("udp"), tcp: at("tcp") }
+        Self { child, log, health: at("health"), udp: at("udp"), tcp: at("tcp") }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    fn at(&self, over: Over) -> SocketAddr {
+    pub fn at(&self, over: Over) -> SocketAddr {
         match over {
             Over::Quic => self.udp,
             Over::Tcp => self.tcp,
@@ -96,7 +91,7 @@ impl Drop for Process {
 }
 
 /// The line of a log that begins so.
-fn until(log: &mut impl BufRead, what: &str) -> Value {
+pub fn until(log: &mut impl BufRead, what: &str) -> Value {
     let mut line = String::new();
     while log.read_line(&mut line).unwrap() > 0 {
         let found = message(&line);
@@ -108,69 +103,10 @@ fn until(log: &mut impl BufRead, what: &str) -> Value {
     panic!("the log ended without {what:?}");
 }
 
-fn with_pair(command: &mut Command, folder: &Path) {
+pub fn with_pair(command: &mut Command, folder: &Path) {
     command
         .env("TLS_CERT_FILE", folder.join("tls.crt"))
         .env("TLS_KEY_FILE", folder.join("tls.key"));
-}
-
-#[tokio::test]
-async fn sigterm_tells_every_client_and_ends_with_0() {
-    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    authority.write_server(folder.path());
-    let mut command = command(&["--port", "0"]);
-    with_pair(&mut command, folder.path());
-    let mut process = Process::start(&mut command);
-    let mut peers = Vec::new();
-    for over in Over::BOTH {
-        let tls = authority.trusted(None);
-        let mut peer = Peer::reach(over, process.at(over), tls).await.unwrap();
-        peer.join(REALM).await;
-        peers.push(peer);
-    }
-    process.signal(Signal::TERM);
-    for peer in &mut peers {
-        assert_eq!(peer.dismissed().await.0, "draining");
-    }
-    drop(peers);
-    let last = until(&mut process.log, "the gateway ends");
-    assert_eq!(last["message"], "the gateway ends: it was asked to, and every client has left");
-    assert_eq!(process.child.wait().unwrap().code(), Some(0));
-}
-
-#[tokio::test]
-async fn sighup_brings_new_realms_and_a_bad_file_changes_nothing() {
-    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    authority.write_server(folder.path());
-    let realms = folder.path().join("realms.toml");
-    fs::write(&realms, "[[realm]]\nname = \"a\"\n").unwrap();
-    let mut command = command(&["--port", "0", "--config", realms.to_str().unwrap()]);
-    with_pair(&mut command, folder.path());
-    let mut process = Process::start(&mut command);
-    let at = process.tcp;
-    let reach = async || Peer::reach(Over::Tcp, at, authority.trusted(None)).await.unwrap();
-    let mut old = reach().await;
-    old.join("a").await;
-    fs::write(&realms, "nonsense").unwrap();
-    process.signal(Signal::HUP);
-    let kept = until(&mut process.log, "realms and permissions stay");
-    assert!(kept["message"].as_str().unwrap().contains("realms.toml"));
-    old.ping().await;
-    fs::write(&realms, "[[realm]]\nname = \"b\"\n").unwrap();
-    process.signal(Signal::HUP);
-    assert_eq!(old.dismissed().await.0, "unknown_realm");
-    let joined = async {
-        let mut ticks = interval(Duration::from_millis(10));
-        loop {
-            ticks.tick().await;
-            let mut new = reach().await;
-            new.connect("b").await;
-            if let Some(gateway::message::Message::Pong(_)) = new.next().await {
-                return;
-            }
-        }
-    };
-    timeout(Duration::from_secs(20), joined).await.unwrap();
 }
 
 #[test]
@@ -249,16 +185,54 @@ fn a_privileged_port_says_what_it_needs() {
 }
 
 #[test]
+fn a_certificate_that_has_ended_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    Authority::new().write_ended_server(folder.path());
+    let mut command = command(&["--port", "0"]);
+    with_pair(&mut command, folder.path());
+    let (code, last) = ended(&mut command);
+    assert_eq!(code, 3);
+    assert!(last.contains("tls.crt is no longer valid since Jan  1 00:00:00 2021"), "{last}");
+}
+
+#[test]
+fn too_few_open_files_end_with_5() {
+    let gateway = command(&["--self-signed", "--port", "0"]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 16; exec \"$0\" \"$@\""]).arg(gateway.get_program());
+    let (code, last) = ended(limited.args(gateway.get_args()));
+    assert_eq!(code, 5);
+    assert!(last.contains("open files are limited to 16") && last.contains("ulimit -n"), "{last}");
+}
+
+#[test]
 fn settings_that_do_not_fit_end_with_2() {
     let missing = &["--self-signed", "--port", "0", "--config", "/nowhere/realms.toml"][..];
     let (code, last) = ended(&mut command(missing));
     assert_eq!(code, 2);
     assert!(last.contains("/nowhere/realms.toml"), "{last}");
-    let endless = &["--grace", "18446744073709551615"][..];
-    for wrong in [&["--port", "70000"][..], &["--realm", "a..b"], &["--log", "=="], endless] {
-        let output = command(wrong).output().unwrap();
+    let variable = ("GATEWAY_REALM", "a..b");
+    for (wrong, (name, value), why) in [
+        (&["--port", "70000"][..], ("", ""), "'70000' for '--port <PORT>'"),
+        (&["--grace", "18446744073709551615"], ("", ""), "for '--grace <SECONDS>'"),
+        (&["--log", "=="], ("", ""), "--log \"==\" is no filter"),
+        (&["--prot", "1"], ("", ""), "unexpected argument '--prot' found"),
+        (
+            &[],
+            variable,
+            "\"a..b\" is no realm: a segment is empty; a realm is like be.cortexiq.energy (or GATEWAY_REALM)",
+        ),
+    ] {
+        let mut command = command(wrong);
+        if !name.is_empty() {
+            command.env(name, value);
+        }
+        let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");
-        assert!(!output.stderr.is_empty());
+        let log = String::from_utf8(output.stderr).unwrap();
+        let last = log.lines().last().unwrap();
+        assert!(last.starts_with("the gateway ends: ") && last.ends_with(" exit_code=2"), "{log}");
+        assert!(last.contains(why), "{log}");
     }
     let help = command(&["--help"]).stdout(Stdio::piped()).output().unwrap();
     assert!(!String::from_utf8(help.stdout).unwrap().contains(SECRET));

@@ -11,7 +11,7 @@ use gateway::{
 
 use crate::{
     peer::{Over, Peer},
-    world::{REALM, World, ask},
+    world::{REALM, World, ask, metrics_say},
 };
 
 #[tokio::test]
@@ -112,6 +112,18 @@ async fn an_address_proves_itself_first_while_much_goes_on_and_is_limited() {
     let (_, metrics) = ask(world.gateway.health, "/metrics").await;
     assert!(metrics.contains("connections_refused_total{reason=\"prefix_rate\"} 1"), "{metrics}");
     assert!(!metrics.contains("handshakes_retried_total 0"), "{metrics}");
+}
+
+#[tokio::test]
+async fn more_connections_than_may_be_are_refused_and_counted() {
+    let world = World::with(|settings| settings.most_connections = 1).await;
+    let mut only = world.join(Over::Quic, REALM).await;
+    for over in Over::BOTH {
+        assert!(Peer::reach(over, world.at(over), world.authority.trusted(None)).await.is_err());
+    }
+    let refused = "connections_refused_total{reason=\"connections\"} 2";
+    metrics_say(world.gateway.health, refused).await;
+    only.ping().await;
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What clients see of a gateway that stops.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use gateway::{
     id::CallId,
@@ -109,4 +111,28 @@ async fn who_never_said_who_it_is_does_not_hold_up_the_end() {
     let _silent = [world.reach(Over::Quic, None).await, world.reach(Over::Tcp, None).await];
     let _knocked = TcpStream::connect(world.gateway.tcp).await.unwrap();
     assert!(world.gateway.drain().await);
+}
+
+#[tokio::test]
+async fn calls_longer_than_the_grace_get_a_timeout_before_everybody_is_told() {
+    let world = World::with(|settings| settings.grace = Duration::from_millis(400)).await;
+    let mut provider = world.join(Over::Quic, REALM).await;
+    provider.register("p").await;
+    let mut callers = [world.join(Over::Quic, REALM).await, world.join(Over::Tcp, REALM).await];
+    for caller in &mut callers {
+        let (procedure, call_id) = (Procedure("p".to_owned()), CallId([1; 16]));
+        caller
+            .send(Message::Call(Call { procedure, args: Bytes::new(), call_id, timeout: None }))
+            .await;
+        assert!(matches!(provider.next().await, Some(Message::Call(_))));
+    }
+    let World { gateway, authority: _, folder: _folder } = world;
+    let drained = tokio::spawn(gateway.drain());
+    for caller in &mut callers {
+        let Some(Message::Reply(reply)) = caller.next().await else { panic!("no reply") };
+        assert_eq!(reply.outcome.unwrap_err().code, "timeout");
+        assert_eq!(caller.dismissed().await.0, "draining");
+    }
+    assert_eq!(provider.dismissed().await.0, "draining");
+    assert!(drained.await.unwrap(), "every client has left");
 }

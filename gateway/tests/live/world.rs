@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::{interval, timeout},
 };
 
 use crate::{
@@ -20,6 +21,9 @@ use crate::{
 
 pub const REALM: &str = "be.cortexiq.energy";
 pub const CLOSED: &str = "closed.example";
+
+/// Nothing that is waited for takes longer.
+pub const LONG: Duration = Duration::from_secs(20);
 
 const REALMS: &str = r#"
 [[realm]]
@@ -80,6 +84,17 @@ impl World {
         peer.join(realm).await;
         peer
     }
+}
+
+/// Waits until the metrics have this.
+pub async fn metrics_say(at: SocketAddr, line: &str) {
+    let said = async {
+        let mut ticks = interval(Duration::from_millis(10));
+        while !ask(at, "/metrics").await.1.contains(line) {
+            ticks.tick().await;
+        }
+    };
+    timeout(LONG, said).await.unwrap_or_else(|_| panic!("the metrics never said {line}"));
 }
 
 /// Asks for a path over HTTP; returns the status and the body.
