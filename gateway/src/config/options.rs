@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser},
+};
 
 use super::{ConfigError, RealmSettings, Settings};
 use crate::{
@@ -38,19 +41,19 @@ pub struct Options {
     #[arg(long, env = "GATEWAY_REALM")]
     realm: Option<RealmName>,
     /// TOML file of realms and permissions; SIGHUP reads it anew
-    #[arg(long, env = "GATEWAY_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "GATEWAY_CONFIG", value_name = "FILE", value_parser = path())]
     config: Option<PathBuf>,
     /// The certificate with its chain, PEM; a new one is taken without a restart
-    #[arg(long, env = "TLS_CERT_FILE", value_name = "FILE")]
+    #[arg(long, env = "TLS_CERT_FILE", value_name = "FILE", value_parser = path())]
     tls_cert: Option<PathBuf>,
     /// Its key, PEM
-    #[arg(long, env = "TLS_KEY_FILE", value_name = "FILE")]
+    #[arg(long, env = "TLS_KEY_FILE", value_name = "FILE", value_parser = path())]
     tls_key: Option<PathBuf>,
     /// Make a certificate that nobody can verify: for trying the gateway out
     #[arg(long)]
     self_signed: bool,
     /// Authorities of clients' certificates, PEM; new ones are taken without a restart
-    #[arg(long, env = "GATEWAY_CLIENT_CA", value_name = "FILE")]
+    #[arg(long, env = "GATEWAY_CLIENT_CA", value_name = "FILE", value_parser = path())]
     client_ca: Option<PathBuf>,
     /// This gateway's name [default: the host's]
     #[arg(long, env = "RELEASE_NODE")]
@@ -68,7 +71,8 @@ pub struct Options {
         value_parser = clap::value_parser!(u32).range(1024..=16 << 20))]
     max_frame: u32,
     /// Connections at once
-    #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", value_name = "NUMBER", default_value_t = 65_536)]
+    #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", value_name = "NUMBER", default_value_t = 65_536,
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     max_connections: usize,
     /// Handshakes a second, of all clients
     #[arg(long, env = "GATEWAY_HANDSHAKES", value_name = "NUMBER",
@@ -173,7 +177,12 @@ impl Options {
     }
 }
 
-/// An empty variable is one that is not set.
+/// A path that may be empty: in a pod's specification a variable often is.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// An empty one is one that is not set.
 fn given(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty())
 }

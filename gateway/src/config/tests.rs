@@ -106,3 +106,11 @@ fn a_queue_holds_two_frames_at_least() {
     let error = settings(&["--max-frame", "16777216"]).unwrap_err().to_string();
     assert!(error.contains("--max-queue"), "{error}");
 }
+
+#[test]
+fn an_empty_path_is_one_that_is_not_set() {
+    let line = ["gateway", "--config", "", "--tls-cert", "", "--tls-key", "", "--client-ca", ""];
+    let settings = Line::try_parse_from(line).unwrap().options.settings().unwrap();
+    assert_eq!((settings.certificate, settings.key), (None, None));
+    assert_eq!((settings.client_ca, settings.realms.file), (None, None));
+}

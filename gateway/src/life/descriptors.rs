@@ -25,7 +25,7 @@ pub fn make_room(connections: usize) -> Result<usize, Failure> {
         limit.current
     };
     let room = room(current, connections);
-    if room == 0 && connections > 0 {
+    if room == 0 {
         return Err(Failure::Runtime(format!(
             "open files are limited to {}, and more than {RESERVED} are needed: raise that limit (ulimit -n)",
             current.unwrap_or(u64::MAX)

@@ -8,7 +8,10 @@ use std::{
 };
 
 use rustls::{
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+    pki_types::{
+        CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer,
+        pem::{self, PemObject},
+    },
     sign::CertifiedKey,
 };
 use thiserror::Error;
@@ -154,7 +157,12 @@ impl<'a> Contents<'a> {
             PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| CertificateError::NotPem {
                 what: "key",
                 path: self.key_path.to_owned(),
-                why: format!("{error:?}"),
+                why: match error {
+                    pem::Error::NoItemsFound => {
+                        "it has no BEGIN PRIVATE KEY, or the key is encrypted".to_owned()
+                    }
+                    other => other.to_string(),
+                },
             })?;
         let pair = Pair::of(chain, key).map_err(|why| CertificateError::Unusable {
             certificate: self.certificate_path.to_owned(),
@@ -181,7 +189,7 @@ pub(super) fn certificates(
     let not_pem = |why| CertificateError::NotPem { what, path: path.to_owned(), why };
     let chain = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| not_pem(format!("{error:?}")))?;
+        .map_err(|error| not_pem(error.to_string()))?;
     if chain.is_empty() {
         return Err(not_pem("it has no BEGIN CERTIFICATE".to_owned()));
     }

@@ -220,7 +220,7 @@ fn settings_that_do_not_fit_end_with_2() {
         (
             &[],
             variable,
-            "\"a..b\" is no realm: a segment is empty; a realm is like be.cortexiq.energy (or GATEWAY_REALM)",
+            "\"a..b\" is no realm: a segment is empty; a realm is like be.cortexiq.energy; set by the flag or by GATEWAY_REALM",
         ),
     ] {
         let mut command = command(wrong);
