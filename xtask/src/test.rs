@@ -27,6 +27,7 @@ pub fn run(options: Options) -> Result<()> {
     }
     build_ebpf::run(build_ebpf::Options::default())?;
     let tracer = workspace::build_release("tracer")?;
+    let gateway = workspace::build_release("gateway")?;
 
     if !privileged {
         eprintln!("xtask: not privileged: tests under the real kernel cannot run");
@@ -37,6 +38,7 @@ pub fn run(options: Options) -> Result<()> {
         .args(["test", "--workspace", "--no-fail-fast", "--features", "xtask/gateway-load"])
         .args(options.arguments)
         .env("TRACER_BIN", tracer)
+        .env("GATEWAY_BIN", gateway)
         // Deaths take a millisecond, and what the dying process saw is looked up meanwhile: on two cores, tests
         // beside each other would keep the tracer waiting.
         .env("RUST_TEST_THREADS", "1");
