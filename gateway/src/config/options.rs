@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{
-    Args, ValueEnum,
+    Args, ValueEnum, ValueHint,
     builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser},
 };
 
@@ -41,19 +41,23 @@ pub struct Options {
     #[arg(long, env = "GATEWAY_REALM")]
     realm: Option<RealmName>,
     /// TOML file of realms and permissions; SIGHUP reads it anew
-    #[arg(long, env = "GATEWAY_CONFIG", value_name = "FILE", value_parser = path())]
+    #[arg(long, env = "GATEWAY_CONFIG", value_name = "FILE", value_parser = path(),
+        value_hint = ValueHint::AnyPath)]
     config: Option<PathBuf>,
     /// The certificate with its chain, PEM; a new one is taken without a restart
-    #[arg(long, env = "TLS_CERT_FILE", value_name = "FILE", value_parser = path())]
+    #[arg(long, env = "TLS_CERT_FILE", value_name = "FILE", value_parser = path(),
+        value_hint = ValueHint::AnyPath)]
     tls_cert: Option<PathBuf>,
     /// Its key, PEM
-    #[arg(long, env = "TLS_KEY_FILE", value_name = "FILE", value_parser = path())]
+    #[arg(long, env = "TLS_KEY_FILE", value_name = "FILE", value_parser = path(),
+        value_hint = ValueHint::AnyPath)]
     tls_key: Option<PathBuf>,
     /// Make a certificate that nobody can verify: for trying the gateway out
     #[arg(long)]
     self_signed: bool,
     /// Authorities of clients' certificates, PEM; new ones are taken without a restart
-    #[arg(long, env = "GATEWAY_CLIENT_CA", value_name = "FILE", value_parser = path())]
+    #[arg(long, env = "GATEWAY_CLIENT_CA", value_name = "FILE", value_parser = path(),
+        value_hint = ValueHint::AnyPath)]
     client_ca: Option<PathBuf>,
     /// This gateway's name [default: the host's]
     #[arg(long, env = "RELEASE_NODE")]
