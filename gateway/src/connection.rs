@@ -362,3 +362,7 @@ fn written(bytes: usize) -> io::Result<()> {
 #[cfg(test)]
 #[path = "connection_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "connection_slow_tests.rs"]
+mod slow_tests;

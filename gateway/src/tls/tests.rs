@@ -81,7 +81,7 @@ fn the_certificates_end_is_told_in_seconds() {
     let certificates = Arc::new(Certificates::new(source.load().unwrap()));
     assert_eq!(certificates.not_after(), 7_258_118_400);
     let metrics = Arc::new(Metrics::new());
-    Rotation::new(&source, certificates, metrics.clone()).look();
+    Rotation::new(&source, certificates, None, metrics.clone()).look_at_pair();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let end = metrics.certificate_expiry_seconds.get() + i64::try_from(now).unwrap();
     assert!((7_258_118_400..=7_258_118_401).contains(&end), "{end}");

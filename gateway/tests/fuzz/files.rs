@@ -68,7 +68,7 @@ pub fn spoilt_certificates_and_keys_are_refused_with_a_reason_or_used() {
             assert!(error.to_string().contains("tls."), "{error}");
         }
         // It names the file, or is read.
-        if let Err(error) = tls::read_roots(&at("tls.crt")) {
+        if let Err(error) = tls::Authorities::read(&at("tls.crt")) {
             assert!(error.to_string().contains("tls.crt"), "{error}");
         }
         let der = CertificateDer::from(spoilt(&dice, certificate.der()));

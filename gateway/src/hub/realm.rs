@@ -1,257 +1,45 @@
-//! The realms of this process with the outboxes of their clients. It carries out what `session` decides; it knows no
-//! transport.
+//! One realm with the outboxes of its clients. It carries out what `session` decides; it knows no transport.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use sha2::{Digest, Sha256};
+
+use super::{Hub, RealmConfig};
 use crate::{
-    diagnostics::Diagnostics,
-    health::Beat,
     id::NodeId,
-    message::{Connect, Incoming, Message, RealmId, Reply, encode},
-    metrics::{ByCode, Metrics, RealmMetrics},
-    outbox::{Outbox, OutboxLimits},
+    message::{Incoming, Message, Reply, encode},
+    metrics::{ByCode, RealmMetrics},
+    outbox::Outbox,
     realm::RealmName,
-    router::{ClientId, Counts},
+    router::ClientId,
     session::{Action, Close, Limits, Now, Permissions, Realm},
 };
-use sha2::{Digest, Sha256};
-use tokio::time::MissedTickBehavior;
 
-/// How much later than at its deadline a call may end.
-const FINEST: Duration = Duration::from_millis(10);
 /// What was decided is carried out, and others get their turn, after so many actions.
-const MOST_ACTIONS: usize = 4096;
-/// The one version of the protocol.
-const VERSION: &str = "1.0";
-
-/// What a realm is, as it was configured.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RealmConfig {
-    pub name: RealmName,
-    /// Only nodes with a certificate of the realm may come.
-    pub certificate_required: bool,
-    pub permissions: Permissions,
-}
-
-/// Who a client's certificate says it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    pub realm: RealmName,
-    pub node: NodeId,
-}
-
-/// All realms.
-#[derive(Debug)]
-pub struct Hub {
-    realms: RwLock<HashMap<RealmName, Arc<SharedRealm>>>,
-    limits: Limits,
-    outbox_limits: OutboxLimits,
-    pub metrics: Arc<Metrics>,
-    diagnostics: Diagnostics,
-    clock: Clock,
-    /// Published messages dropped for clients that read too slowly.
-    dropped: Arc<AtomicU64>,
-}
-
-/// The time since this was made, and of the calendar.
-#[derive(Clone, Copy, Debug)]
-struct Clock(Instant);
-
-impl Clock {
-    fn now(self) -> Now {
-        Now { steady: microseconds(self.0.elapsed()), calendar: calendar_ms() }
-    }
-}
-
-/// Milliseconds since 1970.
-pub fn calendar_ms() -> u64 {
-    milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
-}
-
-fn microseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl Hub {
-    pub fn new(
-        realms: &[RealmConfig],
-        limits: Limits,
-        outbox_limits: OutboxLimits,
-        diagnostics: Diagnostics,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let hub = Self {
-            realms: RwLock::default(),
-            limits,
-            outbox_limits,
-            metrics,
-            diagnostics,
-            clock: Clock(Instant::now()),
-            dropped: Arc::default(),
-        };
-        hub.configure(realms);
-        hub
-    }
-
-    /// Takes new realms and permissions; a realm that is no longer named goes, with its clients.
-    pub fn configure(&self, realms: &[RealmConfig]) {
-        let mut known = self.realms.write().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|name, shared| {
-            let stays = realms.iter().any(|realm| realm.name == *name);
-            if !stays {
-                shared.refuse_new(&Close::UnknownRealm(name.to_string()));
-                shared.close_all(&Close::UnknownRealm(name.to_string()));
-            }
-            stays
-        });
-        for config in realms {
-            match known.get(&config.name) {
-                Some(shared) => shared.configure(config),
-                None => {
-                    let shared =
-                        SharedRealm::new(config, self.limits, self.metrics.realm(&config.name));
-                    known.insert(config.name.clone(), Arc::new(shared));
-                }
-            }
-        }
-    }
-
-    /// Admits a client that has said who it is.
-    ///
-    /// # Errors
-    /// It is not admitted, and why.
-    pub fn admit(&self, connect: &Connect, identity: Option<&Identity>) -> Result<Member, Close> {
-        if connect.version != VERSION {
-            return Err(Close::Version(connect.version.clone()));
-        }
-        let realm = self.find(&connect.realm_id)?;
-        let proven = match identity {
-            Some(identity) if identity.realm != realm.name => {
-                return Err(Close::Identity(format!("it is of realm {}", identity.realm)));
-            }
-            Some(identity) if identity.node != connect.node_id => {
-                return Err(Close::Identity(format!("it is of node {}", identity.node)));
-            }
-            Some(_) => true,
-            None => false,
-        };
-        let outbox = Arc::new(Outbox::new(self.outbox_limits, self.dropped.clone()));
-        let id = realm.join(connect.node_id, proven, outbox.clone(), self)?;
-        Ok(Member { realm, id, outbox })
-    }
-
-    /// From now on nobody is admitted and new calls are refused; calls under way go on.
-    pub fn stop(&self) {
-        self.each(|realm| {
-            realm.refuse_new(&Close::Draining);
-            realm.lock().realm.stop();
-        });
-    }
-
-    /// Tells at most so many clients that have no part in a call under way that the gateway stops. Returns how many
-    /// clients were not told yet.
-    pub fn drain_some(&self, most: usize) -> usize {
-        let (mut most, mut left) = (most, 0);
-        self.each(|realm| left += realm.drain_some(&mut most));
-        left
-    }
-
-    /// Tells every client that the gateway stops. Calls under way end: each caller gets a reply that says so.
-    pub fn drain(&self) {
-        self.each(|realm| {
-            realm.end_calls(self);
-            realm.close_all(&Close::Draining);
-        });
-    }
-
-    /// Ends calls whose time is over, until the end of the program. Each turn goes through all realms: `beat` shows that
-    /// they work.
-    pub async fn keep_deadlines(self: Arc<Self>, beat: Arc<Beat>) {
-        let mut ticks = tokio::time::interval(FINEST);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            self.each(|realm| realm.tick(&self));
-            beat.turn();
-        }
-    }
-
-    pub fn counts(&self) -> Counts {
-        let mut sum = Counts::default();
-        self.each(|realm| {
-            let counts = realm.lock().realm.counts();
-            sum.clients += counts.clients;
-            sum.subscriptions += counts.subscriptions;
-            sum.registrations += counts.registrations;
-        });
-        sum
-    }
-
-    /// Calls under way.
-    pub fn open_calls(&self) -> usize {
-        let mut sum = 0;
-        self.each(|realm| sum += realm.lock().realm.open_calls());
-        sum
-    }
-
-    /// Published messages dropped for clients that read too slowly.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-
-    fn each(&self, mut of: impl FnMut(&Arc<SharedRealm>)) {
-        let realms: Vec<_> = {
-            let known = self.realms.read().unwrap_or_else(PoisonError::into_inner);
-            known.values().cloned().collect()
-        };
-        realms.iter().for_each(&mut of);
-    }
-
-    fn find(&self, id: &RealmId) -> Result<Arc<SharedRealm>, Close> {
-        let known = self.realms.read().unwrap_or_else(PoisonError::into_inner);
-        let unknown = |name: String| Close::UnknownRealm(name);
-        match id {
-            RealmId::Name(name) => {
-                let named = name.parse::<RealmName>().ok().and_then(|name| known.get(&name));
-                named.cloned().ok_or_else(|| unknown(name.clone()))
-            }
-            RealmId::Sha256(hash) => {
-                let found = known.values().find(|realm| realm.hash == *hash);
-                found.cloned().ok_or_else(|| unknown("of this hash".to_owned()))
-            }
-        }
-    }
-}
+pub(super) const MOST_ACTIONS: usize = 4096;
 
 /// One realm that its clients' tasks share.
 #[derive(Debug)]
 pub struct SharedRealm {
     pub name: RealmName,
     /// SHA-256 of the name.
-    hash: [u8; 32],
+    pub(super) hash: [u8; 32],
     inner: Mutex<Inner>,
     pub metrics: RealmMetrics,
 }
 
 #[derive(Debug)]
-struct Inner {
-    realm: Realm,
+pub(super) struct Inner {
+    pub(super) realm: Realm,
     certificate_required: bool,
     permissions: Permissions,
     /// By the client's number.
     outboxes: Vec<Option<Arc<Outbox>>>,
-    actions: Vec<Action>,
+    pub(super) actions: Vec<Action>,
     /// For whom something was queued.
     wake: Vec<ClientId>,
     /// Nobody is admitted any more.
@@ -259,7 +47,7 @@ struct Inner {
 }
 
 impl SharedRealm {
-    fn new(config: &RealmConfig, limits: Limits, metrics: RealmMetrics) -> Self {
+    pub(super) fn new(config: &RealmConfig, limits: Limits, metrics: RealmMetrics) -> Self {
         Self {
             name: config.name.clone(),
             hash: Sha256::digest(config.name.as_str()).into(),
@@ -276,7 +64,7 @@ impl SharedRealm {
         }
     }
 
-    fn configure(&self, config: &RealmConfig) {
+    pub(super) fn configure(&self, config: &RealmConfig) {
         let mut inner = self.lock();
         inner.certificate_required = config.certificate_required;
         inner.permissions = config.permissions.clone();
@@ -291,7 +79,7 @@ impl SharedRealm {
         }
     }
 
-    fn join(
+    pub(super) fn join(
         &self,
         node: NodeId,
         proven: bool,
@@ -316,11 +104,11 @@ impl SharedRealm {
         Ok(id)
     }
 
-    fn refuse_new(&self, close: &Close) {
+    pub(super) fn refuse_new(&self, close: &Close) {
         self.lock().refuses = Some(close.clone());
     }
 
-    fn drain_some(&self, most: &mut usize) -> usize {
+    pub(super) fn drain_some(&self, most: &mut usize) -> usize {
         let inner = self.lock();
         let in_calls: HashSet<_> = inner.realm.in_calls().iter().map(|id| id.index()).collect();
         let mut left = 0;
@@ -338,7 +126,7 @@ impl SharedRealm {
         left
     }
 
-    fn tick(&self, hub: &Hub) {
+    pub(super) fn tick(&self, hub: &Hub) {
         let now = hub.clock.now();
         let mut inner = self.lock();
         if inner.realm.next_deadline().is_some_and(|deadline| deadline <= now.steady) {
@@ -348,20 +136,20 @@ impl SharedRealm {
         }
     }
 
-    fn end_calls(&self, hub: &Hub) {
+    pub(super) fn end_calls(&self, hub: &Hub) {
         let mut inner = self.lock();
         let Inner { realm, actions, .. } = &mut *inner;
         realm.tick(Now { steady: u64::MAX, ..hub.clock.now() }, actions);
         inner.carry_out(hub, &mut Vec::new());
     }
 
-    fn close_all(&self, close: &Close) {
+    pub(super) fn close_all(&self, close: &Close) {
         for outbox in self.lock().outboxes.iter().flatten() {
             outbox.close(close.clone());
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -412,8 +200,8 @@ impl Inner {
 /// A client that was admitted.
 #[derive(Debug)]
 pub struct Member {
-    realm: Arc<SharedRealm>,
-    id: ClientId,
+    pub(super) realm: Arc<SharedRealm>,
+    pub(super) id: ClientId,
     pub outbox: Arc<Outbox>,
 }
 
@@ -477,7 +265,3 @@ impl Member {
         inner.carry_out(hub, &mut Vec::new());
     }
 }
-
-#[cfg(test)]
-#[path = "hub_tests.rs"]
-mod tests;

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     frame::Frames,
     id::MessageId,
-    message::{Publish, Qos, Subscribe, Unsubscribe, incoming},
+    message::{Incoming, Message, Publish, Qos, Subscribe, Unsubscribe, encode, incoming},
 };
 
 fn read(message: &Message) -> Incoming {
@@ -54,5 +54,5 @@ fn what_a_batch_of_messages_brings_about_does_not_pile_up() {
     }
     assert!(client.outbox.bytes() <= outbox.most_bytes);
     let held = client.realm.lock().actions.capacity();
-    assert!(held < 16 * MOST_ACTIONS, "{held}");
+    assert!(held < 16 * realm::MOST_ACTIONS, "{held}");
 }
