@@ -22,6 +22,7 @@ pub fn run(options: Options) -> Result<()> {
     let checks = [
         ("house rules", tidy::check(&workspace::root())),
         ("format", exec::run(workspace::cargo().args(["fmt", "--all", "--check"]))),
+        ("format of zenoh-load", exec::run(workspace::cargo().args(FORMAT_OF_ZENOH_LOAD))),
         ("clippy", exec::run(workspace::cargo().args(CLIPPY))),
         ("dependencies", dependencies(options.deny)),
     ];
@@ -37,6 +38,11 @@ pub fn run(options: Options) -> Result<()> {
     }
     Ok(())
 }
+
+/// It is no member of the workspace. Clippy leaves it out: it would compile all of Zenoh first, for
+/// minutes. The house rules are checked there too.
+const FORMAT_OF_ZENOH_LOAD: [&str; 4] =
+    ["fmt", "--check", "--manifest-path", "xtask/zenoh-load/Cargo.toml"];
 
 const CLIPPY: [&str; 7] =
     ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];

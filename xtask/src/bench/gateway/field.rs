@@ -41,8 +41,8 @@ impl Peer {
     /// Whether it is measured with calls.
     pub fn answers(self) -> bool {
         match self {
-            Self::GatewayTcp | Self::GatewayQuic | Self::Nats => true,
-            Self::Mosquitto | Self::Zenoh | Self::Quinn => false,
+            Self::GatewayTcp | Self::GatewayQuic | Self::Nats | Self::Zenoh => true,
+            Self::Mosquitto | Self::Quinn => false,
         }
     }
 
@@ -127,6 +127,10 @@ impl Field {
                 settings.push((started.name, started.settings));
                 servers.push(started.server);
             }
+            let zenoh = peers.zenoh.start(scratch)?;
+            contenders.push(Contender { peer: Peer::Zenoh, generator: zenoh.generator });
+            settings.push(("Zenoh", zenoh.settings));
+            servers.push(zenoh.server);
         }
         Ok(Self { contenders, health: at("health")?, settings, _servers: servers })
     }

