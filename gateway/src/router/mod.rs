@@ -44,6 +44,8 @@ pub struct Router {
     remembered: HashMap<Topic, Arc<[ClientId]>>,
     /// Clients in all of that.
     remembered_clients: usize,
+    /// What was asked last: who publishes often publishes to one topic.
+    last: Option<(Topic, Arc<[ClientId]>)>,
     providers: HashMap<Procedure, Providers>,
     counts: Counts,
 }
@@ -146,7 +148,13 @@ impl Router {
     /// Everybody who subscribed to a pattern that matches, each once, the publisher too if it did; and how many steps it
     /// took to find them, 0 where they were known.
     pub fn subscribers(&mut self, topic: &Topic) -> (Arc<[ClientId]>, usize) {
-        if let Some(known) = self.remembered.get(topic) {
+        if let Some((last, found)) = &self.last
+            && last == topic
+        {
+            return (found.clone(), 0);
+        }
+        if let Some((topic, known)) = self.remembered.get_key_value(topic) {
+            self.last = Some((topic.clone(), known.clone()));
             return (known.clone(), 0);
         }
         let mut found = Vec::new();
@@ -197,6 +205,7 @@ impl Router {
     fn forget_subscribers(&mut self) {
         self.remembered.clear();
         self.remembered_clients = 0;
+        self.last = None;
     }
 
     fn withdraw(&mut self, procedure: &Procedure, id: ClientId) {

@@ -96,7 +96,8 @@ pub struct Realm {
     retained: Retained,
     calls: Calls,
     limits: Limits,
-    clients: HashMap<ClientId, Client>,
+    /// By the client's number.
+    clients: Vec<Option<Client>>,
     /// Connections of nodes that proved who they are.
     proven: HashMap<NodeId, ClientId>,
     /// New calls are refused.
@@ -128,7 +129,7 @@ impl Realm {
             retained: Retained::new(limits.retained),
             calls: Calls::new(limits.calls, limits.calls_of_client),
             limits,
-            clients: HashMap::new(),
+            clients: Vec::new(),
             proven: HashMap::new(),
             stopping: false,
         }
@@ -146,7 +147,9 @@ impl Realm {
 
     /// Clients without a proof of who they are.
     pub fn unproven(&self) -> impl Iterator<Item = ClientId> {
-        self.clients.iter().filter(|(_, client)| !client.proven).map(|(id, _)| *id)
+        let unproven = |client: &Client| !client.proven;
+        let numbered = (0..).map(ClientId).zip(&self.clients);
+        numbered.filter(move |(_, it)| it.as_ref().is_some_and(unproven)).map(|(id, _)| id)
     }
 
     /// A client was admitted; it is answered with a PONG. `proven`: its certificate says that it is this node; then an
@@ -161,7 +164,10 @@ impl Realm {
     ) -> ClientId {
         let id = self.router.join();
         let granted = permissions.of(node, proven);
-        self.clients.insert(id, Client { node, proven, granted, owed: Owed::default() });
+        if self.clients.len() <= id.index() {
+            self.clients.resize_with(id.index() + 1, || None);
+        }
+        self.clients[id.index()] = Some(Client { node, proven, granted, owed: Owed::default() });
         if proven && let Some(earlier) = self.proven.insert(node, id) {
             out.push(Action::Close(earlier, Close::Replaced));
             // It may take a while to go, and what is asked of it meanwhile would be lost.
@@ -175,7 +181,7 @@ impl Realm {
 
     /// A client's connection is gone.
     pub fn leave(&mut self, id: ClientId, out: &mut Vec<Action>) {
-        let Some(client) = self.clients.remove(&id) else { return };
+        let Some(client) = self.clients.get_mut(id.index()).and_then(Option::take) else { return };
         if client.proven && self.proven.get(&client.node) == Some(&id) {
             self.proven.remove(&client.node);
         }
@@ -185,7 +191,7 @@ impl Realm {
 
     /// Permissions were read anew.
     pub fn permit(&mut self, permissions: &Permissions) {
-        for client in self.clients.values_mut() {
+        for client in self.clients.iter_mut().flatten() {
             client.granted = permissions.of(client.node, client.proven);
         }
     }
@@ -238,7 +244,7 @@ impl Realm {
     /// Sends a client some of the retained messages that its subscriptions have brought it. Returns how many units of its
     /// allowance that has used; `None` where nothing is left.
     pub fn hand_over(&mut self, to: ClientId, out: &mut Vec<Action>) -> Option<u32> {
-        let owed = &mut self.clients.get_mut(&to)?.owed;
+        let owed = &mut self.clients.get_mut(to.index())?.as_mut()?.owed;
         let Some(pattern) = owed.patterns.get(owed.at) else {
             *owed = Owed::default();
             return None;
@@ -329,7 +335,7 @@ impl Realm {
                     return Err(Close::TooMany { what: "too many subscriptions", most });
                 }
                 if !self.retained.is_empty()
-                    && let Some(client) = self.clients.get_mut(&from)
+                    && let Some(Some(client)) = self.clients.get_mut(from.index())
                 {
                     client.owed.patterns.push(pattern.detached());
                 }
@@ -409,7 +415,7 @@ impl Realm {
     }
 
     fn granted(&self, id: ClientId, may: impl FnOnce(&Granted) -> bool) -> bool {
-        self.clients.get(&id).is_some_and(|client| may(&client.granted))
+        self.clients.get(id.index()).and_then(Option::as_ref).is_some_and(|it| may(&it.granted))
     }
 }
 
