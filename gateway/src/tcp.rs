@@ -98,7 +98,8 @@ async fn client(socket: TcpStream, acceptor: TlsAcceptor, mut pass: Pass) {
 
 /// A socket that is closed with something unread in it resets the connection, and what was written last does not arrive.
 async fn read_to_end<R: AsyncRead + Unpin>(reader: &mut R) -> io::Result<()> {
-    let mut unread = [0; 4096];
+    // On the heap: within the task every client would hold it as long as it is connected.
+    let mut unread = vec![0; 4096];
     while reader.read(&mut unread).await? > 0 {}
     Ok(())
 }
