@@ -51,7 +51,7 @@ impl Default for Keep {
 /// Read at once while much comes.
 const CHUNK: usize = 64 << 10;
 /// Room for reading while a client says little.
-const LITTLE: usize = 4 << 10;
+const LITTLE: usize = 1 << 10;
 /// How many pings remain without an answer before an idle connection ends.
 const PINGS: u32 = 2;
 
