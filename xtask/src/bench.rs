@@ -28,6 +28,7 @@ use self::agent::Agent;
 use self::calls::{Bench, Rounds};
 use self::deaths::Latency;
 use self::gateway::Gateway;
+use self::gateway::strain::{self, Strain};
 use self::machine::Machine;
 use self::pressure::Pressure;
 use self::programs::Costs;
@@ -80,6 +81,8 @@ enum Part {
     Store,
     /// The gateway, beside other message servers
     Gateway,
+    /// The gateway under strain: idle clients, handshakes, a stuck subscriber, its end
+    Strain,
 }
 
 /// What is measured beside the tracer, and what compiles the process that is watched.
@@ -98,12 +101,15 @@ pub fn run(options: Options) -> Result<()> {
     let effort = Effort::of(&options);
     let mut machine = Machine::look()?;
     let mut sections = Vec::new();
-    if options.only != Some(Part::Gateway) {
-        let wants = |part| options.only.is_none_or(|only| only == part);
+    let wants = |part| options.only.is_none_or(|only| only == part);
+    if [Part::Exec, Part::Agent, Part::Store].into_iter().any(wants) {
         sections.extend(measure_tracer(&effort, &options, &mut machine, wants)?);
     }
-    if options.only.is_none_or(|only| only == Part::Gateway) {
+    if wants(Part::Gateway) {
         sections.extend(measure_gateway(&effort, &options, &mut machine)?);
+    }
+    if wants(Part::Strain) {
+        sections.extend(measure_strain(&effort, &options)?);
     }
 
     print!("{}\n{}", machine.text(), table::text(&sections));
@@ -133,6 +139,7 @@ struct Effort {
     agent: agent::Amount,
     store: store::Amount,
     gateway: gateway::Amount,
+    strain: strain::Amount,
 }
 
 impl Effort {
@@ -146,6 +153,7 @@ impl Effort {
                 agent: agent::Amount { tracked: 3, deaths: 3, starts: 40 },
                 store: store::Amount { events: 10_000, crashes: 40, questions: 2 },
                 gateway: gateway::Amount { rounds: 1, less: 100 },
+                strain: strain::Amount { connections: [50, 200], seconds: 1 },
             };
         }
         Self {
@@ -156,6 +164,7 @@ impl Effort {
             agent: agent::Amount { tracked: 100, deaths: 200, starts: 10_000 },
             store: store::Amount { events: 1_000_000, crashes: 2_000, questions: 21 },
             gateway: gateway::Amount { rounds: options.rounds, less: 1 },
+            strain: strain::Amount { connections: [1_000, 10_000], seconds: 5 },
         }
     }
 }
@@ -212,6 +221,12 @@ fn measure_gateway(
         machine.add(name, settings.clone());
     }
     Ok(targets::of_gateway(&measured))
+}
+
+fn measure_strain(effort: &Effort, options: &Options) -> Result<Vec<Section>> {
+    let gateway = options.gateway.as_deref().map(given).transpose()?;
+    let programs = strain::Programs::build(gateway)?;
+    Ok(targets::of_strain(&Strain::measure(&programs, effort.rounds, effort.strain)?))
 }
 
 /// A program that a person named.

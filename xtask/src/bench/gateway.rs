@@ -6,6 +6,7 @@ mod field;
 mod load;
 mod peers;
 mod server;
+pub mod strain;
 mod zenoh;
 
 use std::path::{Path, PathBuf};

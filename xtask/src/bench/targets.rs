@@ -4,8 +4,10 @@
 mod agent;
 mod gateway;
 mod store;
+mod strain;
 
 pub use self::gateway::sections as of_gateway;
+pub use self::strain::sections as of_strain;
 
 use super::agent::Agent;
 use super::calls::{Condition, Rounds};
