@@ -35,7 +35,13 @@ pub fn run(options: Options) -> Result<()> {
     let mut tests = workspace::cargo();
     tests
         // A program with tests of its own that is not built by default.
-        .args(["test", "--workspace", "--no-fail-fast", "--features", "xtask/gateway-load"])
+        .args([
+            "test",
+            "--workspace",
+            "--no-fail-fast",
+            "--features",
+            "xtask/gateway-load,xtask/gateway-strain",
+        ])
         .args(options.arguments)
         .env("TRACER_BIN", tracer)
         .env("GATEWAY_BIN", gateway)

@@ -28,7 +28,7 @@ enum Measurement {
     /// Connect clients that say nothing, and hold them until this process is ended
     Idle {
         #[command(flatten)]
-        gateway: Gateway,
+        target: Target,
         #[arg(long)]
         connections: u32,
     },
@@ -44,7 +44,7 @@ enum Measurement {
     /// Publish at a steady rate to subscribers of whom one may be stuck
     Stuck {
         #[command(flatten)]
-        gateway: Gateway,
+        target: Target,
         #[command(flatten)]
         options: stuck::Options,
     },
@@ -54,14 +54,14 @@ enum Measurement {
 
 /// What is loaded.
 #[derive(Debug, Args)]
-struct Gateway {
+struct Target {
     #[arg(long)]
     at: SocketAddr,
     #[arg(long, value_enum)]
     over: Over,
 }
 
-impl Gateway {
+impl Target {
     fn road(&self) -> anyhow::Result<Road> {
         Road::new(self.at, self.over)
     }
@@ -70,8 +70,8 @@ impl Gateway {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Cli::parse().measurement {
-        Measurement::Idle { gateway, connections } => {
-            let (held, connected) = idle::connect(gateway.road()?, connections).await?;
+        Measurement::Idle { target, connections } => {
+            let (held, connected) = idle::connect(target.road()?, connections).await?;
             println!("{connected}");
             held.keep().await?;
         }
@@ -83,8 +83,8 @@ async fn main() -> anyhow::Result<()> {
             println!("{}", json!({ "at": at }));
             handshakes::accept(endpoint).await;
         }
-        Measurement::Stuck { gateway, options } => {
-            println!("{}", stuck::measure(&gateway.road()?, options).await?);
+        Measurement::Stuck { target, options } => {
+            println!("{}", stuck::measure(&target.road()?, options).await?);
         }
         Measurement::Stop(options) => {
             let loaded = || println!("{}", json!({ "loaded": true }));
@@ -93,3 +93,6 @@ async fn main() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
