@@ -34,7 +34,7 @@ pub fn run(options: Options) -> Result<()> {
     }
     let mut tests = workspace::cargo();
     tests
-        // A program with tests of its own that is not built by default.
+        // Programs with tests of their own that are not built by default.
         .args([
             "test",
             "--workspace",
