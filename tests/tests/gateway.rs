@@ -10,6 +10,7 @@ use tests::{Act, End, Need, Stage};
 
 use verdict::Verdict;
 
+#[allow(dead_code, reason = "the rest is for other tests of verdicts")]
 #[path = "live/verdict.rs"]
 mod verdict;
 

@@ -51,7 +51,7 @@ impl Programs {
     /// `gateway`: one that is built already.
     pub fn build(gateway: Option<PathBuf>, with_peers: bool) -> Result<Self> {
         let peers = with_peers.then(Peers::install).transpose()?;
-        let gateway = gateway.map_or_else(|| workspace::build_release("gateway"), Ok)?;
+        let gateway = gateway.map_or_else(|| workspace::build_dist("gateway"), Ok)?;
         Ok(Self { gateway, load: workspace::build_own("gateway-load")?, peers })
     }
 }

@@ -39,7 +39,7 @@ pub struct Programs {
 impl Programs {
     /// `gateway`: one that is built already.
     pub fn build(gateway: Option<PathBuf>) -> Result<Self> {
-        let gateway = gateway.map_or_else(|| workspace::build_release("gateway"), Ok)?;
+        let gateway = gateway.map_or_else(|| workspace::build_dist("gateway"), Ok)?;
         Ok(Self { gateway, strain: workspace::build_own("gateway-strain")? })
     }
 }
