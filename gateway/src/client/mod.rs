@@ -71,6 +71,7 @@ pub use inbox::{SubscribeOptions, WhenFull};
 pub use messages::PublishOptions;
 pub use status::{Losses, Status};
 pub use subscription::Subscription;
+pub use trust::tls;
 
 use self::{
     dial::Dialer,

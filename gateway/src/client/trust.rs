@@ -21,8 +21,11 @@ use crate::{
     tls::{ALPN, identity},
 };
 
-/// TLS 1.3 with the protocol's name.
-pub(super) fn tls(config: &Config) -> Result<ClientConfig, Error> {
+/// The TLS that a client of this configuration speaks: version 1.3 alone, with the protocol's name (ALPN).
+///
+/// # Errors
+/// A file of the configuration cannot be read, or does not hold what it should.
+pub fn tls(config: &Config) -> Result<ClientConfig, Error> {
     let provider = Arc::new(default_provider());
     let wrong = |error: rustls::Error| Error::Tls(error.to_string());
     let builder = ClientConfig::builder_with_provider(provider.clone())

@@ -197,7 +197,8 @@ impl Realm {
     }
 
     /// A message of a client, after its connect. Returns how many units of its allowance it has used: 0 for what a client
-    /// says to others, which flow control slows, unless it is dear to find them. After any other, [`Realm::hand_over`] comes before its next message.
+    /// says to others, which flow control slows, unless it is dear to find them. After any other, [`Realm::hand_over`]
+    /// comes before its next message.
     ///
     /// # Errors
     /// The connection must be closed, and why.

@@ -8,7 +8,6 @@ mod idle;
 mod latency;
 mod stop;
 mod stuck;
-mod trust;
 
 use std::net::SocketAddr;
 

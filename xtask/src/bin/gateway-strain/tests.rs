@@ -2,40 +2,20 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use gateway::{
-    config::{RealmSettings, Settings},
-    connection::Keep,
-    life::Gateway,
-    limits::HandshakeLimits,
-    outbox::OutboxLimits,
-};
+use gateway::{config::Settings, life::Gateway, limits::HandshakeLimits};
 use tokio::sync::oneshot;
 
 use super::*;
 
 async fn serving() -> Gateway {
     let settings = Settings {
-        address: "127.0.0.1".parse().unwrap(),
-        port: 0,
-        health_port: 0,
-        certificate: None,
-        key: None,
-        self_signed: true,
-        client_ca: None,
-        look_every: Duration::from_secs(5),
-        realms: RealmSettings { file: None, default: None, has_client_ca: false },
-        node: "strain".to_owned(),
-        cookie: None,
-        drain_delay: Duration::ZERO,
         grace: Duration::from_secs(8),
         handshakes: HandshakeLimits {
             per_second: 1_000_000,
             per_second_of_prefix: 1_000_000,
             ..HandshakeLimits::default()
         },
-        most_connections: 1000,
-        keep: Keep::default(),
-        outbox: OutboxLimits::default(),
+        ..Settings::local()
     };
     Gateway::start(settings).await.unwrap()
 }
