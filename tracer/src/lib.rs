@@ -17,6 +17,7 @@ pub mod facts;
 pub mod health;
 pub mod identity;
 pub mod kernel;
+pub mod kubernetes;
 pub mod live;
 pub mod metrics;
 pub mod query;

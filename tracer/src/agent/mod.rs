@@ -51,6 +51,7 @@ use crate::{
     event::BootNs,
     health::Health,
     kernel::{self, Layout, Programs, Rings, pins::Pins},
+    kubernetes,
     live::Bus,
     metrics::Metrics,
     redact::Redactor,
@@ -152,6 +153,7 @@ impl Agent {
 
         let bus = Bus::new(self.metrics.clone());
         let store = self.open_store()?;
+        let kubernetes = kubernetes::client(&self.settings.kubernetes).await?;
         let servers = self.serve(&bus).await?;
         let attributor = Arc::new(
             Attributor::new(
@@ -206,6 +208,9 @@ impl Agent {
         let mut look = interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        if kubernetes.is_none() {
+            tracing::info!("the Kubernetes API is not asked: restart policies are assumed");
+        }
         tracing::info!("watching");
         loop {
             self.ask(&mut watch, &attributor, &mut replies);

@@ -1,6 +1,6 @@
 //! Settings that are a choice: their words and what they mean. It must not know where a setting comes from.
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{convert::Infallible, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -91,6 +91,45 @@ impl TryFrom<String> for Listen {
 impl From<Listen> for String {
     fn from(listen: Listen) -> Self {
         listen.to_string()
+    }
+}
+
+/// How the Kubernetes API is asked, if at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Kubernetes {
+    /// In a pod, as its service account; elsewhere not.
+    Auto,
+    Off,
+    /// As this kubeconfig file says.
+    Kubeconfig(PathBuf),
+}
+
+impl From<String> for Kubernetes {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "auto" => Self::Auto,
+            "off" => Self::Off,
+            _ => Self::Kubeconfig(text.into()),
+        }
+    }
+}
+
+impl FromStr for Kubernetes {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(text.to_owned().into())
+    }
+}
+
+impl From<Kubernetes> for String {
+    fn from(kubernetes: Kubernetes) -> Self {
+        match kubernetes {
+            Kubernetes::Auto => "auto".to_owned(),
+            Kubernetes::Off => "off".to_owned(),
+            Kubernetes::Kubeconfig(file) => file.to_string_lossy().into_owned(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{ArgAction, builder::BoolishValueParser};
 use serde::Deserialize;
 
 use super::{
-    choice::{Listen, Recorder, Stdout},
+    choice::{Kubernetes, Listen, Recorder, Stdout},
     quantity::{Size, Span},
 };
 use crate::attribute::selection::Selection;
@@ -68,6 +68,9 @@ pub struct Layer {
     /// The name of this node [default: $NODE_NAME, else the host's name]
     #[arg(long, env = "TRACER_NODE_NAME", value_name = "NAME")]
     pub node_name: Option<String>,
+    /// Ask the Kubernetes API by this kubeconfig file; `auto`: in a pod, as its service account; or `off` [default: auto]
+    #[arg(long, env = "TRACER_KUBERNETES", value_name = "FILE")]
+    pub kubernetes: Option<Kubernetes>,
     /// What to print on stdout [default: events]
     #[arg(long, env = "TRACER_STDOUT", value_enum)]
     pub stdout: Option<Stdout>,

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::attribute::selection::Selection;
 
-pub use choice::{Listen, Recorder, Stdout};
+pub use choice::{Kubernetes, Listen, Recorder, Stdout};
 pub use layer::Layer;
 pub use quantity::{QuantityError, Size, Span};
 pub use settings::Settings;

@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     ConfigError,
-    choice::{Listen, Recorder, Stdout},
+    choice::{Kubernetes, Listen, Recorder, Stdout},
     layer::Layer,
     quantity::{Size, Span},
 };
@@ -35,6 +35,7 @@ pub struct Settings {
     pub pin_dir: PathBuf,
     pub keep_when_stopped: bool,
     pub node_name: String,
+    pub kubernetes: Kubernetes,
     pub stdout: Stdout,
     pub capture_output: bool,
     pub redact: bool,
@@ -128,6 +129,7 @@ fn merge(flags: Layer, file: Layer, node_name: &str) -> Settings {
         pin_dir: flags.pin_dir.or(file.pin_dir).unwrap_or_else(|| "/sys/fs/bpf/tracer".into()),
         keep_when_stopped: flags.keep_when_stopped.or(file.keep_when_stopped).unwrap_or(false),
         node_name: flags.node_name.or(file.node_name).unwrap_or_else(|| node_name.to_owned()),
+        kubernetes: flags.kubernetes.or(file.kubernetes).unwrap_or(Kubernetes::Auto),
         stdout: flags.stdout.or(file.stdout).unwrap_or(Stdout::Events),
         capture_output: flags.capture_output.or(file.capture_output).unwrap_or(true),
         redact: flags.redact.or(file.redact).unwrap_or(true),

@@ -36,6 +36,7 @@ metrics_listen = \"0.0.0.0:9469\"
 pin_dir = \"/sys/fs/bpf/tracer\"
 keep_when_stopped = false
 node_name = \"node1\"
+kubernetes = \"auto\"
 stdout = \"events\"
 capture_output = true
 redact = true
