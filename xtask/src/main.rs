@@ -6,6 +6,7 @@ mod bpf_linker;
 mod bpf_toolchain;
 mod build_ebpf;
 mod demo;
+mod deploy;
 mod exec;
 mod install;
 mod lint;
@@ -17,6 +18,7 @@ mod tidy;
 mod tools;
 mod tree;
 mod vmtest;
+mod wheels;
 mod workspace;
 
 use std::process::ExitCode;
@@ -45,6 +47,8 @@ enum Command {
     Record(record::Options),
     /// Check format, clippy, the house rules and the licences of dependencies
     Lint(lint::Options),
+    /// Render deploy/ and check all that can be known of it without a cluster
+    CheckDeploy(deploy::Options),
     /// Measure what the tracer costs, how fast it and the gateway are, and others beside them
     Bench(bench::Options),
     /// Install the programs, shell completions and man pages
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Command::Vmtest(options) => vmtest::run(options),
         Command::Record(options) => record::run(options),
         Command::Lint(options) => lint::run(options),
+        Command::CheckDeploy(options) => deploy::run(options),
         Command::Bench(options) => bench::run(options),
         Command::Install(options) => install::run(options),
     };

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use crate::{build_ebpf, exec, setup, workspace};
+use crate::{build_ebpf, deploy, exec, setup, workspace};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -29,6 +29,10 @@ pub fn run(options: Options) -> Result<()> {
     let tracer = workspace::build_release("tracer")?;
     let gateway = workspace::build_release("gateway")?;
 
+    // With a filter somebody wants one test.
+    if options.arguments.is_empty() {
+        check_deploy(deploy::Programs { gateway: gateway.clone(), tracer: tracer.clone() })?;
+    }
     if !privileged {
         eprintln!("xtask: not privileged: tests under the real kernel cannot run");
     }
@@ -52,6 +56,19 @@ pub fn run(options: Options) -> Result<()> {
         tests.env("TRACER_TEST_PRIVILEGED", "required");
     }
     exec::run(&mut tests).context("tests failed")
+}
+
+/// Here and not in lint: it starts the programs that have just been built. What it takes from PyPI cannot be had
+/// everywhere.
+fn check_deploy(programs: deploy::Programs) -> Result<()> {
+    match deploy::Tools::find_or_fetch() {
+        Err(error) if in_ci() => Err(error).context("deploy/ cannot be checked"),
+        Err(error) => {
+            eprintln!("xtask: deploy/ is not checked: {error:#}");
+            Ok(())
+        }
+        Ok(tools) => deploy::check(&tools, &programs),
+    }
 }
 
 fn in_ci() -> bool {
