@@ -39,6 +39,12 @@ impl Signal {
         own.contains(&self)
     }
 
+    /// A signal by which runtimes and people end a process from outside; systemd's is SIGRTMIN+3 of the kernel's count.
+    pub fn asks_for_the_end(self) -> bool {
+        const SYSTEMD_HALT: Signal = Signal(SIGRTMIN + 3);
+        [Self::SIGTERM, Self::SIGKILL, Self::SIGINT, Self::SIGQUIT, SYSTEMD_HALT].contains(&self)
+    }
+
     /// `SIGSEGV`; real-time signals as `SIGRTMIN+3`, counted from the kernel's 32.
     pub fn name(self) -> String {
         match self.fixed_name() {

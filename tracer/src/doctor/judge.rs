@@ -181,6 +181,10 @@ fn memory(sight: &Sight) -> Check {
 fn own_cgroup(sight: &Sight) -> Check {
     match &sight.own_cgroup {
         Ok(()) => Check::ok("own_cgroup", "made and removed"),
+        Err(why) if beside_an_agent(sight) => {
+            let lack = ("tracer exec does not start here; an agent needs none", "nothing");
+            Check::degraded("own_cgroup", why, lack)
+        }
         Err(why) => Check::missing(
             "own_cgroup",
             why,
@@ -219,8 +223,17 @@ fn record(sight: &Sight) -> Check {
             Check::missing("record", "no record came of a new cgroup", (cost, remedy))
         }
         Some(Err(why)) => Check::missing("record", why, (cost, &hooks::remedy(sight, why))),
+        None if sight.own_cgroup.is_err() && beside_an_agent(sight) => {
+            let lack = ("whether records come is told by the agent alone", "nothing");
+            Check::degraded("record", "not tried", lack)
+        }
         None => Check::missing("record", "not tried", hooks::NOT_TRIED),
     }
+}
+
+/// As in the agent's own pod, where the cgroup file system is read-only.
+fn beside_an_agent(sight: &Sight) -> bool {
+    matches!(&sight.agent, Ok(Some(_)))
 }
 
 fn pid_namespace(sight: &Sight) -> Check {
@@ -355,6 +368,16 @@ mod tests {
         let report = Report { checks: judge(&sight) };
         assert!(report.ok());
         assert_eq!(report.count(State::Degraded), 3);
+    }
+
+    #[test]
+    fn an_agents_pod_needs_no_cgroup_of_its_own() {
+        let lacks =
+            Sight { own_cgroup: Err("read-only".to_owned()), record: None, ..samples::works() };
+        assert!(lacks.agent.as_ref().is_ok_and(Option::is_some));
+        assert!(Report { checks: judge(&lacks) }.ok());
+        let alone = Sight { agent: Ok(None), ..lacks };
+        assert!(!Report { checks: judge(&alone) }.ok());
     }
 
     #[test]

@@ -135,6 +135,7 @@ impl Gatherer {
         facts.executables = life.executables.clone();
         facts.ports = life.ports.clone();
         facts.senders = life.senders.clone();
+        facts.listeners = life.listeners.clone();
         facts.memory = life.memory();
         facts.pids = life.pids();
         if life.held.is_empty() {

@@ -78,7 +78,7 @@ fn sockets(process: &Process, net_ns: u32, protocol: &str) -> Vec<Socket> {
 }
 
 /// Both tables of a protocol; `None` if the process has ended.
-fn tables(inside: &ProcessDir, protocol: &str) -> Option<Vec<Socket>> {
+pub fn tables(inside: &ProcessDir, protocol: &str) -> Option<Vec<Socket>> {
     let table = inside.read(&format!("net/{protocol}"), TABLE_MAX).ok()?;
     let mut sockets = ports::parse_table(&table);
     // A kernel without IPv6 has no second table.
@@ -128,7 +128,7 @@ fn note_owned(pid: u32, wanted: &mut Vec<u64>, owners: &mut HashMap<u64, u32>) {
 }
 
 /// `socket:[123]`
-fn socket_inode(target: &str) -> Option<u64> {
+pub fn socket_inode(target: &str) -> Option<u64> {
     target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 

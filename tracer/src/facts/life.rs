@@ -6,8 +6,8 @@ use super::{
     cgroups::{Hierarchy, Membership},
     executable, held,
     held::Held,
-    holders,
-    model::{Executable, FileState, MemoryCgroup, PidsCgroup, PortFact, SenderFact},
+    holders, listeners,
+    model::{Executable, FileState, Listeners, MemoryCgroup, PidsCgroup, PortFact, SenderFact},
     namespace::Namespace,
     pace::Pace,
     process_dir::ProcessDir,
@@ -25,6 +25,7 @@ pub struct Life {
     pub executables: Vec<Executable>,
     pub ports: Vec<PortFact>,
     pub senders: Vec<SenderFact>,
+    pub listeners: Vec<Listeners>,
     pub membership: Option<Membership>,
     /// Pids cgroups at the first sight of the life.
     pids_before: Vec<PidsCgroup>,
@@ -42,6 +43,7 @@ const INITS_MAX: usize = 4;
 const EXECUTABLES_MAX: usize = 32;
 const PORTS_MAX: usize = 16;
 const SENDERS_MAX: usize = 16;
+const LISTENERS_MAX: usize = 8;
 const COMMAND_MAX: usize = 4096;
 /// Bytes read, and the time spent, for one failing exec.
 const EXECUTABLE_BYTES: u64 = 1 << 20;
@@ -56,6 +58,7 @@ impl Life {
             executables: Vec::new(),
             ports: Vec::new(),
             senders: Vec::new(),
+            listeners: Vec::new(),
             membership: None,
             pids_before: Vec::new(),
             memory: Vec::new(),
@@ -190,12 +193,15 @@ impl Life {
         }
     }
 
-    /// Notes what sent a signal from outside the life, while it still runs.
+    /// Notes what sent a signal from outside the life, while it still runs, and where the one that gets it listens.
     pub fn signal(&mut self, event: &Event, signal: &SignalEvent) {
         let sender = &signal.sender;
         let is_outside = !sender.kernel_thread
             && sender.id != event.process.id
             && !(sender.tracked && sender.cgroup == event.process.cgroup);
+        if is_outside && signal.signal.asks_for_the_end() {
+            self.listens(&event.process);
+        }
         let is_known = self.senders.iter().any(|known| known.pid == sender.id.pid);
         if !is_outside || is_known || self.senders.len() >= SENDERS_MAX {
             return;
@@ -208,6 +214,13 @@ impl Life {
             if !command.is_empty() {
                 self.senders.push(SenderFact { pid: sender.id.pid, command });
             }
+        }
+    }
+
+    fn listens(&mut self, process: &Process) {
+        let is_known = self.listeners.iter().any(|known| known.pid == process.id.pid);
+        if !is_known && self.listeners.len() < LISTENERS_MAX {
+            self.listeners.extend(listeners::of(process));
         }
     }
 

@@ -12,6 +12,7 @@ mod held;
 mod holders;
 mod ld_cache;
 mod life;
+mod listeners;
 mod loader_folders;
 mod loader_search;
 mod machine;

@@ -23,6 +23,8 @@ pub struct Facts {
     pub mounts: Vec<Mount>,
     /// Processes that sent signals and runtimes that were seen: pid to what it is.
     pub senders: Vec<SenderFact>,
+    /// Where processes listened when they were first told to stop from outside.
+    pub listeners: Vec<Listeners>,
     /// What the container runtime itself said of the end, where it was asked.
     pub runtime_message: Option<String>,
     /// Addresses of the `nameserver` lines in the life's /etc/resolv.conf, looked up where it sent DNS messages.
@@ -213,6 +215,14 @@ pub struct MissingVersion {
 pub struct MissingSymbol {
     pub symbol: Text,
     pub needed_by: Text,
+}
+
+/// Open sockets of a process that wait for others: ports of TCP listeners and of UDP sockets without a peer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Listeners {
+    pub pid: u32,
+    pub tcp: Vec<u16>,
+    pub udp: Vec<u16>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

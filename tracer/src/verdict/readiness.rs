@@ -14,6 +14,8 @@ pub(super) struct Readiness {
     pub entries: Vec<usize>,
     /// Binds or listens that were not recorded.
     pub lost: u64,
+    /// Its beginning was not recorded, and its sockets could not be looked at.
+    pub unknown: bool,
 }
 
 /// Until `time_ns`. A socket that was closed again still counts: closing is not recorded.
@@ -43,12 +45,35 @@ pub(super) fn of(case: &Case<'_>, time_ns: BootNs) -> Readiness {
             ready.entries.push(index);
         }
     }
+    let looked_at = case.facts.listeners.iter().filter(|it| it.pid == case.main.pid);
+    for listeners in looked_at.clone() {
+        for port in &listeners.tcp {
+            add(&mut ready.tcp, *port);
+        }
+        for port in &listeners.udp {
+            add(&mut ready.udp, *port);
+        }
+    }
+    ready.unknown = looked_at.count() == 0 && !begins_recorded(case);
     ready
+}
+
+/// Whether the main process's binds were recorded from its beginning on.
+fn begins_recorded(case: &Case<'_>) -> bool {
+    case.events(case.main).all(|(_, event)| match &event.what {
+        What::Found(_) => false,
+        What::Exit(exit) => exit.recorded,
+        _ => true,
+    })
 }
 
 impl Readiness {
     pub fn nothing_bound(&self) -> bool {
-        self.tcp.is_empty() && self.udp.is_empty() && self.unix.is_empty() && self.lost == 0
+        self.tcp.is_empty()
+            && self.udp.is_empty()
+            && self.unix.is_empty()
+            && self.lost == 0
+            && !self.unknown
     }
 
     /// `the container never listened on TCP, and port 9443 is bound on UDP only`
@@ -65,6 +90,9 @@ impl Readiness {
             lost => format!(" (as far as recorded: {lost} binds were lost)"),
         };
         let text = match (self.tcp.is_empty(), only_udp.is_empty()) {
+            (true, true) if self.unknown && self.unix.is_empty() => {
+                "where it listened is not known, as its beginning was not recorded".to_owned()
+            }
             (true, true) if self.unix.is_empty() => {
                 "the container never listened on TCP and bound no UDP port".to_owned()
             }

@@ -4,8 +4,9 @@ use crate::{
     errno::Errno,
     event::{
         Disposition::{Default, Handled},
-        Stream,
+        Status, Stream,
     },
+    facts::model::Listeners,
     signal::Signal,
     verdict::{
         Cause,
@@ -137,4 +138,20 @@ fn a_missing_source_of_a_mount_is_no_missing_entrypoint() {
     let verdict = scene.verdict();
     assert_eq!(verdict.cause, Cause::ExitedWithError, "{}", verdict.summary);
     assert!(verdict.summary.contains("/srv/secrets"), "{}", verdict.summary);
+}
+
+#[test]
+fn of_a_life_that_began_unrecorded_it_is_not_said_that_it_never_listened() {
+    let (mut scene, main) = Scene::running("/app/gateway");
+    let runc = scene.outsider("runc");
+    scene.after_ms(9000).sends(&runc, main, Signal::SIGTERM, Handled);
+    let status = Status { code: Some(0), signal: None, core: false };
+    scene.ends(main, status, |exit| exit.recorded = false);
+    let verdict = scene.expect(Cause::StoppedByRuntime, Proven);
+    assert!(verdict.summary.contains("where it listened is not known"), "{}", verdict.summary);
+    let (pid, tcp) = (scene.id(main).pid, vec![8080, 9443]);
+    scene.facts.listeners = vec![Listeners { pid, tcp, udp: vec![9443] }];
+    let verdict = scene.expect(Cause::StoppedByRuntime, Proven);
+    assert!(verdict.summary.contains("was listening on TCP 8080 and 9443"), "{}", verdict.summary);
+    assert_eq!(verdict.details["udp_bound"], serde_json::json!([9443]));
 }
