@@ -26,6 +26,7 @@ pub struct State {
     /// `None` until it is known whether there is one.
     pub runtime: Option<Runtime>,
     pub store: Store,
+    pub pins: Pins,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,6 +60,14 @@ pub struct Store {
     pub writable: bool,
     pub size_bytes: u64,
     /// Why it is not written.
+    pub error: Option<String>,
+}
+
+/// What outlives the agent in the kernel, so that the next one is told what happened meanwhile.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pins {
+    pub kept: bool,
+    /// Why not, where they should be.
     pub error: Option<String>,
 }
 

@@ -51,7 +51,7 @@ use crate::{
     event::BootNs,
     health::Health,
     kernel::{self, Layout, Programs, Rings, pins::Pins},
-    kubernetes,
+    kubernetes::{self, events::Events, owner::Owner},
     live::Bus,
     metrics::Metrics,
     redact::Redactor,
@@ -133,15 +133,16 @@ impl Agent {
             ..kernel::Options::default()
         };
         let layout = Layout::of_running_kernel(&hierarchy, kernel_options)?;
+        let health = Arc::new(Health::default());
         let pins = settings.keep_when_stopped.then(|| Pins::at(&settings.pin_dir, &layout));
         Ok(Self {
-            pins: pins.transpose()?,
+            pins: pins.and_then(|pins| state::pins(pins, &health)),
             options: options.clone(),
             settings,
             hierarchy,
             layout,
             metrics: Arc::new(Metrics::new()),
-            health: Arc::new(Health::default()),
+            health,
         })
     }
 
@@ -154,6 +155,10 @@ impl Agent {
         let bus = Bus::new(self.metrics.clone());
         let store = self.open_store()?;
         let kubernetes = kubernetes::client(&self.settings.kubernetes).await?;
+        let owner = kubernetes.clone().filter(|_| self.pins.is_some()).and_then(Owner::start);
+        let events = kubernetes
+            .clone()
+            .map(|client| Events::start(client, self.settings.annotate_pods, self.metrics.clone()));
         let servers = self.serve(&bus).await?;
         let attributor = Arc::new(
             Attributor::new(
@@ -174,6 +179,7 @@ impl Agent {
             Stdout::start().context("cannot start a thread for stdout")?,
             bus.clone(),
             store,
+            events,
         );
         let mut watch = Watch::new(Parts {
             programs,
@@ -261,11 +267,22 @@ impl Agent {
         let Watch { teller, programs, .. } = watch;
         teller.finish().await;
         drop(programs);
-        if let Some(pins) = self.pins.as_ref().filter(|_| !self.settings.keep_when_stopped) {
-            pins.remove()?;
-        }
         servers.end().await;
+        self.leave(owner).await?;
         tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// Where no other agent will come, nothing stays but the store.
+    async fn leave(&self, owner: Option<Owner>) -> anyhow::Result<()> {
+        let Some(owner) = owner else { return Ok(()) };
+        let Some(why) = owner.is_gone().await else { return Ok(()) };
+        tracing::info!(why, "no other agent will come: what is in the kernel is removed");
+        if let Some(folder) = self.settings.socket.parent() {
+            // Another may use it.
+            let _ = fs::remove_dir(folder);
+        }
+        kernel::pins::unload(&self.settings.pin_dir)?;
         Ok(())
     }
 

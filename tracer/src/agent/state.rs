@@ -9,6 +9,7 @@ use crate::{
     kernel::{
         Programs, Rings,
         load::{HOOKS, OOM_HOOK},
+        pins::{PinError, Pins},
     },
     metrics::{ByHook, ByProgram, ByRing, set_total, set_total_seconds},
 };
@@ -54,6 +55,17 @@ impl Agent {
             set_total(&self.metrics.program_runs.get_or_create(&program), runs);
         }
     }
+}
+
+/// Without pins the agent works all the same, but for what happens while none runs.
+pub(super) fn pins(pins: Result<Pins, PinError>, health: &Health) -> Option<Pins> {
+    let error = pins.as_ref().err().map(PinError::to_string);
+    if let Some(error) = &error {
+        tracing::warn!(error, "what happens while no agent runs will not be told");
+    }
+    let pins = pins.ok();
+    health.set(|state| state.pins = health::Pins { kept: pins.is_some(), error });
+    pins
 }
 
 /// Asks the container runtime whether it is there, for the health.

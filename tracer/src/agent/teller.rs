@@ -10,6 +10,7 @@ use crate::{
     config::Stdout as Lines,
     crash::CrashObject,
     event::{BootNs, Event, ProcessId},
+    kubernetes::events::{Events, Notice},
     live::{Bus, Line},
     render::{json::entry, names},
     store::{End, Life, LifeKey, NewCrash, Recorded, Writer},
@@ -21,8 +22,15 @@ pub struct Teller {
     stdout: Stdout,
     bus: Bus,
     store: Writer,
+    events: Option<Events>,
     /// Crashes whose lines wait until they are committed.
-    waiting: JoinSet<Option<Line>>,
+    waiting: JoinSet<Option<Waiting>>,
+}
+
+/// What is told of a crash when it is committed.
+struct Waiting {
+    line: Line,
+    notice: Option<Notice>,
 }
 
 /// A crash or incident, ready to be told.
@@ -38,8 +46,15 @@ pub struct Told {
 }
 
 impl Teller {
-    pub fn new(lines: Lines, stdout: Stdout, bus: Bus, store: Writer) -> Self {
-        Self { lines, stdout, bus, store, waiting: JoinSet::new() }
+    /// `events`: where the Kubernetes API is told.
+    pub fn new(
+        lines: Lines,
+        stdout: Stdout,
+        bus: Bus,
+        store: Writer,
+        events: Option<Events>,
+    ) -> Self {
+        Self { lines, stdout, bus, store, events, waiting: JoinSet::new() }
     }
 
     pub fn store(&self) -> &Writer {
@@ -93,13 +108,16 @@ impl Teller {
             cause: Some(cause),
         });
         object.timeline = timeline;
+        let is_told = self.events.is_some() && is_line;
+        let notice = is_told.then(|| Notice::of(&object, &known.identity)).flatten();
+        let waiting = line.map(|line| Waiting { line, notice });
         let answer = self.store.crash(NewCrash { life: life.clone(), process, object, text });
         self.waiting.spawn(async move {
             match answer.await {
                 // What was told before is not told again.
                 Ok(Recorded::Known) => None,
                 // A store that fails costs memory, not the line.
-                Ok(Recorded::New | Recorded::Revised) | Err(_) => line.ok().filter(|_| is_line),
+                Ok(Recorded::New | Recorded::Revised) | Err(_) => waiting.ok().filter(|_| is_line),
             }
         });
     }
@@ -107,7 +125,7 @@ impl Teller {
     /// Waits for the next crash to be committed, and tells it. Waits for ever if there is none.
     pub async fn next_committed(&mut self) {
         match self.waiting.join_next().await {
-            Some(Ok(Some(line))) => self.publish(line),
+            Some(Ok(Some(waiting))) => self.publish(waiting),
             Some(Ok(None)) => {}
             Some(Err(error)) => tracing::error!(%error, "a crash could not be told"),
             None => std::future::pending().await,
@@ -117,21 +135,28 @@ impl Teller {
     /// Tells all that waits and ends the streams.
     pub async fn finish(mut self) {
         while let Some(told) = self.waiting.join_next().await {
-            if let Ok(Some(line)) = told {
-                self.publish(line);
+            if let Ok(Some(waiting)) = told {
+                self.publish(waiting);
             }
         }
         self.bus.end();
         // An error says that the store cannot be written: it was told.
         let _ = self.store.flush().await;
+        if let Some(events) = self.events {
+            events.finish().await;
+        }
     }
 
-    fn publish(&self, line: Line) {
+    fn publish(&self, waiting: Waiting) {
+        let Waiting { line, notice } = waiting;
         match self.lines {
             Lines::Events | Lines::Crashes => self.stdout.line(line.json.clone()),
             Lines::None => {}
         }
         self.bus.publish(line);
+        if let (Some(events), Some(notice)) = (&self.events, notice) {
+            events.tell(notice);
+        }
     }
 }
 

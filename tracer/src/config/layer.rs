@@ -71,6 +71,17 @@ pub struct Layer {
     /// Ask the Kubernetes API by this kubeconfig file; `auto`: in a pod, as its service account; or `off` [default: auto]
     #[arg(long, env = "TRACER_KUBERNETES", value_name = "FILE")]
     pub kubernetes: Option<Kubernetes>,
+    /// Annotate pods with their last crash, which needs the permission to patch pods [default: false]
+    #[arg(
+        long,
+        env = "TRACER_ANNOTATE_PODS",
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(),
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub annotate_pods: Option<bool>,
     /// What to print on stdout [default: events]
     #[arg(long, env = "TRACER_STDOUT", value_enum)]
     pub stdout: Option<Stdout>,

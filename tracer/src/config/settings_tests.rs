@@ -37,6 +37,7 @@ pin_dir = \"/sys/fs/bpf/tracer\"
 keep_when_stopped = false
 node_name = \"node1\"
 kubernetes = \"auto\"
+annotate_pods = false
 stdout = \"events\"
 capture_output = true
 redact = true
@@ -79,6 +80,8 @@ fn what_is_printed_can_be_fed_back() {
         "--pin-dir=/sys/fs/bpf/x",
         "--keep-when-stopped",
         "--node-name=n",
+        "--kubernetes=off",
+        "--annotate-pods",
         "--stdout=crashes",
         "--capture-output=no",
         "--redact=false",

@@ -63,11 +63,17 @@ fn agent(sight: &Sight) -> Check {
         "version {}, system call recorder {attached} ({})",
         agent.version, agent.recorder.mode
     );
-    if agent.lacks.is_empty() {
-        return Check::ok("agent", found);
+    if !agent.lacks.is_empty() {
+        let cost = format!("the agent is not ready: {}", agent.lacks.join("; "));
+        return Check::degraded("agent", found, (&cost, "see its log"));
     }
-    let cost = format!("the agent is not ready: {}", agent.lacks.join("; "));
-    Check::degraded("agent", found, (&cost, "see its log"))
+    if let Some(error) = &agent.pins.error {
+        let remedy =
+            "mount -t bpf bpf /sys/fs/bpf and restart the agent, or set keep_when_stopped = false";
+        let cost = format!("what happens while no agent runs will not be told: {error}");
+        return Check::degraded("agent", found, (&cost, remedy));
+    }
+    Check::ok("agent", found)
 }
 
 /// `6.1.0-18-amd64` to (6, 1).
@@ -378,6 +384,19 @@ mod tests {
         assert!(Report { checks: judge(&lacks) }.ok());
         let alone = Sight { agent: Ok(None), ..lacks };
         assert!(!Report { checks: judge(&alone) }.ok());
+    }
+
+    #[test]
+    fn an_agent_that_cannot_keep_its_programs_in_the_kernel_says_so() {
+        let mut sight = samples::works();
+        if let Ok(Some(agent)) = &mut sight.agent {
+            agent.pins.error = Some("no bpf file system".to_owned());
+        }
+        let checks = judge(&sight);
+        let check = checks.iter().find(|check| check.name == "agent").unwrap();
+        assert_eq!(check.state, State::Degraded);
+        assert!(check.cost.contains("no bpf file system"), "{check:?}");
+        assert!(check.remedy.contains("mount -t bpf"), "{check:?}");
     }
 
     #[test]

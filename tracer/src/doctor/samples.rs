@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::sight::{Agent, Cgroups, Sight};
 use crate::{
-    health::Recorder,
+    health::{Pins, Recorder},
     kernel::load::{HOOKS, OOM_HOOK, RECORDER},
 };
 
@@ -37,6 +37,7 @@ pub fn works() -> Sight {
             version: "1.2.3".to_owned(),
             lacks: Vec::new(),
             recorder: Recorder { mode: "auto".to_owned(), attached: false },
+            pins: Pins::default(),
         })),
     }
 }

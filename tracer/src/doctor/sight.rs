@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::health::Recorder;
+use crate::health::{Pins, Recorder};
 
 /// Everything that [`super::judge::judge`] needs. An `Err` holds the reason, in one line.
 #[derive(Clone, Debug)]
@@ -50,6 +50,9 @@ pub struct Agent {
     /// What keeps it from being ready.
     pub lacks: Vec<String>,
     pub recorder: Recorder,
+    /// Not said by older agents.
+    #[serde(default)]
+    pub pins: Pins,
 }
 
 /// The cgroup hierarchies.

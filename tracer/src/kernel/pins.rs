@@ -51,11 +51,13 @@ impl Pins {
     /// The folder is not in a bpf file system or cannot be made.
     pub fn at(parent: &Path, layout: &Layout) -> Result<Self, PinError> {
         let wrong = |error| PinError::Folder(parent.to_owned(), error);
-        fs::create_dir_all(parent).map_err(wrong)?;
-        let kind = statfs(parent).map_err(|error| wrong(error.into()))?.f_type;
+        // In another file system no folder is made, nor can be in sysfs, where bpffs is usually mounted.
+        let there = parent.ancestors().find(|folder| folder.exists()).unwrap_or(parent);
+        let kind = statfs(there).map_err(|error| wrong(error.into()))?.f_type;
         if u64::try_from(kind).ok() != Some(BPF_FS_MAGIC) {
             return Err(PinError::NotBpffs(parent.to_owned()));
         }
+        fs::create_dir_all(parent).map_err(wrong)?;
         Ok(Self { folder: parent.join(name(ABI, &key(layout))) })
     }
 

@@ -1,11 +1,18 @@
 //! What the tracer asks and tells the Kubernetes API. It must not know verdicts' rules, or the kernel.
 
+pub mod annotate;
+pub mod events;
+#[cfg(test)]
+mod fake_api;
+pub mod owner;
+
 use std::{env, path::Path};
 
 use anyhow::Context as _;
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
+    core::Status,
 };
 
 use crate::config::Kubernetes;
@@ -41,4 +48,10 @@ async fn of_kubeconfig(file: &Path, options: &KubeConfigOptions) -> anyhow::Resu
     let wrong = || format!("cannot use the kubeconfig {}", file.display());
     let kubeconfig = Kubeconfig::read_from(file).with_context(wrong)?;
     Config::from_custom_kubeconfig(kubeconfig, options).await.with_context(wrong)
+}
+
+/// Nothing can be created in a namespace that is being deleted (k8s.io/kubernetes, namespace/lifecycle/admission.go).
+fn is_ending_namespace(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
 }

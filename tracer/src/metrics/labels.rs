@@ -3,12 +3,12 @@
 use prometheus_client::encoding::EncodeLabelSet;
 
 macro_rules! labels {
-    ($($(#[$doc:meta])* $name:ident { $label:ident: $type:ty })*) => {
+    ($($(#[$doc:meta])* $name:ident { $($label:ident: $type:ty),* })*) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
             pub struct $name {
-                pub $label: $type,
+                $(pub $label: $type,)*
             }
         )*
     };
@@ -27,6 +27,10 @@ labels! {
     ByRule { rule: &'static str }
     /// A hook of the kernel.
     ByHook { hook: String }
+    /// A request to the Kubernetes API, and how it fared.
+    ByRequest { request: &'static str, result: &'static str }
+    /// Why something was given up.
+    ByReason { reason: &'static str }
     /// An eBPF program.
     ByProgram { program: String }
     Build { version: &'static str }

@@ -24,7 +24,9 @@ use prometheus_client::{
 
 use crate::attribute;
 
-pub use labels::{Build, ByCause, ByHook, ByKind, ByProgram, ByRing, ByRule, ByTable};
+pub use labels::{
+    Build, ByCause, ByHook, ByKind, ByProgram, ByReason, ByRequest, ByRing, ByRule, ByTable,
+};
 pub use occurrences::{EventsLost, LinesLost, SubscriberRefused, Undecodable};
 pub use store::StoreMetrics;
 
@@ -79,6 +81,10 @@ pub struct Metrics {
     pub subscribers_refused: Counter,
     /// See [`LinesLost`].
     pub subscriber_lines_lost: Counter,
+    /// Requests that tell the Kubernetes API of crashes, by what became of them.
+    pub kubernetes_requests: Family<ByRequest, Counter>,
+    /// Events and annotations that the Kubernetes API was not given, by reason.
+    pub kubernetes_dropped: Family<ByReason, Counter>,
     /// 1 for a hook that is attached, 0 for one that could not be.
     pub hooks_attached: Family<ByHook, Gauge>,
     /// Run time of the eBPF programs, where the kernel counts it (sysctl kernel.bpf_stats_enabled).
@@ -139,6 +145,10 @@ impl Metrics {
             subscribers_refused: of.add("subscribers_refused", "Followers beyond the most allowed"),
             subscriber_lines_lost: of
                 .add("subscriber_lines_lost", "Lines that followers were too slow for"),
+            kubernetes_requests: of
+                .add("kubernetes_requests", "Requests that tell the Kubernetes API of crashes"),
+            kubernetes_dropped: of
+                .add("kubernetes_dropped", "Events and annotations that were given up, by reason"),
             hooks_attached: of.add("hooks_attached", "1 for a hook that is attached"),
             program_run_seconds: of.with_unit(
                 "program_run",
