@@ -17,6 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cri::Containerd;
+use crate::fake_api;
 use crate::patience::eventually;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -123,6 +124,8 @@ impl Agent {
         let stderr = File::options().create(true).append(true).open(self.file("stderr"))?;
         let mut child = Command::new(&self.argv[0])
             .args(&self.argv[1..])
+            .env("POD_NAMESPACE", fake_api::NAMESPACE)
+            .env("POD_NAME", fake_api::POD)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)

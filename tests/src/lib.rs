@@ -11,6 +11,7 @@ mod cgroup;
 pub mod cri;
 mod death;
 pub mod deaths;
+pub mod fake_api;
 pub mod need;
 pub mod patience;
 pub mod pods;

@@ -7,6 +7,7 @@ mod crowd;
 mod disk;
 mod ends;
 mod entrypoint;
+mod events;
 mod held;
 mod inventory;
 mod itself;
