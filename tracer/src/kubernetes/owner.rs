@@ -48,8 +48,8 @@ pub struct Owner {
     client: Client,
     namespace: String,
     name: Arc<OnceLock<String>>,
-    /// Who it is.
-    looking: JoinSet<()>,
+    /// Ends with it.
+    _looking: JoinSet<()>,
 }
 
 impl Owner {
@@ -64,7 +64,7 @@ impl Owner {
         let name = Arc::new(OnceLock::new());
         let mut looking = JoinSet::new();
         looking.spawn(look(client.clone(), namespace.clone(), pod, name.clone()));
-        Self { client, namespace, name, looking }
+        Self { client, namespace, name, _looking: looking }
     }
 
     /// Why no other agent will come; `None` where one may, or where that is not known.
@@ -187,7 +187,7 @@ mod tests {
         };
         let api = FakeApi::start(answer).await;
         let mut owner = Owner::of(api.client.clone(), "agents".into(), "agent-0".into());
-        owner.looking.join_next().await;
+        owner._looking.join_next().await;
         assert_eq!(owner.name.get().map(String::as_str), Some("macula-tracer"));
         *later.lock().unwrap() = Some((daemonsets, events));
         owner.is_gone().await
@@ -221,7 +221,7 @@ mod tests {
         for answer in [failure(403, "Forbidden"), failure(404, "NotFound"), (200, json!({}))] {
             let api = FakeApi::start(move |_| answer.clone()).await;
             let mut owner = Owner::of(api.client.clone(), "agents".into(), "agent-0".into());
-            owner.looking.join_next().await;
+            owner._looking.join_next().await;
             assert_eq!(owner.is_gone().await, None);
         }
     }
