@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
     agent, api, config, doctor,
@@ -64,8 +64,12 @@ streams are left alone.
 Example: tracer exec -- nginx -g 'daemon off;'";
 
 const QUERY_HELP: &str = "\
-Without --store and --socket the agent of this node is asked, or its store read where no agent runs.
-Ends with 0, with 1 if nothing was found, with 2 for a failure or wrong usage.";
+Who is asked: --store or --socket; with --node, --kubeconfig or --context all agents of that cluster;
+else the agent of this node, or its store where no agent runs, or the cluster of the current
+kubeconfig. As `kubectl tracer` (the file name kubectl-tracer) the cluster comes first.
+
+Ends with 0, with 1 if nothing was found, with 2 for a failure, wrong usage, or a node that did not
+answer.";
 
 const DOCTOR_HELP: &str = "\
 Ends with 0 if all that is required works, 1 if something required is missing, 2 for a failure of
@@ -121,7 +125,9 @@ pub fn main() -> ExitCode {
         return exec::enter(arguments.skip(1));
     }
     kernel::heap::keep_little();
-    let cli = Cli::parse_from(program.into_iter().chain(arguments));
+    let command = Cli::command().bin_name(query::own_name());
+    let cli = command.get_matches_from(program.into_iter().chain(arguments));
+    let cli = Cli::from_arg_matches(&cli).unwrap_or_else(|error| error.exit());
     // The agent says by its settings what it logs.
     if !matches!(cli.command, Command::Run(_)) {
         start_logging(&std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()));
@@ -141,7 +147,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("tracer: {error:#}");
+            query::tell(&format!("{error:#}"));
             ExitCode::from(failed)
         }
     }

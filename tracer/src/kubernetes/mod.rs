@@ -6,7 +6,11 @@ pub mod events;
 mod fake_api;
 pub mod owner;
 
-use std::{env, path::Path};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use kube::{
@@ -38,6 +42,57 @@ pub async fn client(kubernetes: &Kubernetes) -> anyhow::Result<Option<Client>> {
         Kubernetes::Kubeconfig(file) => of_kubeconfig(file, &KubeConfigOptions::default()).await?,
     };
     Ok(Some(Client::try_from(config).context("cannot make a client of the Kubernetes API")?))
+}
+
+/// A client for a person: by `file`, else by the files that kubectl would take, else as a pod; of its current context
+/// where none is named. `None` where there is none of them. Nothing is sent yet; connecting may take `patience`.
+///
+/// # Errors
+/// A file cannot be used, or has no such context.
+pub async fn of_person(
+    file: Option<&Path>,
+    context: Option<&str>,
+    patience: Duration,
+) -> anyhow::Result<Option<Client>> {
+    let options =
+        KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let files = match file {
+        Some(file) => vec![file.to_owned()],
+        // kubectl passes over those that do not exist.
+        None => usual_files().into_iter().filter(|file| file.exists()).collect(),
+    };
+    let mut config = match files.as_slice() {
+        [] if env::var_os(HOST).is_none() || context.is_some() => return Ok(None),
+        [] => match Config::incluster() {
+            Ok(config) => config,
+            Err(_) => return Ok(None),
+        },
+        [file] => of_kubeconfig(file, &options).await?,
+        files => {
+            let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+            let wrong = || format!("cannot use the kubeconfigs {}", names.join(", "));
+            let merged = files.iter().try_fold(Kubeconfig::default(), |merged, file| {
+                merged.merge(Kubeconfig::read_from(file)?)
+            });
+            let merged = merged.with_context(wrong)?;
+            Config::from_custom_kubeconfig(merged, &options).await.with_context(wrong)?
+        }
+    };
+    config.connect_timeout = Some(patience);
+    // Who waits is told why at once.
+    config.default_retry = false;
+    Ok(Some(Client::try_from(config).context("cannot make a client of the Kubernetes API")?))
+}
+
+/// Where kubectl looks for kubeconfigs: the files that KUBECONFIG lists, else that of the home directory.
+pub fn usual_files() -> Vec<PathBuf> {
+    let listed = env::var_os("KUBECONFIG").unwrap_or_default();
+    let listed: Vec<PathBuf> =
+        env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()).collect();
+    if listed.is_empty() {
+        return env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect();
+    }
+    listed
 }
 
 /// The configuration that `options` choose of a kubeconfig file.

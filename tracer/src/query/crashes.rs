@@ -1,13 +1,16 @@
 //! `tracer crashes`: the list of deaths. It must not decide anything.
 
+use anyhow::bail;
 use clap::value_parser;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Found, From,
-    source::{Answer, Source, text},
+    Found, From, merge,
+    source::{Answer, Source},
+    sources::Sources,
     table::table,
+    tell,
     url::Url,
 };
 use crate::{
@@ -62,10 +65,10 @@ enum Format {
 /// # Errors
 /// Nobody answers, or what is asked is refused.
 pub fn run(options: &Options) -> anyhow::Result<u8> {
-    super::run(list(options))
+    super::run(&options.from, async |sources| list(options, sources).await)
 }
 
-async fn list(options: &Options) -> anyhow::Result<Found> {
+async fn list(options: &Options, sources: &mut Sources) -> anyhow::Result<Found> {
     let url = Url::new("/v1/crashes")
         .with("namespace", options.namespace.as_deref())
         .with("label", options.selector.as_deref())
@@ -75,42 +78,46 @@ async fn list(options: &Options) -> anyhow::Result<Found> {
         .with("all", options.all.then_some(true))
         // With one more it is known whether there are more.
         .with("limit", Some(options.limit + 1));
-    let mut source = Source::find(&options.from).await?;
-    let answer = match source.get(&url, "application/jsonl").await? {
-        Answer::Found(answer) => text(answer).await?,
-        Answer::Nothing(why) => return Ok(Found::Nothing(why)),
-    };
-    if answer.is_empty() {
+    let answers = sources.all(async |_, source| lines(source, &url).await).await?;
+    let answers: Vec<String> = answers.into_iter().map(|(_, lines)| lines).collect();
+    let (lines, is_cut) = merge::newest(&answers, usize::from(options.limit))?;
+    if lines.is_empty() {
         return Ok(Found::Nothing("no crashes found".to_owned()));
     }
-    let is_cut = answer.lines().count() > usize::from(options.limit);
-    let lines = match answer.split_once('\n') {
-        Some((_oldest, newer)) if is_cut => newer,
-        _ => answer.as_str(),
-    };
     let cut = (options.output == Format::Table).then(width).flatten();
     let _ = match options.output {
-        Format::Json => print(lines)?,
+        Format::Json => print(&lines.iter().flat_map(|line| [line, "\n"]).collect::<String>())?,
         Format::Table | Format::Wide => {
             let crashes: Result<Vec<CrashObject>, _> =
-                lines.lines().map(serde_json::from_str).collect();
+                lines.into_iter().map(serde_json::from_str).collect();
+            let is_wide = options.output == Format::Wide;
             let columns = Columns {
                 namespace: options.namespace.is_none(),
-                wide: options.output == Format::Wide,
+                id: is_wide,
+                node: is_wide || sources.are_several(),
             };
             print(&columns.table(&crashes?, Timestamp::now(), cut))?
         }
     };
     if is_cut {
-        eprintln!("tracer: these are the newest {}; --limit shows more", options.limit);
+        tell(&format!("these are the newest {}; --limit shows more", options.limit));
     }
     Ok(Found::Something)
+}
+
+/// Crash objects, one a line.
+async fn lines(source: &mut Source, url: &Url) -> anyhow::Result<String> {
+    match source.get(url, "application/jsonl").await? {
+        Answer::Found(answer) => answer.text().await,
+        Answer::Nothing(why) | Answer::Several { message: why, .. } => bail!(why),
+    }
 }
 
 /// Which columns a table has.
 struct Columns {
     namespace: bool,
-    wide: bool,
+    id: bool,
+    node: bool,
 }
 
 /// In place of what is not known, as kubectl has it.
@@ -132,7 +139,8 @@ impl Columns {
     fn has(&self, name: &str) -> bool {
         match name {
             "NAMESPACE" => self.namespace,
-            "ID" | "NODE" => self.wide,
+            "ID" => self.id,
+            "NODE" => self.node,
             _ => true,
         }
     }
@@ -210,7 +218,7 @@ mod tests {
 
     #[test]
     fn crashes_are_listed_as_kubectl_lists() {
-        insta::assert_snapshot!(shown(&Columns { namespace: true, wide: false }, None), @r"
+        insta::assert_snapshot!(shown(&Columns { namespace: true, id: false, node: false }, None), @r"
         WHEN   NAMESPACE   POD      CONTAINER   RESTARTS   CAUSE            SUMMARY
         5m     shop        cart-0   cart        12         oom_killed       cart was killed: 64 MiB were not enough.
         5m     <none>      <none>   <none>      <none>     file_not_found   app\u{1b}[2J exited with 1.\nreally
@@ -219,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_wide_table_has_ids_and_nodes() {
-        insta::assert_snapshot!(shown(&Columns { namespace: false, wide: true }, None), @r"
+        insta::assert_snapshot!(shown(&Columns { namespace: false, id: true, node: true }, None), @r"
         WHEN   POD      CONTAINER   RESTARTS   CAUSE            ID             NODE     SUMMARY
         5m     cart-0   cart        12         oom_killed       0123456789ab   node1    cart was killed: 64 MiB were not enough.
         5m     <none>   <none>      <none>     file_not_found   0123456789ab   <none>   app\u{1b}[2J exited with 1.\nreally
@@ -228,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_table_fits_its_terminal() {
-        let text = shown(&Columns { namespace: true, wide: false }, Some(80));
+        let text = shown(&Columns { namespace: true, id: false, node: false }, Some(80));
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert!(text.contains('…'), "{text}");
     }

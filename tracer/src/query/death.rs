@@ -1,15 +1,21 @@
-//! `tracer timeline` and `tracer explain`: one death. They must not decide anything.
+//! `tracer timeline` and `tracer explain`: one death, on whichever node it was. They must not decide anything.
+
+use anyhow::{Context as _, bail};
 
 use super::{
     Found, From, TextOrJson,
-    source::{Answer, Source, text},
+    merge::{self, Fit, Place, Timed},
+    source::{Answer, Source},
+    sources::Sources,
     url::Url,
 };
 use crate::{
+    crash::CrashObject,
     render::{
         Style,
         explain::{Explanation, explanation_text},
     },
+    store::{Candidate, Selector},
     terminal::{print, style},
 };
 
@@ -38,8 +44,112 @@ impl Death {
             .with("pod", Some(&self.name))
             .with("namespace", self.namespace.as_deref())
             .with("container", self.container.as_deref())
-            .with("previous", self.previous)
     }
+
+    /// What the node with this death answers for `url`; `Err` inside where there is none: why.
+    async fn ask(
+        &self,
+        sources: &mut Sources,
+        url: Url,
+        accept: &str,
+    ) -> anyhow::Result<Result<String, String>> {
+        let (node, previous) = match sources.answering().as_slice() {
+            [only] => (*only, self.previous),
+            _ => match self.find(sources).await? {
+                Ok((node, previous)) => (node, Some(previous)),
+                Err(why) => return Ok(Err(why)),
+            },
+        };
+        let url = url.with("previous", previous);
+        let answers =
+            sources.some(&[node], async |_, source| source.get(&url, accept).await).await?;
+        let answer = answers.into_iter().next().map(|(_, answer)| answer);
+        match answer.context("no node answers")? {
+            Answer::Found(answer) => Ok(Ok(answer.text().await?)),
+            Answer::Nothing(why) => Ok(Err(why)),
+            Answer::Several { message, .. } => bail!(message),
+        }
+    }
+
+    /// The node that has the death, and how many newer ones of the pod it has; `Err` inside where none has it: why.
+    async fn find(&self, sources: &mut Sources) -> anyhow::Result<Result<(usize, usize), String>> {
+        let url = self.url("/v1/explain");
+        let answers = sources.all(async |_, source| fits(source, &url).await).await?;
+        let (mut all, mut none) = (Vec::new(), None);
+        for (node, answer) in answers {
+            match answer {
+                Ok(fits) => {
+                    let fit = |(what, time)| Fit { node, what, time };
+                    all.extend(fits.into_iter().map(fit));
+                }
+                Err(why) => none = Some(why),
+            }
+        }
+        let (namespace, container) = (self.namespace.clone(), self.container.clone());
+        let selector = Selector::parse(&self.name, namespace, container, 0);
+        let pods: Vec<(usize, Candidate)> =
+            all.iter().map(|fit| (fit.node, fit.what.clone())).collect();
+        let nodes = match merge::place(&self.name, matches!(selector, Selector::Id(_)), all) {
+            Place::At(nodes) => nodes,
+            Place::Nowhere => return Ok(Err(none.unwrap_or_default())),
+            Place::Several(several) => {
+                let line = |(what, nodes): &(Candidate, Vec<usize>)| {
+                    let nodes: Vec<&str> =
+                        nodes.iter().filter_map(|node| sources.node(*node)).collect();
+                    format!("\n  {what} on {}", nodes.join(", "))
+                };
+                let lines: String = several.iter().map(line).collect();
+                bail!("{} fits several, name one of them:{lines}", self.name);
+            }
+        };
+        let previous = self.previous.unwrap_or(0);
+        let [newest, _, ..] = nodes.as_slice() else { return Ok(Ok((nodes[0], previous))) };
+        let pod = pods.into_iter().find(|(node, _)| node == newest).map(|(_, what)| what);
+        if previous == 0 {
+            return Ok(Ok((*newest, 0)));
+        }
+        let url = Url::new("/v1/crashes")
+            .with("namespace", pod.as_ref().and_then(|pod| pod.namespace.as_deref()))
+            .with("pod", pod.as_ref().and_then(|pod| pod.pod.as_deref()))
+            .with("container", self.container.as_deref())
+            .with("all", Some(true))
+            .with("limit", Some(previous + 1));
+        let times = sources.some(&nodes, async |_, source| times(source, &url).await).await?;
+        // Too many: the newest node says so.
+        Ok(Ok(merge::previous(&times, previous).unwrap_or((*newest, previous))))
+    }
+}
+
+/// What a node has under a name, with its time where it is one; `Err` inside where nothing: why.
+type Fits = Result<Vec<(Candidate, Option<String>)>, String>;
+
+async fn fits(source: &mut Source, url: &Url) -> anyhow::Result<Fits> {
+    Ok(match source.get(url, "application/json").await? {
+        Answer::Found(answer) => {
+            let object: CrashObject = serde_json::from_str(&answer.text().await?)?;
+            let name = |path: &str| object.k8s.pointer(path)?.as_str().map(str::to_owned);
+            let what = Candidate {
+                namespace: name("/namespace/name"),
+                pod: name("/pod/name"),
+                crash_id: Some(object.crash.id.clone()),
+            };
+            Ok(vec![(what, Some(object.crash.time))])
+        }
+        Answer::Several { candidates, .. } => {
+            Ok(candidates.into_iter().map(|what| (what, None)).collect())
+        }
+        Answer::Nothing(why) => Err(why),
+    })
+}
+
+/// Of the crashes that are listed.
+async fn times(source: &mut Source, url: &Url) -> anyhow::Result<Vec<String>> {
+    let lines = match source.get(url, "application/jsonl").await? {
+        Answer::Found(answer) => answer.text().await?,
+        Answer::Nothing(why) | Answer::Several { message: why, .. } => bail!(why),
+    };
+    let time = |line| Ok(serde_json::from_str::<Timed>(line)?.crash.time);
+    lines.lines().map(time).collect()
 }
 
 #[derive(Debug, clap::Args)]
@@ -63,21 +173,21 @@ enum Format {
 /// # Errors
 /// Nobody answers, or the name fits several.
 pub fn timeline(options: &Timeline) -> anyhow::Result<u8> {
-    super::run(async {
+    let death = &options.death;
+    super::run(&death.from, async |sources| {
         let coloured = options.output == Format::Text && style() == Style::Coloured;
-        let url = options.death.url("/v1/timeline").with("color", coloured.then_some(true));
+        let url = death.url("/v1/timeline").with("color", coloured.then_some(true));
         let accept = match options.output {
             Format::Text => "text/plain",
             Format::Json => "application/json",
             Format::Html => "text/html",
         };
-        let mut source = Source::find(&options.death.from).await?;
-        match source.get(&url, accept).await? {
-            Answer::Found(answer) => {
-                let _ = print(&with_newline(text(answer).await?))?;
+        match death.ask(sources, url, accept).await? {
+            Ok(answer) => {
+                let _ = print(&with_newline(answer))?;
                 Ok(Found::Something)
             }
-            Answer::Nothing(why) => Ok(Found::Nothing(why)),
+            Err(why) => Ok(Found::Nothing(why)),
         }
     })
 }
@@ -96,12 +206,12 @@ pub struct Explain {
 /// # Errors
 /// Nobody answers, or the name fits several.
 pub fn explain(options: &Explain) -> anyhow::Result<u8> {
-    super::run(async {
-        let url = options.death.url("/v1/explain");
-        let mut source = Source::find(&options.death.from).await?;
-        let document = match source.get(&url, "application/json").await? {
-            Answer::Found(answer) => text(answer).await?,
-            Answer::Nothing(why) => return Ok(Found::Nothing(why)),
+    let death = &options.death;
+    super::run(&death.from, async |sources| {
+        let url = death.url("/v1/explain");
+        let document = match death.ask(sources, url, "application/json").await? {
+            Ok(answer) => answer,
+            Err(why) => return Ok(Found::Nothing(why)),
         };
         let told = match options.output {
             TextOrJson::Json => with_newline(document),

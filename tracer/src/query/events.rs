@@ -1,20 +1,11 @@
 //! `tracer events`: what is stored, or what happens. It must not decide anything.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::ops::ControlFlow;
 
-use anyhow::{Context as _, bail};
-use axum::http::HeaderMap;
-use http_body_util::BodyExt as _;
 use serde_json::Value;
 
-use super::{
-    Found, From, TextOrJson,
-    source::{Answer, Source, text},
-    sse::Parser,
-    url::Url,
-};
+use super::{From, TextOrJson, live, stored, url::Url};
 use crate::{
-    api::{LAST_ROW, MORE},
     render::{printable, row::Row},
     terminal::print,
 };
@@ -44,7 +35,7 @@ pub struct Options {
     until: Option<String>,
     /// The first of them
     #[arg(long, value_name = "COUNT")]
-    limit: Option<usize>,
+    pub(super) limit: Option<usize>,
     /// How to print them: one line each
     #[arg(short, long, value_enum, default_value_t = TextOrJson::Text)]
     output: TextOrJson,
@@ -52,28 +43,20 @@ pub struct Options {
     from: From,
 }
 
-/// Events of one answer.
-const PART: usize = 2_000;
-/// Between two looks at a store that somebody else writes.
-const PAUSE: Duration = Duration::from_millis(250);
-
 /// Prints events in the order in which they arrived; returns the exit code.
 ///
 /// # Errors
 /// Nobody answers, what is asked is refused, or a live stream ended.
 pub fn run(options: &Options) -> anyhow::Result<u8> {
-    super::run(async {
-        let mut source = Source::find(&options.from).await?;
-        match options.follow {
-            true if source.is_live() => follow_agent(options, &mut source).await,
-            true => follow_store(options, &mut source).await,
-            false => stored(options, &mut source).await,
-        }
+    super::run(&options.from, async |sources| match options.follow {
+        true if sources.are_live() => live::follow(options, sources).await,
+        true => stored::follow(options, sources).await,
+        false => stored::all(options, sources).await,
     })
 }
 
 impl Options {
-    fn url(&self) -> Url {
+    pub(super) fn url(&self) -> Url {
         Url::new("/v1/events")
             .with("namespace", self.namespace.as_deref())
             .with("label", self.selector.as_deref())
@@ -83,100 +66,23 @@ impl Options {
             .with("until", self.until.as_deref())
     }
 
-    fn print(&self, lines: &str) -> anyhow::Result<ControlFlow<()>> {
+    /// Prints events, one a line of JSON each, with the node where it is given.
+    pub(super) fn print(
+        &self,
+        events: &str,
+        node: Option<&str>,
+    ) -> anyhow::Result<ControlFlow<()>> {
         match self.output {
-            TextOrJson::Json => print(lines),
-            TextOrJson::Text => print(&lines.lines().map(line).collect::<String>()),
-        }
-    }
-}
-
-async fn stored(options: &Options, source: &mut Source) -> anyhow::Result<Found> {
-    let (mut after, mut left, mut found) = (0, options.limit.unwrap_or(usize::MAX), false);
-    while left > 0 {
-        let part = match Part::ask(options, source, after, left.min(PART)).await? {
-            Ok(part) => part,
-            Err(why) => return Ok(Found::Nothing(why)),
-        };
-        let count = part.lines.lines().count();
-        found |= count > 0;
-        if options.print(&part.lines)?.is_break() || !part.more {
-            break;
-        }
-        (after, left) = (part.last_row, left.saturating_sub(count));
-    }
-    Ok(if found { Found::Something } else { Found::Nothing("no events found".to_owned()) })
-}
-
-async fn follow_store(options: &Options, source: &mut Source) -> anyhow::Result<Found> {
-    // With none of its events: where it ends now.
-    let mut limit = 0;
-    let mut after = 0;
-    loop {
-        let part = match Part::ask(options, source, after, limit).await? {
-            Ok(part) => part,
-            Err(why) => return Ok(Found::Nothing(why)),
-        };
-        if options.print(&part.lines)?.is_break() {
-            return Ok(Found::Something);
-        }
-        (after, limit) = (part.last_row, PART);
-        if !part.more {
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-}
-
-async fn follow_agent(options: &Options, source: &mut Source) -> anyhow::Result<Found> {
-    let mut body = match source.get(&options.url(), "text/event-stream").await? {
-        Answer::Found(answer) => answer.into_body(),
-        Answer::Nothing(why) => return Ok(Found::Nothing(why)),
-    };
-    let mut parser = Parser::default();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.context("the live stream broke off")?;
-        let Some(bytes) = frame.data_ref() else { continue };
-        for event in parser.take(bytes) {
-            if options.print(&(event + "\n"))?.is_break() {
-                return Ok(Found::Something);
+            TextOrJson::Json => print(events),
+            TextOrJson::Text => {
+                let line = |event| {
+                    node.map_or(String::new(), |node| format!("{}  ", printable(node)))
+                        + &line(event)
+                };
+                print(&events.lines().map(line).collect::<String>())
             }
         }
     }
-    bail!("the live stream ended: the agent was stopped")
-}
-
-/// Stored events of one answer.
-struct Part {
-    /// One JSON object a line.
-    lines: String,
-    last_row: i64,
-    more: bool,
-}
-
-impl Part {
-    /// `Err` inside where nothing is found: why.
-    async fn ask(
-        options: &Options,
-        source: &mut Source,
-        after: i64,
-        limit: usize,
-    ) -> anyhow::Result<Result<Self, String>> {
-        let url = options.url().with("after_row", Some(after)).with("limit", Some(limit));
-        match source.get(&url, "application/jsonl").await? {
-            Answer::Nothing(why) => Ok(Err(why)),
-            Answer::Found(answer) => {
-                let headers = answer.headers();
-                let last_row = header(headers, LAST_ROW.as_str()).and_then(|row| row.parse().ok());
-                let last_row = last_row.context("the agent does not say where its answer ends")?;
-                let more = header(headers, MORE.as_str()) == Some("true");
-                Ok(Ok(Self { last_row, more, lines: text(answer).await? }))
-            }
-        }
-    }
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 /// An event's JSON as one line for people: time, whose it is, process, what. Ends in a newline.

@@ -1,11 +1,17 @@
-//! The verbs that ask what a node remembers: `crashes`, `timeline`, `explain`, `events`. All of them ask by the
-//! HTTP API: that of an agent, or the same routes over a store file. They must not know SQL.
+//! The verbs that ask what nodes remember: `crashes`, `timeline`, `explain`, `events`. All of them ask by the HTTP
+//! API: that of an agent here, of each agent of a cluster, or the same routes over a store file. They must not know SQL.
 
+mod cluster;
 pub mod crashes;
 pub mod death;
 pub mod events;
+mod forward;
+mod live;
+mod merge;
 mod source;
+mod sources;
 mod sse;
+mod stored;
 mod table;
 mod url;
 
@@ -18,9 +24,11 @@ use anyhow::{Context as _, bail};
 use tokio::net::UnixStream;
 
 use self::{
-    source::{Answer, Source, text},
+    source::{Answer, Source},
+    sources::Sources,
     url::Url,
 };
+use crate::config::Span;
 
 /// The agent's store, unless it was told another.
 pub const STORE: &str = "/var/lib/tracer/tracer.db";
@@ -29,7 +37,7 @@ pub const NOTHING_FOUND: u8 = 1;
 /// Exit code for failures, as for wrong usage.
 pub const FAILURE: u8 = 2;
 
-/// Where to look: the first that was named, else the local agent's socket, else the local store.
+/// Where to look: the first that was named, else the local agent's socket, else the local store, else the cluster.
 #[derive(Debug, clap::Args)]
 pub struct From {
     /// Read this store file instead of asking an agent
@@ -38,6 +46,53 @@ pub struct From {
     /// Ask the agent behind this unix socket
     #[arg(long, value_name = "PATH", conflicts_with = "store")]
     pub socket: Option<PathBuf>,
+    #[command(flatten)]
+    pub cluster: Cluster,
+}
+
+/// Heading of the help.
+const CLUSTER: &str = "Agents of a Kubernetes cluster";
+const LOCAL: [&str; 2] = ["store", "socket"];
+
+/// Which agents of which cluster.
+#[derive(Debug, clap::Args)]
+pub struct Cluster {
+    /// Ask the agent of this node of the cluster; can be given several times
+    #[arg(long = "node", value_name = "NAME", help_heading = CLUSTER, conflicts_with_all = LOCAL)]
+    nodes: Vec<String>,
+    /// Ask the cluster of this kubeconfig, not that of KUBECONFIG or ~/.kube/config
+    #[arg(long, value_name = "FILE", help_heading = CLUSTER, conflicts_with_all = LOCAL)]
+    kubeconfig: Option<PathBuf>,
+    /// Ask the cluster of this context of the kubeconfig, not that of the current one
+    #[arg(long, value_name = "NAME", help_heading = CLUSTER, conflicts_with_all = LOCAL)]
+    context: Option<String>,
+    /// Where the agents' DaemonSet is
+    #[arg(long, value_name = "NAMESPACE", help_heading = CLUSTER, default_value = "macula-tracer", conflicts_with_all = LOCAL)]
+    tracer_namespace: String,
+    /// For each node to begin its answer, and for each further part of it
+    #[arg(long, value_name = "TIME", help_heading = CLUSTER, default_value = "10s", conflicts_with_all = LOCAL)]
+    request_timeout: Span,
+}
+
+impl Cluster {
+    /// True where a cluster is asked whatever there is on this machine.
+    fn is_named(&self) -> bool {
+        !self.nodes.is_empty() || self.kubeconfig.is_some() || self.context.is_some()
+    }
+}
+
+/// What this program's file is called where kubectl runs it as `kubectl tracer`.
+const PLUGIN: &str = "kubectl-tracer";
+
+/// True where this program was started by kubectl, or by that name.
+pub fn as_plugin() -> bool {
+    let program = std::env::args_os().next().unwrap_or_default();
+    Path::new(&program).file_name().is_some_and(|name| name == PLUGIN)
+}
+
+/// What this program is called in its messages.
+pub fn own_name() -> &'static str {
+    if as_plugin() { "kubectl tracer" } else { "tracer" }
 }
 
 /// How one answer is printed.
@@ -48,15 +103,36 @@ pub enum TextOrJson {
 }
 
 /// Runs `verb` to its end; returns the exit code.
-fn run(verb: impl Future<Output = anyhow::Result<Found>>) -> anyhow::Result<u8> {
+fn run(
+    from: &From,
+    verb: impl AsyncFnOnce(&mut Sources) -> anyhow::Result<Found>,
+) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(match runtime.block_on(verb)? {
-        Found::Something => 0,
-        Found::Nothing(message) => {
-            eprintln!("tracer: {message}");
-            NOTHING_FOUND
-        }
+    runtime.block_on(async {
+        let mut sources = Sources::find(from).await?;
+        let found = verb(&mut sources).await;
+        tell_silent(&mut sources);
+        let found = match found? {
+            Found::Something => 0,
+            Found::Nothing(message) => {
+                tell(&message);
+                NOTHING_FOUND
+            }
+        };
+        Ok(if sources.is_whole() { found } else { FAILURE })
     })
+}
+
+/// Names those who did not answer.
+fn tell_silent(sources: &mut Sources) {
+    for line in sources.tell_silent() {
+        tell(&line);
+    }
+}
+
+/// Says something that is no answer, on stderr.
+pub fn tell(message: &str) {
+    eprintln!("{}: {message}", own_name());
 }
 
 /// What an agent says of its own state, as JSON; `None` where none listens at `socket`.
@@ -74,8 +150,10 @@ pub async fn health(socket: &Path) -> anyhow::Result<Option<String>> {
         Err(error) => return Err(error).context(format!("cannot ask at {}", socket.display())),
     }
     match Source::of_agent(socket).get(&Url::new("/v1/health"), "application/json").await? {
-        Answer::Found(answer) => Ok(Some(text(answer).await?)),
-        Answer::Nothing(why) => bail!("{}: {why}", socket.display()),
+        Answer::Found(answer) => Ok(Some(answer.text().await?)),
+        Answer::Nothing(why) | Answer::Several { message: why, .. } => {
+            bail!("{}: {why}", socket.display())
+        }
     }
 }
 

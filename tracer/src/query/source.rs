@@ -1,8 +1,7 @@
-//! Who answers: an agent behind its unix socket, or the API's own routes over a store file. It must not know
-//! what is asked.
+//! One who answers: an agent behind its unix socket or in its pod, or the API's own routes over a store file. It
+//! must not know what is asked, or that there are others.
 
 use std::{
-    io::ErrorKind,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,78 +10,85 @@ use anyhow::{Context as _, bail};
 use axum::{
     Router,
     body::Body,
-    http::{Request, Response, StatusCode, header},
+    http::{HeaderMap, Request, Response, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::{net::UnixStream, task::JoinSet, time::timeout};
 use tower::ServiceExt as _;
 
-use super::{From, STORE, url::Url};
-use crate::api;
+use super::{forward::Forward, url::Url};
+use crate::{api, store::Candidate};
 
-/// For an answer to begin.
+/// For an answer of this machine to begin.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct Source(Kind);
+pub struct Source {
+    kind: Kind,
+    /// For an answer to begin, and for each further part of it.
+    patience: Duration,
+    /// The task that carries the last answer.
+    connection: JoinSet<()>,
+}
 
 enum Kind {
-    Agent {
-        socket: PathBuf,
-        /// The task that carries the last answer.
-        connection: JoinSet<()>,
-    },
+    Agent(PathBuf),
+    Pod(Forward),
     Store(Router),
 }
 
 /// What was answered.
 pub enum Answer {
-    Found(Response<Body>),
+    Found(Found),
     /// Why not, for people.
     Nothing(String),
+    /// The name fits several.
+    Several {
+        message: String,
+        candidates: Vec<Candidate>,
+    },
+}
+
+/// The question arrived and is not answered; why, for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(String);
+
+/// An answer that has begun.
+pub struct Found {
+    response: Response<Body>,
+    patience: Duration,
 }
 
 impl Source {
-    /// # Errors
-    /// There is neither an agent nor a store where one is looked for.
-    pub async fn find(from: &From) -> anyhow::Result<Self> {
-        if let Some(store) = &from.store {
-            return Ok(Self::of_store(store));
-        }
-        if let Some(socket) = &from.socket {
-            return Ok(Self::of_agent(socket));
-        }
-        let (socket, store) = (Path::new(api::SOCKET), Path::new(STORE));
-        match UnixStream::connect(socket).await {
-            Ok(_) => Ok(Self::of_agent(socket)),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                bail!("the agent's socket {} is for root: try sudo", socket.display())
-            }
-            Err(_) if store.exists() => Ok(Self::of_store(store)),
-            Err(error) => bail!(
-                "no agent here: {}: {error}, and no store at {}; name one with --socket or --store",
-                socket.display(),
-                store.display()
-            ),
-        }
+    pub fn of_store(path: &Path) -> Self {
+        Self::new(Kind::Store(api::store_router(path)), PATIENCE)
+    }
+
+    pub fn of_agent(socket: &Path) -> Self {
+        Self::new(Kind::Agent(socket.to_owned()), PATIENCE)
+    }
+
+    pub fn of_pod(forward: Forward, patience: Duration) -> Self {
+        Self::new(Kind::Pod(forward), patience)
+    }
+
+    fn new(kind: Kind, patience: Duration) -> Self {
+        Self { kind, patience, connection: JoinSet::new() }
     }
 
     /// True where events can be followed as they happen.
     pub fn is_live(&self) -> bool {
-        matches!(self.0, Kind::Agent { .. })
-    }
-
-    fn of_store(path: &Path) -> Self {
-        Self(Kind::Store(api::store_router(path)))
-    }
-
-    pub fn of_agent(socket: &Path) -> Self {
-        Self(Kind::Agent { socket: socket.to_owned(), connection: JoinSet::new() })
+        match self.kind {
+            Kind::Agent(_) | Kind::Pod(_) => true,
+            Kind::Store(_) => false,
+        }
     }
 
     /// # Errors
-    /// The request is refused or cannot be answered; the error says why.
+    /// [`Refused`], or nobody answers; the error says why.
     pub async fn get(&mut self, url: &Url, accept: &str) -> anyhow::Result<Answer> {
         let request = Request::get(url.as_str())
             .header(header::HOST, "localhost")
@@ -90,20 +96,27 @@ impl Source {
             .body(Body::empty())
             .context("the question cannot be written as a request")?;
         let answer = async {
-            match &mut self.0 {
-                Kind::Agent { socket, connection } => ask(socket, connection, request).await,
+            match &mut self.kind {
+                Kind::Agent(socket) => ask(socket, &mut self.connection, request).await,
+                Kind::Pod(forward) => forward.ask(&mut self.connection, request).await,
                 Kind::Store(router) => match router.clone().oneshot(request).await {
                     Ok(response) => Ok(response),
                     Err(never) => match never {},
                 },
             }
         };
-        let answer = timeout(PATIENCE, answer).await;
-        let answer = answer.context("the agent does not answer: see its log")??;
-        match answer.status() {
-            StatusCode::OK => Ok(Answer::Found(answer)),
-            StatusCode::NOT_FOUND => Ok(Answer::Nothing(message(answer).await?)),
-            _ => bail!("{}", message(answer).await?),
+        let late = || format!("the agent does not answer within {} s", self.patience.as_secs());
+        let response = timeout(self.patience, answer).await.with_context(late)??;
+        let status = response.status();
+        let found = Found { response, patience: self.patience };
+        if status == StatusCode::OK {
+            return Ok(Answer::Found(found));
+        }
+        let (message, candidates) = found.reason().await?;
+        match status {
+            StatusCode::NOT_FOUND => Ok(Answer::Nothing(message)),
+            StatusCode::CONFLICT => Ok(Answer::Several { message, candidates }),
+            _ => bail!(Refused(message)),
         }
     }
 }
@@ -123,17 +136,48 @@ async fn ask(
     Ok(sender.send_request(request).await.with_context(wrong)?.map(Body::new))
 }
 
-/// A whole body.
-pub async fn text(response: Response<Body>) -> anyhow::Result<String> {
-    let body = response.into_body().collect().await.context("the answer broke off")?;
-    String::from_utf8(body.to_bytes().into()).context("the answer is no text")
-}
+impl Found {
+    pub fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
 
-async fn message(response: Response<Body>) -> anyhow::Result<String> {
-    let status = response.status();
-    let body: serde_json::Value = serde_json::from_str(&text(response).await?).unwrap_or_default();
-    Ok(match body["error"]["message"].as_str() {
-        Some(message) => message.to_owned(),
-        None => format!("the agent answers {status} without a reason"),
-    })
+    pub fn into_body(self) -> Body {
+        self.response.into_body()
+    }
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// It breaks off, or is no text.
+    pub async fn text(self) -> anyhow::Result<String> {
+        let mut body = self.response.into_body();
+        let mut text = Vec::new();
+        while let Some(frame) =
+            timeout(self.patience, body.frame()).await.context("the answer stopped half-way")?
+        {
+            if let Ok(bytes) = frame.context("the answer broke off")?.into_data() {
+                text.extend_from_slice(&bytes);
+            }
+        }
+        String::from_utf8(text).context("the answer is no text")
+    }
+
+    /// Of an error: its message, and the candidates that it names.
+    async fn reason(self) -> anyhow::Result<(String, Vec<Candidate>)> {
+        let status = self.response.status();
+        let body: Value = serde_json::from_str(&self.text().await?).unwrap_or_default();
+        let error = &body["error"];
+        let message = match error["message"].as_str() {
+            Some(message) => message.to_owned(),
+            None => format!("the agent answers {status} without a reason"),
+        };
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let candidates = error["candidates"].as_array().into_iter().flatten();
+        let candidates = candidates.map(|candidate| Candidate {
+            namespace: text(&candidate["namespace"]),
+            pod: text(&candidate["pod"]),
+            crash_id: text(&candidate["crash_id"]),
+        });
+        Ok((message, candidates.collect()))
+    }
 }

@@ -22,6 +22,8 @@ pub struct Remembered {
     writer: Option<Writer>,
     /// What was told of each death, without colour.
     pub texts: Vec<String>,
+    /// Whose store it is.
+    node: String,
 }
 
 /// One container instance and how it died.
@@ -61,6 +63,11 @@ impl Remembered {
     }
 
     pub fn empty() -> Self {
+        Self::of_node("node1")
+    }
+
+    /// Empty.
+    pub fn of_node(node: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = Options {
             max_bytes: 64 << 20,
@@ -69,7 +76,7 @@ impl Remembered {
             boot_id: BOOT.to_owned(),
         };
         let writer = Writer::open(&folder.path().join("tracer.db"), options).unwrap();
-        Self { folder, writer: Some(writer), texts: Vec::new() }
+        Self { folder, writer: Some(writer), texts: Vec::new(), node: node.to_owned() }
     }
 
     pub fn path(&self) -> PathBuf {
@@ -82,7 +89,7 @@ impl Remembered {
         let recording = Recording::load(&folder.join(death.recording), true).unwrap();
         let (timeline, facts) = (&recording.timeline, &recording.facts);
         let verdict = verdict(timeline, facts, Policy::Always);
-        let identity = death.identity(death.digit);
+        let identity = death.identity(death.digit, &self.node);
         let mut object = crash_object(identity.short_id(), timeline, facts, &verdict);
         object.container = identity.container();
         object.k8s = identity.k8s();
@@ -120,8 +127,10 @@ impl Remembered {
 
     /// A life of the same container with another image, an hour long, a week before the recording.
     pub fn lasted(&mut self, death: &Death<'_>) {
-        let identity =
-            Identity { image: Some("localhost/cart:1".to_owned()), ..death.identity('e') };
+        let identity = Identity {
+            image: Some("localhost/cart:1".to_owned()),
+            ..death.identity('e', &self.node)
+        };
         let began_ns = 1_600_000_000_000_000_000;
         let exit = tracer::crash::ExitStatus { code: Some(0), signal: None, core: false };
         let time_ns = began_ns + 3_600_000_000_000;
@@ -158,7 +167,7 @@ impl Drop for Remembered {
 }
 
 impl Death<'_> {
-    fn identity(&self, digit: char) -> Identity {
+    fn identity(&self, digit: char, node: &str) -> Identity {
         Identity {
             container_id: std::iter::repeat_n(digit, 64).collect(),
             container_name: Some(self.container.to_owned()),
@@ -169,7 +178,7 @@ impl Death<'_> {
             namespace: Some(self.namespace.to_owned()),
             labels: [("app".to_owned(), self.container.to_owned())].into(),
             runtime: Some("containerd".to_owned()),
-            node: Some("node1".to_owned()),
+            node: Some(node.to_owned()),
             source: Source::Cri,
             ..Identity::default()
         }
