@@ -5,11 +5,12 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
-    agent, api, config, doctor,
+    agent, api, completion, config, doctor,
     exec::{self, Format, Job},
     kernel,
     query::{self, crashes, death, events},
     render::Detail,
+    terminal::print,
 };
 
 /// Says why a container died when `kubectl logs` is empty.
@@ -30,7 +31,7 @@ enum Command {
     /// Run one command under the recorder; afterwards print its timeline and verdict
     #[command(after_help = EXEC_HELP)]
     Exec(Exec),
-    /// List the crashes that this node remembers
+    /// List the crashes that are remembered, of this node or of a cluster
     #[command(after_help = QUERY_HELP)]
     Crashes(crashes::Options),
     /// Print the timeline of a death
@@ -64,12 +65,12 @@ streams are left alone.
 Example: tracer exec -- nginx -g 'daemon off;'";
 
 const QUERY_HELP: &str = "\
-Who is asked: --store or --socket; with --node, --kubeconfig or --context all agents of that cluster;
-else the agent of this node, or its store where no agent runs, or the cluster of the current
-kubeconfig. As `kubectl tracer` (the file name kubectl-tracer) the cluster comes first.
+Who is asked: --store or --socket; with --node, --kubeconfig or --context the agents of that
+cluster; else the agent of this node, its store where no agent runs, or the agents of the current
+kubeconfig's cluster. As `kubectl tracer` (file name kubectl-tracer) the cluster comes first.
 
-Ends with 0, with 1 if nothing was found, with 2 for a failure, wrong usage, or a node that did not
-answer.";
+Ends with 0, with 1 if nothing was found, with 2 for a failure, wrong usage, or a node that did
+not answer.";
 
 const DOCTOR_HELP: &str = "\
 Ends with 0 if all that is required works, 1 if something required is missing, 2 for a failure of
@@ -112,6 +113,9 @@ struct Exec {
     command: Vec<OsString>,
 }
 
+/// What the client of the Kubernetes API logs is in the errors, too.
+const QUIET: &str = "warn,kube_client=off,rustls_platform_verifier=off";
+
 /// The definition of the command line.
 pub fn command() -> clap::Command {
     Cli::command()
@@ -124,13 +128,17 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == exec::ENTER) {
         return exec::enter(arguments.skip(1));
     }
+    if completion::is_asked() {
+        let _ = print(&completion::candidates(command(), arguments));
+        return ExitCode::SUCCESS;
+    }
     kernel::heap::keep_little();
     let command = Cli::command().bin_name(query::own_name());
     let cli = command.get_matches_from(program.into_iter().chain(arguments));
     let cli = Cli::from_arg_matches(&cli).unwrap_or_else(|error| error.exit());
     // The agent says by its settings what it logs.
     if !matches!(cli.command, Command::Run(_)) {
-        start_logging(&std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()));
+        start_logging(&std::env::var("RUST_LOG").unwrap_or_else(|_| QUIET.to_owned()));
     }
     let (done, failed) = match cli.command {
         Command::Run(options) => (agent::run(&options), agent::OWN_FAILURE),

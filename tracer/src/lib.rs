@@ -6,6 +6,7 @@ pub mod attribute;
 pub mod btf;
 pub mod cgroup;
 pub mod cli;
+mod completion;
 pub mod config;
 pub mod crash;
 pub mod decode;

@@ -31,6 +31,11 @@ fn help_of_exec_says_its_exit_codes() {
 }
 
 #[test]
+fn help_of_crashes_says_who_is_asked() {
+    insta::assert_snapshot!(check(&["crashes", "--help"]));
+}
+
+#[test]
 fn help_of_doctor_says_its_exit_codes() {
     insta::assert_snapshot!(check(&["doctor", "--help"]));
 }

@@ -181,7 +181,7 @@ async fn nodes_that_do_not_answer_are_named_and_the_others_told() {
     let cluster = Cluster::new(&others).await;
     let silent = "\
 tracer: no answer from refusing: error forwarding port 9468 to pod: connect: connection refused
-tracer: no answer from hanging: the agent does not answer within 3 s
+tracer: no answer from hanging: the agent does not answer within 3s: see its log
 tracer: no answer from starting: the phase of its agent's pod macula-tracer-starting is Pending (ImagePullBackOff)
 ";
     for (verb, count) in [("crashes", 6), ("timeline web-0", 1), ("explain cart-1", 1)] {
@@ -237,7 +237,14 @@ async fn a_pod_that_was_on_two_nodes_died_where_it_died_last() {
 #[tokio::test]
 async fn a_name_that_fits_several_pods_lists_them_with_their_nodes() {
     let cluster = Cluster::new(&[]).await;
-    insta::assert_snapshot!(told(&cluster.ask(&["timeline", "cart"]).await), @"");
+    insta::assert_snapshot!(told(&cluster.ask(&["timeline", "cart"]).await), @"
+    exit Some(2)
+    --- stdout
+    --- stderr
+    tracer: cart fits several, name one of them:
+      shop/cart-0 on node1, west
+      shop/cart-1 on node1
+    ");
 }
 
 #[tokio::test]
@@ -317,25 +324,51 @@ async fn nodes_can_be_chosen() {
 #[tokio::test]
 async fn what_is_forbidden_is_named_with_the_permission() {
     let cluster = Cluster::allowing(Allowed::Nothing, &[]).await;
-    insta::assert_snapshot!(told(&cluster.ask(&["crashes"]).await), @"");
+    insta::assert_snapshot!(told(&cluster.ask(&["crashes"]).await), @r#"
+    exit Some(2)
+    --- stdout
+    --- stderr
+    tracer: cannot find the agents: pods is forbidden: User "me" cannot list resource "pods": who asks needs list of pods in the namespace macula-tracer (docs/operations.md)
+    "#);
     let cluster = Cluster::allowing(Allowed::List, &[]).await;
-    insta::assert_snapshot!(told(&cluster.ask(&["crashes"]).await), @"");
+    insta::assert_snapshot!(told(&cluster.ask(&["crashes"]).await), @r#"
+    exit Some(2)
+    --- stdout
+    --- stderr
+    tracer: no answer from node1, west: User "me" cannot get resource "pods/portforward": who asks needs get and create of pods/portforward in the namespace macula-tracer (docs/operations.md)
+    tracer: no node answers
+    "#);
 }
 
 #[tokio::test]
 async fn a_cluster_without_agents_says_where_they_were_looked_for() {
     let cluster = Cluster::new(&[]).await;
     let output = cluster.ask(&["explain", "cart-0", "--tracer-namespace", "other"]).await;
-    insta::assert_snapshot!(told(&output), @"");
+    insta::assert_snapshot!(told(&output), @"
+    exit Some(2)
+    --- stdout
+    --- stderr
+    tracer: no agent in the namespace other (app=macula-tracer): is the DaemonSet applied, and in this namespace? (--tracer-namespace)
+    ");
 }
 
 #[tokio::test]
 async fn without_a_cluster_all_places_are_named() {
     let program = Path::new(env!("CARGO_BIN_EXE_tracer"));
     let output = command(program, &["crashes", "--node", "a"]).output().await.unwrap();
-    insta::assert_snapshot!(told(&output), @"");
+    insta::assert_snapshot!(told(&output), @"
+    exit Some(2)
+    --- stdout
+    --- stderr
+    tracer: no cluster is known: no kubeconfig at /nowhere/.kube/config; name a file with --kubeconfig
+    ");
     let output = command(program, &["crashes", "--kubeconfig", "/nowhere/config"]).output().await;
-    insta::assert_snapshot!(told(&output.unwrap()), @"");
+    insta::assert_snapshot!(told(&output.unwrap()), @"
+    exit Some(2)
+    --- stdout
+    --- stderr
+    tracer: cannot read the kubeconfig /nowhere/config: No such file or directory (os error 2)
+    ");
 }
 
 #[tokio::test]
@@ -355,6 +388,10 @@ async fn as_a_plugin_of_kubectl_it_asks_the_current_cluster() {
     assert!(text(&output.stderr).starts_with("kubectl tracer: no end of"), "{}", told(&output));
     let output = ask(&["explain"]).await;
     assert!(text(&output.stderr).contains("Usage: kubectl tracer explain"), "{}", told(&output));
+    let complete = plugin.with_file_name("kubectl_complete-tracer");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tracer"), &complete).unwrap();
+    let output = command(&complete, &["crashes", "--cont"]).output().await.unwrap();
+    assert!(text(&output.stdout).starts_with("--context\t"), "{}", told(&output));
     let output = ask(&["crashes", "--context", "other"]).await;
     assert_eq!(output.status.code(), Some(2), "{}", told(&output));
     assert!(text(&output.stderr).contains("other"), "{}", told(&output));

@@ -19,6 +19,9 @@ pub struct Options {
 
 const PROGRAMS: [&str; 2] = ["tracer", "gateway"];
 
+/// As what kubectl finds the tracer: its plugin, and what completes the plugin's arguments.
+const KUBECTL: [&str; 2] = ["kubectl-tracer", "kubectl_complete-tracer"];
+
 /// Where each file that `shell-files` writes belongs, by the end of its name.
 const PLACES: [(&str, &str); 4] = [
     (".1", "share/man/man1"),
@@ -32,6 +35,9 @@ pub fn run(options: Options) -> Result<()> {
     for program in PROGRAMS {
         let built = workspace::build_release(program)?;
         install(&built, &options.prefix.join("bin").join(program), 0o755)?;
+    }
+    for name in KUBECTL {
+        link("tracer", &options.prefix.join("bin").join(name))?;
     }
 
     let files = tempfile::tempdir().context("cannot create a temporary folder")?;
@@ -58,6 +64,22 @@ fn place_of(name: &str) -> Option<PathBuf> {
         _ => name.to_owned(),
     };
     Some(Path::new(folder).join(name))
+}
+
+/// A symbolic link beside what it names, made beside the target and renamed.
+fn link(name: &str, to: &Path) -> Result<()> {
+    let mut beside = to.as_os_str().to_owned();
+    beside.push(".new");
+    let write = || -> std::io::Result<()> {
+        if fs::symlink_metadata(&beside).is_ok() {
+            fs::remove_file(&beside)?;
+        }
+        std::os::unix::fs::symlink(name, &beside)?;
+        fs::rename(&beside, to)
+    };
+    write().with_context(|| format!("cannot link {} to {name}", to.display()))?;
+    eprintln!("xtask: installed {}", to.display());
+    Ok(())
 }
 
 /// Writes beside the target and renames: a running program is replaced, not overwritten.

@@ -12,10 +12,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use kube::{
     Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
     core::Status,
 };
 
@@ -45,7 +45,8 @@ pub async fn client(kubernetes: &Kubernetes) -> anyhow::Result<Option<Client>> {
 }
 
 /// A client for a person: by `file`, else by the files that kubectl would take, else as a pod; of its current context
-/// where none is named. `None` where there is none of them. Nothing is sent yet; connecting may take `patience`.
+/// where none is named; and the server's address. `None` where there is none of them. Nothing is sent yet; connecting may
+/// take `patience`.
 ///
 /// # Errors
 /// A file cannot be used, or has no such context.
@@ -53,7 +54,7 @@ pub async fn of_person(
     file: Option<&Path>,
     context: Option<&str>,
     patience: Duration,
-) -> anyhow::Result<Option<Client>> {
+) -> anyhow::Result<Option<(Client, String)>> {
     let options =
         KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let files = match file {
@@ -70,18 +71,23 @@ pub async fn of_person(
         [file] => of_kubeconfig(file, &options).await?,
         files => {
             let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-            let wrong = || format!("cannot use the kubeconfigs {}", names.join(", "));
             let merged = files.iter().try_fold(Kubeconfig::default(), |merged, file| {
                 merged.merge(Kubeconfig::read_from(file)?)
             });
-            let merged = merged.with_context(wrong)?;
-            Config::from_custom_kubeconfig(merged, &options).await.with_context(wrong)?
+            let config = match merged {
+                Ok(merged) => Config::from_custom_kubeconfig(merged, &options).await,
+                Err(error) => Err(error),
+            };
+            config.map_err(|error| unusable(&names.join(", "), &error))?
         }
     };
     config.connect_timeout = Some(patience);
     // Who waits is told why at once.
     config.default_retry = false;
-    Ok(Some(Client::try_from(config).context("cannot make a client of the Kubernetes API")?))
+    let server = config.cluster_url.to_string();
+    let client = Client::try_from(config)
+        .map_err(|error| anyhow!("cannot ask the Kubernetes API at {server}: {error}"))?;
+    Ok(Some((client, server)))
 }
 
 /// Where kubectl looks for kubeconfigs: the files that KUBECONFIG lists, else that of the home directory.
@@ -100,9 +106,21 @@ pub fn usual_files() -> Vec<PathBuf> {
 /// # Errors
 /// The file cannot be read, or has no such context.
 async fn of_kubeconfig(file: &Path, options: &KubeConfigOptions) -> anyhow::Result<Config> {
-    let wrong = || format!("cannot use the kubeconfig {}", file.display());
-    let kubeconfig = Kubeconfig::read_from(file).with_context(wrong)?;
-    Config::from_custom_kubeconfig(kubeconfig, options).await.with_context(wrong)
+    let config = match Kubeconfig::read_from(file) {
+        Ok(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, options).await,
+        Err(error) => Err(error),
+    };
+    config.map_err(|error| unusable(&file.display().to_string(), &error))
+}
+
+/// Kube's errors tell their own causes.
+fn unusable(files: &str, error: &KubeconfigError) -> anyhow::Error {
+    match error {
+        KubeconfigError::ReadConfig(error, _) => {
+            anyhow!("cannot read the kubeconfig {files}: {error}")
+        }
+        error => anyhow!("cannot use the kubeconfig {files}: {error}"),
+    }
 }
 
 /// Nothing can be created in a namespace that is being deleted (k8s.io/kubernetes, namespace/lifecycle/admission.go).

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{anyhow, bail};
 use kube::{Client, api::ListParams, core::Request};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -19,15 +19,18 @@ pub type Node = (String, Result<Source, String>);
 ///
 /// # Errors
 /// The API server does not tell, or there is no agent.
-pub async fn nodes(client: &Client, cluster: &Cluster) -> anyhow::Result<Vec<Node>> {
+pub async fn nodes(client: &Client, server: &str, cluster: &Cluster) -> anyhow::Result<Vec<Node>> {
     let namespace = &cluster.tracer_namespace;
     let path = format!("/api/v1/namespaces/{namespace}/pods");
     let request = Request::new(path).list(&ListParams::default().labels(LABEL))?;
-    let server = client.request::<Pods>(request);
     let patience = cluster.request_timeout.0;
-    let late = || format!("the Kubernetes API does not answer within {} s", patience.as_secs());
-    let pods = timeout(patience, server).await.with_context(late)?;
-    let pods = pods.map_err(|error| untold(error, namespace))?;
+    let pods = match timeout(patience, client.request::<Pods>(request)).await {
+        Ok(pods) => pods.map_err(|error| untold(error, server, namespace))?,
+        Err(_) => bail!(
+            "the Kubernetes API at {server} does not answer within {}",
+            cluster.request_timeout
+        ),
+    };
     let agents = agents(pods.items);
     if agents.is_empty() {
         let hint = "is the DaemonSet applied, and in this namespace? (--tracer-namespace)";
@@ -41,18 +44,28 @@ pub async fn nodes(client: &Client, cluster: &Cluster) -> anyhow::Result<Vec<Nod
     Ok(chosen.into_iter().map(|(node, pod)| (node, pod.map(source))).collect())
 }
 
-fn untold(error: kube::Error, namespace: &str) -> anyhow::Error {
+fn untold(error: kube::Error, server: &str, namespace: &str) -> anyhow::Error {
     match error {
         kube::Error::Api(status) if status.code == 403 => anyhow!(
             "cannot find the agents: {}: who asks needs list of pods in the namespace {namespace} (docs/operations.md)",
             status.message
         ),
         kube::Error::Api(status) if status.code == 401 => anyhow!(
-            "the Kubernetes API does not know who asks ({}): see the user of the kubeconfig",
+            "the Kubernetes API at {server} does not know who asks ({}): see the user of the kubeconfig",
             status.message
         ),
         kube::Error::Api(status) => anyhow!("cannot find the agents: {}", status.message),
-        error => anyhow::Error::new(error).context("cannot ask the Kubernetes API"),
+        error => anyhow!("cannot ask the Kubernetes API at {server}: {}", reason(error)),
+    }
+}
+
+/// Why it could not be asked. Where kube wraps an error of the connection, the innermost one says it.
+pub fn reason(error: kube::Error) -> String {
+    match error {
+        error @ (kube::Error::Service(_) | kube::Error::HyperError(_)) => {
+            anyhow::Error::new(error).root_cause().to_string()
+        }
+        error => error.to_string(),
     }
 }
 

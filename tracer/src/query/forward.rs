@@ -14,6 +14,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, api::Portforwarder};
 use tokio::{task::JoinSet, time::timeout};
 
+use super::cluster::reason;
+
 /// Where an agent listens in its pod (`--api-listen`).
 const PORT: u16 = 9468;
 /// For the reason of a stream that has ended.
@@ -81,7 +83,7 @@ impl Forward {
                 self.namespace
             ),
             kube::Error::Api(status) => anyhow!("{}", status.message),
-            error => anyhow::Error::new(error).context("cannot port-forward"),
+            error => anyhow!("cannot port-forward: {}", reason(error)),
         }
     }
 }

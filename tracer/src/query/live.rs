@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use axum::body::Body;
 use futures_util::{Stream, StreamExt as _, stream};
 use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{
@@ -35,7 +36,7 @@ pub async fn follow(options: &Options, sources: &mut Sources) -> anyhow::Result<
             Ok(events) => {
                 let node = sources.node(node).filter(|_| sources.are_several());
                 for event in events {
-                    if options.print(&(event + "\n"), node)?.is_break() {
+                    if options.print(&(named(event, node) + "\n"), node)?.is_break() {
                         return Ok(Found::Something);
                     }
                 }
@@ -47,6 +48,18 @@ pub async fn follow(options: &Options, sources: &mut Sources) -> anyhow::Result<
         }
     }
     bail!("no live stream is left")
+}
+
+/// Lines that got lost on a node's own stream are nobody's: among those of several nodes they say whose.
+fn named(event: String, node: Option<&str>) -> String {
+    let lost = serde_json::from_str::<Value>(&event).ok().filter(|event| event["of"] == "lines");
+    match (lost, node) {
+        (Some(mut lost), Some(node)) => {
+            lost["k8s"] = json!({ "node": { "name": node } });
+            lost.to_string()
+        }
+        (Some(_) | None, _) => event,
+    }
 }
 
 async fn open(source: &mut Source, url: &Url) -> anyhow::Result<Body> {
@@ -68,8 +81,24 @@ fn events(body: Body) -> impl Stream<Item = anyhow::Result<Vec<String>>> {
 }
 
 async fn part(body: &mut Body, parser: &mut Parser) -> anyhow::Result<Vec<String>> {
-    let frame = timeout(SILENCE, body.frame()).await.context("the live stream fell silent")?;
+    let Ok(frame) = timeout(SILENCE, body.frame()).await else {
+        bail!("the live stream fell silent");
+    };
     let Some(frame) = frame else { bail!("the live stream ended: the agent was stopped") };
     let frame = frame.context("the live stream broke off")?;
     Ok(frame.data_ref().map_or_else(Vec::new, |bytes| parser.take(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_lines_say_on_which_of_several_nodes() {
+        let lost = r#"{"kind":"lost","of":"lines","count":3}"#;
+        let expected = r#"{"kind":"lost","of":"lines","count":3,"k8s":{"node":{"name":"a"}}}"#;
+        assert_eq!(named(lost.to_owned(), Some("a")), expected);
+        assert_eq!(named(lost.to_owned(), None), lost);
+        assert_eq!(named("{\"n\":1}".to_owned(), Some("a")), "{\"n\":1}");
+    }
 }

@@ -8,6 +8,7 @@ pub mod events;
 mod forward;
 mod live;
 mod merge;
+mod progress;
 mod source;
 mod sources;
 mod sse;

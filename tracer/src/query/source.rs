@@ -20,7 +20,7 @@ use tokio::{net::UnixStream, task::JoinSet, time::timeout};
 use tower::ServiceExt as _;
 
 use super::{forward::Forward, url::Url};
-use crate::{api, store::Candidate};
+use crate::{api, config::Span, store::Candidate};
 
 /// For an answer of this machine to begin.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -105,8 +105,10 @@ impl Source {
                 },
             }
         };
-        let late = || format!("the agent does not answer within {} s", self.patience.as_secs());
-        let response = timeout(self.patience, answer).await.with_context(late)??;
+        let Ok(response) = timeout(self.patience, answer).await else {
+            bail!("the agent does not answer within {}: see its log", Span(self.patience));
+        };
+        let response = response?;
         let status = response.status();
         let found = Found { response, patience: self.patience };
         if status == StatusCode::OK {
@@ -152,9 +154,11 @@ impl Found {
     pub async fn text(self) -> anyhow::Result<String> {
         let mut body = self.response.into_body();
         let mut text = Vec::new();
-        while let Some(frame) =
-            timeout(self.patience, body.frame()).await.context("the answer stopped half-way")?
-        {
+        loop {
+            let Ok(frame) = timeout(self.patience, body.frame()).await else {
+                bail!("the answer stopped half-way");
+            };
+            let Some(frame) = frame else { break };
             if let Ok(bytes) = frame.context("the answer broke off")?.into_data() {
                 text.extend_from_slice(&bytes);
             }

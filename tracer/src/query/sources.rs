@@ -1,22 +1,15 @@
 //! All who are asked: one of this machine, or the agents of a cluster. Whoever does not answer is left out from then
 //! on, and named at the end. It must not know what is asked.
 
-use std::{
-    collections::BTreeMap,
-    io::{ErrorKind, IsTerminal as _},
-    path::Path,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io::ErrorKind, path::Path};
 
 use anyhow::{anyhow, bail};
 use futures_util::{StreamExt as _, stream};
-use tokio::{
-    net::UnixStream,
-    time::{Instant, Interval, MissedTickBehavior, interval_at},
-};
+use tokio::net::UnixStream;
 
 use super::{
     From, STORE, as_plugin, cluster,
+    progress::Progress,
     source::{Refused, Source},
 };
 use crate::{api, kubernetes};
@@ -93,10 +86,10 @@ impl Sources {
         let cluster = &from.cluster;
         let (file, context) = (cluster.kubeconfig.as_deref(), cluster.context.as_deref());
         let patience = cluster.request_timeout.0;
-        let Some(client) = kubernetes::of_person(file, context, patience).await? else {
+        let Some((client, server)) = kubernetes::of_person(file, context, patience).await? else {
             return Ok(None);
         };
-        let nodes = cluster::nodes(&client, cluster).await?.into_iter();
+        let nodes = cluster::nodes(&client, &server, cluster).await?.into_iter();
         let asked = nodes.map(|(node, source)| Asked {
             node: Some(node),
             state: match source {
@@ -247,57 +240,5 @@ fn no_kubeconfig() -> String {
     match files.as_slice() {
         [] => "no kubeconfig (KUBECONFIG and HOME are not set)".to_owned(),
         files => format!("no kubeconfig at {}", files.join(", ")),
-    }
-}
-
-/// How many have not answered yet, on a terminal, if it takes long.
-struct Progress {
-    all: usize,
-    left: usize,
-    ticks: Option<Interval>,
-    is_shown: bool,
-}
-
-/// Until people wonder.
-const LONG: Duration = Duration::from_secs(1);
-
-impl Progress {
-    fn new(all: usize) -> Self {
-        let ticks = (all > 1 && std::io::stderr().is_terminal()).then(|| {
-            let mut ticks = interval_at(Instant::now() + LONG, LONG / 4);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            ticks
-        });
-        Self { all, left: all, ticks, is_shown: false }
-    }
-
-    async fn show_until<T>(&mut self, answer: impl Future<Output = T>) -> T {
-        let mut answer = std::pin::pin!(answer);
-        loop {
-            let tick = async {
-                match &mut self.ticks {
-                    Some(ticks) => drop(ticks.tick().await),
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                answer = &mut answer => {
-                    self.left = self.left.saturating_sub(1);
-                    return answer;
-                }
-                () = tick => {
-                    self.is_shown = true;
-                    eprint!("\r\x1b[Kasking {} of {} nodes", self.left, self.all);
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.is_shown {
-            eprint!("\r\x1b[K");
-        }
     }
 }
