@@ -180,7 +180,7 @@ async fn nodes_that_do_not_answer_are_named_and_the_others_told() {
         [("hanging", Agent::Hangs), ("refusing", Agent::Refuses), ("starting", Agent::Pending)];
     let cluster = Cluster::new(&others).await;
     let silent = "\
-tracer: no answer from refusing: error forwarding port 9468 to pod: connect: connection refused
+tracer: no answer from refusing: nobody listens at port 9468 in its agent's pod macula-tracer-refusing (connection refused): see its log, and api_listen of its settings
 tracer: no answer from hanging: the agent does not answer within 3s: see its log
 tracer: no answer from starting: the phase of its agent's pod macula-tracer-starting is Pending (ImagePullBackOff)
 ";

@@ -63,16 +63,27 @@ impl Forward {
         let mut answer = std::pin::pin!(sender.send_request(request));
         let answer = tokio::select! {
             answer = &mut answer => answer,
-            Some(why) = &mut reason => bail!("{}", why.trim()),
+            Some(why) = &mut reason => bail!(self.broken(&why)),
         };
         match answer {
             Ok(response) => Ok(response.map(Body::new)),
             // The kubelet closes the stream first and then says why.
             Err(error) => match timeout(REASON, reason).await {
-                Ok(Some(why)) => bail!("{}", why.trim()),
+                Ok(Some(why)) => bail!(self.broken(&why)),
                 Ok(None) | Err(_) => Err(error).context("the port-forward broke off"),
             },
         }
+    }
+
+    /// What the kubelet says, in short where it is long.
+    fn broken(&self, why: &str) -> String {
+        if why.contains("connection refused") {
+            return format!(
+                "nobody listens at port {PORT} in its agent's pod {} (connection refused): see its log, and api_listen of its settings",
+                self.pod
+            );
+        }
+        why.trim().to_owned()
     }
 
     fn refused(&self, error: kube::Error) -> anyhow::Error {
