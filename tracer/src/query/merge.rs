@@ -192,8 +192,13 @@ mod tests {
             fit(0, "shop", "facade-0", Some("aaaaaaaaaaaa"), Some("11:00")),
             fit(1, "shop", "cart-0", Some("facade000000"), Some("10:00")),
         ];
-        assert_eq!(place("FACADE", true, fits.clone()), Place::At(vec![1]));
-        assert_eq!(place("facade", false, fits), Place::At(vec![0]));
+        assert_eq!(place("FACADE", true, fits), Place::At(vec![1]));
+        // With a namespace it can only be a pod's name, whatever the ids.
+        let pods = vec![
+            fit(0, "shop", "facade-0", Some("facade000000"), Some("11:00")),
+            fit(1, "shop", "facade", Some("aaaaaaaaaaaa"), Some("10:00")),
+        ];
+        assert_eq!(place("facade", false, pods), Place::At(vec![1]));
         let two = vec![
             fit(0, "shop", "cart-0", Some("facade000000"), Some("10:00")),
             fit(1, "shop", "cart-0", Some("facade111111"), Some("10:00")),
