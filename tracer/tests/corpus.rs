@@ -17,7 +17,7 @@ use tracer::{
     exec::Recording,
     render::crash_object,
     timeline::Timeline,
-    verdict::{Cause, Policy, Verdict, incidents, verdict},
+    verdict::{Cause, Terms, Verdict, incidents, verdict},
 };
 
 /// One recorded death and what must be said of it.
@@ -31,7 +31,7 @@ impl Death {
     fn replay(&self, words: bool) -> (Recording, Verdict) {
         let recording = Recording::load(&self.folder, words)
             .unwrap_or_else(|error| panic!("{}: {error:#}", self.name));
-        let verdict = verdict(&recording.timeline, &recording.facts, Policy::Always);
+        let verdict = verdict(&recording.timeline, &recording.facts, &Terms::default());
         (recording, verdict)
     }
 
@@ -269,7 +269,7 @@ fn a_damaged_recording_still_gets_a_verdict() {
                 return Ok(());
             };
             let facts = &deaths[death].facts;
-            let said = verdict(&timeline, facts, Policy::Always);
+            let said = verdict(&timeline, facts, &Terms::default());
             let entries = timeline.entries.len();
             let cited = said.evidence.iter().flat_map(|evidence| &evidence.timeline);
             prop_assert!(cited.into_iter().all(|index| *index < entries));

@@ -1,12 +1,13 @@
 //! From a life that is over, or a process that was killed, to what is told of it. It must not do I/O: facts and time are
 //! passed in.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     container::{Container, Known},
     loops::{Again, Loops, Place},
     teller::Told,
+    terms::{Known as Terms, policy_name},
 };
 use crate::{
     crash::{CrashObject, ExitStatus},
@@ -15,7 +16,7 @@ use crate::{
     identity::Identity,
     render::{Detail, Style, crash_object, crash_text},
     timeline::Timeline,
-    verdict::{Cause, Confidence, Policy, Verdict, incidents, verdict},
+    verdict::{Cause, Confidence, Verdict, incidents, verdict},
 };
 
 /// A life's end.
@@ -27,49 +28,81 @@ pub struct Ending {
     pub memory_limit_bytes: Option<u64>,
 }
 
-/// Labels of the pods of a Job; the first is the older spelling (batch/v1).
-const JOB_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
+/// Details of a crash that is one of many.
+const CRASH_LOOP: &str = "crash_loop";
 
-/// The end of a life, as a crash, or with cause `none`. `revision` counts how often it is told.
+impl Ending {
+    pub fn is_crash(&self) -> bool {
+        self.told.cause != Cause::None.name()
+    }
+}
+
+/// The end of a life, as a crash, or with cause `none`.
 pub fn of_life(
     known: &Known,
     timeline: &Timeline,
     facts: &Facts,
+    terms: &Terms,
     loops: &mut Loops,
-    revision: u32,
 ) -> Ending {
-    let policy = assumed_policy(&known.identity);
-    let verdict = verdict(timeline, facts, policy);
-    let is_crash = verdict.cause != Cause::None;
-    let again = place(&known.identity).map(|place| {
-        if is_crash {
-            return loops.crashed(place, verdict.cause.name());
-        }
-        loops.ended_well(&place);
-        Again::default()
-    });
-    let mut object = object_of(known, timeline, facts, &verdict);
-    object.crash.revision = revision;
-    let details = &mut object.crash.details;
-    details.insert("restart_policy".to_owned(), policy_name(policy).into());
-    details.insert("policy".to_owned(), "assumed".into());
-    if let Some(again) = again.filter(|again| again.crashes > 1) {
-        let same = again.previous_cause.as_deref() == Some(verdict.cause.name());
-        details.insert(
-            "crash_loop".to_owned(),
-            json!({
-                "crashes": again.crashes,
-                "previous_cause": again.previous_cause,
-                "same_cause": same,
-            }),
-        );
+    let mut ending = judged(known, timeline, facts, terms);
+    note(&mut ending, &known.identity, loops);
+    ending
+}
+
+/// The same end once more, on other terms: `before` is what was told of it.
+pub fn again(
+    known: &Known,
+    timeline: &Timeline,
+    facts: &Facts,
+    terms: &Terms,
+    loops: &mut Loops,
+    before: &CrashObject,
+) -> Ending {
+    let mut ending = judged(known, timeline, facts, terms);
+    let was_crash = before.crash.cause != Cause::None.name();
+    if was_crash == ending.is_crash() {
+        let noted = before.crash.details.get(CRASH_LOOP).cloned();
+        noted.into_iter().for_each(|noted| put_loop(&mut ending, noted));
+    } else {
+        note(&mut ending, &known.identity, loops);
     }
+    ending
+}
+
+fn judged(known: &Known, timeline: &Timeline, facts: &Facts, terms: &Terms) -> Ending {
+    let verdict = verdict(timeline, facts, &terms.terms);
+    let mut object = object_of(known, timeline, facts, &verdict);
+    let details = &mut object.crash.details;
+    details.insert("restart_policy".to_owned(), policy_name(terms.terms.policy).into());
+    details.insert("policy".to_owned(), terms.source.name().into());
     Ending {
         exit: object.exit.clone(),
         command: command(timeline),
         memory_limit_bytes: facts.memory.first().and_then(|cgroup| cgroup.limit_bytes),
         told: told(object, timeline, &verdict, None),
     }
+}
+
+/// Notes it among the ends of its place.
+fn note(ending: &mut Ending, identity: &Identity, loops: &mut Loops) {
+    let Some(place) = place(identity) else { return };
+    if !ending.is_crash() {
+        return loops.ended_well(&place);
+    }
+    let cause = ending.told.cause;
+    let Again { crashes, previous_cause } = loops.crashed(place, cause);
+    if crashes > 1 {
+        let same = previous_cause.as_deref() == Some(cause);
+        put_loop(
+            ending,
+            json!({"crashes": crashes, "previous_cause": previous_cause, "same_cause": same}),
+        );
+    }
+}
+
+fn put_loop(ending: &mut Ending, noted: Value) {
+    ending.told.object.crash.details.insert(CRASH_LOOP.to_owned(), noted);
 }
 
 /// Takes back what was told of a life's end by its path alone: it is none that is watched. Nothing of what happened in
@@ -94,7 +127,7 @@ pub fn withdrawn(
     let mut object = object_of(known, timeline, facts, &verdict);
     object.crash.revision = revision;
     object.timeline = Some(Vec::new());
-    Told { text: format!("{summary}\n"), ..told(object, timeline, &verdict, None) }
+    Told { text: format!("{summary}\n"), is_line: true, ..told(object, timeline, &verdict, None) }
 }
 
 /// Processes among `victims` that were killed while the life goes on.
@@ -143,23 +176,9 @@ fn told(
     Told {
         text: crash_text(timeline, verdict, Style::Coloured, Detail::Folded),
         cause: verdict.cause.name(),
-        is_line: verdict.cause != Cause::None || object.crash.revision > 1,
+        is_line: verdict.cause != Cause::None,
         object,
         process,
-    }
-}
-
-/// Without the API: a Job's pods are those that may end well.
-fn assumed_policy(identity: &Identity) -> Policy {
-    let is_job = JOB_LABELS.iter().any(|label| identity.labels.contains_key(*label));
-    if is_job { Policy::OnFailure } else { Policy::Always }
-}
-
-fn policy_name(policy: Policy) -> &'static str {
-    match policy {
-        Policy::Always => "Always",
-        Policy::OnFailure => "OnFailure",
-        Policy::Never => "Never",
     }
 }
 

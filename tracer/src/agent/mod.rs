@@ -3,6 +3,7 @@
 
 mod answers;
 mod arming;
+mod cluster;
 mod container;
 mod ending;
 mod explain;
@@ -17,6 +18,7 @@ mod servers;
 mod state;
 mod stdout;
 mod teller;
+mod terms;
 mod watch;
 
 use std::{collections::HashSet, fs, path::PathBuf, sync::Arc, time::Duration};
@@ -31,6 +33,7 @@ use tokio::{
 
 use self::{
     arming::Arming,
+    cluster::Cluster,
     explain::Explained,
     older::Older,
     records::Records,
@@ -51,7 +54,12 @@ use crate::{
     event::BootNs,
     health::Health,
     kernel::{self, Layout, Programs, Rings, pins::Pins},
-    kubernetes::{self, events::Events, owner::Owner},
+    kubernetes::{
+        self,
+        events::Events,
+        owner::Owner,
+        pods::{Change, Stream as PodStream},
+    },
     live::Bus,
     metrics::Metrics,
     redact::Redactor,
@@ -189,7 +197,9 @@ impl Agent {
             selections: self.settings.select.clone(),
             redactor: Redactor::new(self.settings.redact, &self.settings.redact_pattern)?,
             metrics: self.metrics.clone(),
+            cluster: Cluster::new(kubernetes.is_some()),
         });
+        let mut pods = kubernetes.map(|client| PodStream::new(client, &self.settings.node_name));
         let mut records = self.records()?;
         let older = self.older_pins();
         let is_resumed = taken_over || !older.is_empty();
@@ -214,7 +224,7 @@ impl Agent {
         let mut look = interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        if kubernetes.is_none() {
+        if pods.is_none() {
             tracing::info!("the Kubernetes API is not asked: restart policies are assumed");
         }
         tracing::info!("watching");
@@ -240,6 +250,8 @@ impl Agent {
                     Err(error) => tracing::error!(%error, "a question was lost"),
                 },
                 () = watch.teller.next_committed() => {}
+                change = next_change(&mut pods) => watch.pods_changed(change, now()),
+                () = watch.cluster.patience() => watch.patience_is_over(),
                 _ = tick.tick() => {
                     // Some records wake nobody.
                     take(&mut rings, &mut records, &mut watch, &self.metrics);
@@ -263,6 +275,7 @@ impl Agent {
         tracing::info!("stopping");
         watch.programs.disarm()?;
         take(&mut rings, &mut records, &mut watch, &self.metrics);
+        watch.stop_waiting();
         watch.tell_the_dead();
         let Watch { teller, programs, .. } = watch;
         teller.finish().await;
@@ -396,6 +409,14 @@ fn take(rings: &mut Rings, records: &mut Records, watch: &mut Watch, metrics: &M
     let until = now();
     rings.drain(|record| records.push(record, metrics));
     watch.take(records.until(until));
+}
+
+/// Waits for ever where no API is asked.
+async fn next_change(pods: &mut Option<PodStream>) -> Change {
+    match pods {
+        Some(pods) => pods.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn nanoseconds(settings: &Settings) -> u64 {

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     arming::Arming,
+    cluster::Cluster,
     container::{Container, Known, Stage, Who},
     ending,
     explain::Explained,
@@ -58,7 +59,7 @@ pub struct Watch {
     pub arming: Arming,
     boot_id: String,
     pub(super) selections: Vec<Selection>,
-    redactor: Redactor,
+    pub(super) redactor: Redactor,
     pub(super) metrics: Arc<Metrics>,
     pub(super) gatherer: Gatherer,
     pub(super) containers: HashMap<u64, Container>,
@@ -69,7 +70,8 @@ pub struct Watch {
     nested: HashMap<u64, u64>,
     roots: HashSet<u64>,
     losses: Losses,
-    loops: Loops,
+    pub(super) loops: Loops,
+    pub(super) cluster: Cluster,
     strays: Vec<Event>,
     /// An inventory was written, and not taken yet.
     is_finding: bool,
@@ -88,11 +90,13 @@ pub struct Parts {
     pub selections: Vec<Selection>,
     pub redactor: Redactor,
     pub metrics: Arc<Metrics>,
+    pub cluster: Cluster,
 }
 
 impl Watch {
     pub fn new(parts: Parts) -> Self {
-        let Parts { programs, teller, arming, boot_id, selections, redactor, metrics } = parts;
+        let Parts { programs, teller, arming, boot_id, selections, redactor, metrics, cluster } =
+            parts;
         Self {
             programs,
             teller,
@@ -109,6 +113,7 @@ impl Watch {
             roots: HashSet::new(),
             losses: Losses::default(),
             loops: Loops::default(),
+            cluster,
             strays: Vec::new(),
             is_finding: false,
             questions: Vec::new(),
@@ -350,6 +355,10 @@ impl Watch {
                 self.questions.push(Question::End { cgroup, container_id });
                 continue;
             }
+            if self.waits(cgroup, &known.identity, super::now()) {
+                continue;
+            }
+            self.has_waited(cgroup);
             self.note_losses();
             self.tell_of_end(cgroup, &known, by_path);
         }
@@ -371,7 +380,10 @@ impl Watch {
             container.revision += 1;
             let revision = container.revision;
             let unrecorded = u64::from(!container.was_recorded());
-            let ending = ending::of_life(known, &timeline, &facts, &mut self.loops, revision);
+            let terms = self.cluster.terms(&known.identity, self.boot_offset_ns);
+            let mut ending = ending::of_life(known, &timeline, &facts, &terms, &mut self.loops);
+            ending.told.object.crash.revision = revision;
+            ending.told.is_line |= revision > 1;
             let now = super::now();
             let end_ns = timeline.entries.last().map_or(now, |event| event.time_ns);
             if revision == 1 {
@@ -392,9 +404,14 @@ impl Watch {
                 exit: ending.exit,
                 cause: ending.told.cause.to_owned(),
             };
+            let object = ending.told.object.clone();
             self.teller.crash(&life, known, ending.told);
             self.teller.end(&life, end);
-            held = Some(facts).filter(|_| by_path);
+            if by_path {
+                held = Some(facts);
+            } else {
+                self.cluster.keep((&life, known), (timeline, facts), terms, object, now);
+            }
         }
         if let Some(container) = self.containers.get_mut(&cgroup) {
             match held {
@@ -474,6 +491,7 @@ impl Watch {
             set_total(&counter, count);
         }
         self.tell_of_incidents(now);
+        self.forget_of_cluster(now);
         self.metrics.lives.set(i64::try_from(self.containers.len()).unwrap_or(i64::MAX));
     }
 

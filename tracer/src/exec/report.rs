@@ -11,7 +11,7 @@ use super::{Format, Job, Recording};
 use crate::{
     render::{crash_object, crash_text},
     terminal::style_on,
-    verdict::{Policy, verdict},
+    verdict::{Terms, verdict},
 };
 
 /// Prints timeline and verdict as the job wants them.
@@ -20,7 +20,7 @@ use crate::{
 /// The output cannot be written; a reader that has gone is no error.
 pub fn print(job: &Job, id: &str, recording: &Recording) -> anyhow::Result<()> {
     let (timeline, facts) = (&recording.timeline, &recording.facts);
-    let verdict = verdict(timeline, facts, Policy::Always);
+    let verdict = verdict(timeline, facts, &Terms::default());
     let to_terminal = job.output_file.is_none() && io::stderr().is_terminal();
     let text = match job.format {
         Format::Text => crash_text(timeline, &verdict, style_on(to_terminal), job.detail),

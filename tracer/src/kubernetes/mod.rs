@@ -5,6 +5,7 @@ pub mod events;
 #[cfg(test)]
 mod fake_api;
 pub mod owner;
+pub mod pods;
 
 use std::{
     env,

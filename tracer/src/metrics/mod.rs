@@ -60,6 +60,16 @@ pub struct Metrics {
     pub verdicts: Family<ByCause, Counter>,
     /// Verdicts that were told by a container's path and taken back: it was none that is watched.
     pub verdicts_withdrawn: Counter,
+    /// Verdicts that were told once more, since the Kubernetes API knew more of the pod.
+    pub verdicts_revised: Counter,
+    /// 1 while the Kubernetes API tells of this node's pods.
+    pub kubernetes_connected: Gauge,
+    /// How often it did not answer, or not as it should.
+    pub kubernetes_failures: Counter,
+    /// Pods that are known from it.
+    pub kubernetes_pods: Gauge,
+    /// Pods that there was no room for.
+    pub kubernetes_pods_refused: Counter,
     /// From the end of a main process to its verdict.
     pub verdict_seconds: Histogram,
     /// For `Attributor::counting`.
@@ -126,6 +136,17 @@ impl Metrics {
                 "verdicts_withdrawn",
                 "Verdicts taken back: nobody had selected the container",
             ),
+            verdicts_revised: of
+                .add("verdicts_revised", "Verdicts told once more by what the Kubernetes API said"),
+            kubernetes_connected: of.add(
+                "kubernetes_connected",
+                "1 while the Kubernetes API tells of this node's pods",
+            ),
+            kubernetes_failures: of
+                .add("kubernetes_failures", "Lists and watches of pods that failed"),
+            kubernetes_pods: of.add("kubernetes_pods", "Pods known from the Kubernetes API"),
+            kubernetes_pods_refused: of
+                .add("kubernetes_pods_refused", "Pods that there was no room for"),
             verdict_seconds: of.put(
                 "verdict_seconds",
                 "From the end of a main process to its verdict",

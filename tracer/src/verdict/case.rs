@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Policy, Verdict,
+    Terms, Verdict,
     blame::{self, Link},
     programs,
     select::{self, Chosen},
@@ -23,7 +23,7 @@ pub(super) struct Case<'a> {
     pub timeline: &'a Timeline,
     pub facts: &'a Facts,
     pub tree: Tree,
-    pub policy: Policy,
+    pub terms: &'a Terms,
     /// Whose end is to be explained.
     pub main: ProcessId,
     /// From main down to the process where the failure began; main first.
@@ -48,21 +48,26 @@ impl End<'_> {
 }
 
 impl<'a> Case<'a> {
-    pub fn of_life(timeline: &'a Timeline, facts: &'a Facts, policy: Policy) -> Self {
-        let mut case = Self::new(timeline, facts, policy, timeline.main);
+    pub fn of_life(timeline: &'a Timeline, facts: &'a Facts, terms: &'a Terms) -> Self {
+        let mut case = Self::new(timeline, facts, terms, timeline.main);
         case.chain = blame::chain(&case, case.main);
         case.chosen = select::cause(&case, case.blamed());
         case
     }
 
     /// The death of one process for itself: no blame is passed on.
-    pub fn of_process(timeline: &'a Timeline, facts: &'a Facts, id: ProcessId) -> Self {
-        Self::new(timeline, facts, Policy::Always, id)
+    pub fn of_process(
+        timeline: &'a Timeline,
+        facts: &'a Facts,
+        terms: &'a Terms,
+        id: ProcessId,
+    ) -> Self {
+        Self::new(timeline, facts, terms, id)
     }
 
-    fn new(timeline: &'a Timeline, facts: &'a Facts, policy: Policy, main: ProcessId) -> Self {
+    fn new(timeline: &'a Timeline, facts: &'a Facts, terms: &'a Terms, main: ProcessId) -> Self {
         let chain = vec![Link { id: main, exact: true }];
-        Self { timeline, facts, tree: timeline.tree(), policy, main, chain, chosen: None }
+        Self { timeline, facts, tree: timeline.tree(), terms, main, chain, chosen: None }
     }
 
     /// The process where the failure began.

@@ -1,6 +1,7 @@
 //! Names the cause of a death: rules over a timeline and facts. It must not do I/O, know the clock,
 //! the environment, bytes of the kernel or Kubernetes.
 
+mod asker;
 mod bind;
 mod blame;
 mod case;
@@ -27,6 +28,8 @@ mod runtime_init;
 mod select;
 mod shell;
 mod stopped;
+pub mod terms;
+mod wanted;
 mod wording;
 mod words;
 
@@ -43,6 +46,7 @@ use serde_json::{Map, Value};
 
 use case::Case;
 pub use cause::{Cause, Confidence};
+pub use terms::{Policy, Terms};
 
 use crate::{
     crash::Evidence,
@@ -68,18 +72,6 @@ pub struct Verdict {
     pub details: Map<String, Value>,
 }
 
-/// Whether an end with status 0 is a crash.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
-    /// It should run for ever: every end is one.
-    #[default]
-    Always,
-    /// Only a signal or a non-zero status is one.
-    OnFailure,
-    /// As `OnFailure`: a life that is not started again may end with 0.
-    Never,
-}
-
 type Rule = fn(&Case<'_>) -> Option<Verdict>;
 
 /// In the order of [`Cause::ALL`]: the first that fits.
@@ -91,6 +83,7 @@ const RULES: &[Rule] = &[
     runtime_init::not_set_up,
     shell::command_not_run,
     oom::killed,
+    wanted::ended,
     stopped::by_runtime,
     fault::by_kernel,
     fault::abort,
@@ -111,20 +104,27 @@ const RULES: &[Rule] = &[
 ];
 
 /// Why the life ended.
-pub fn verdict(timeline: &Timeline, facts: &Facts, policy: Policy) -> Verdict {
-    let case = Case::of_life(timeline, facts, policy);
+pub fn verdict(timeline: &Timeline, facts: &Facts, terms: &Terms) -> Verdict {
+    let case = Case::of_life(timeline, facts, terms);
     let found = RULES.iter().find_map(|rule| rule(&case));
     let verdict = found.unwrap_or_else(|| plain::unknown(&case));
     case.with_context(verdict)
+}
+
+/// Whether the container runtime sent a stop signal before the life's end.
+pub fn was_stopped(timeline: &Timeline) -> bool {
+    let (facts, terms) = (Facts::default(), Terms::default());
+    stopped::first_stop(&Case::of_life(timeline, &facts, &terms)).is_some()
 }
 
 /// Processes that the OOM killer or a fault ended while the container lived on, one verdict each,
 /// oldest first. The processes that the life's own verdict blames are not among them.
 pub fn incidents(timeline: &Timeline, facts: &Facts) -> Vec<Verdict> {
     const RULES: &[Rule] = &[oom::killed, fault::by_kernel, fault::abort];
-    let life = Case::of_life(timeline, facts, Policy::Always);
+    let terms = Terms::default();
+    let life = Case::of_life(timeline, facts, &terms);
     let end_ns = life.end(life.main).map_or(u64::MAX, |end| end.time_ns);
-    let told = verdict(timeline, facts, Policy::Always).blamed;
+    let told = verdict(timeline, facts, &terms).blamed;
     let victims: HashSet<ProcessId> = timeline
         .entries
         .iter()
@@ -142,7 +142,7 @@ pub fn incidents(timeline: &Timeline, facts: &Facts) -> Vec<Verdict> {
     ends.map(|event| event.process.id)
         .filter(|id| *id != told && !life.in_chain(*id))
         .filter_map(|id| {
-            let case = Case::of_process(timeline, facts, id);
+            let case = Case::of_process(timeline, facts, &terms, id);
             let found = RULES.iter().find_map(|rule| rule(&case))?;
             (found.blamed == id).then(|| case.with_context(found))
         })

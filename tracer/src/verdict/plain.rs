@@ -13,7 +13,7 @@ use super::{
 /// Status 0 of a life that may end: no crash.
 pub(super) fn completed(case: &Case<'_>) -> Option<Verdict> {
     let end = case.end(case.main)?;
-    let may_end = match case.policy {
+    let may_end = match case.terms.policy {
         Policy::Always => false,
         Policy::OnFailure | Policy::Never => true,
     };

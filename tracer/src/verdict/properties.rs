@@ -84,7 +84,7 @@ proptest! {
         let Ok(timeline) = Timeline::build(events) else { return Ok(()) };
         let facts = crate::facts::Facts::default();
         let mut verdicts = incidents(&timeline, &facts);
-        verdicts.push(verdict(&timeline, &facts, policy));
+        verdicts.push(verdict(&timeline, &facts, &policy.into()));
         for verdict in verdicts {
             prop_assert!(verdict.summary.len() > 10 && verdict.summary.ends_with('.'));
             prop_assert!(!verdict.summary.contains('\n'));
@@ -99,7 +99,7 @@ proptest! {
     #[test]
     fn the_order_in_which_events_arrive_does_not_matter(order in Just(eventful()).prop_shuffle()) {
         let facts = crate::facts::Facts::default();
-        let told = |events| Timeline::build(events).map(|it| verdict(&it, &facts, Policy::Always));
+        let told = |events| Timeline::build(events).map(|it| verdict(&it, &facts, &Policy::Always.into()));
         prop_assert_eq!(told(order), told(eventful()));
     }
 }

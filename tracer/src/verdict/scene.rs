@@ -11,7 +11,7 @@ use crate::{
     timeline::Timeline,
 };
 
-use super::{Cause, Confidence, Policy, Verdict, incidents, verdict};
+use super::{Cause, Confidence, Terms, Verdict, incidents, verdict};
 
 pub const MS: u64 = 1_000_000;
 /// The container's pid namespace, and the node's.
@@ -27,7 +27,7 @@ pub struct Who(pub u32);
 pub struct Scene {
     pub events: Vec<Event>,
     pub facts: Facts,
-    pub policy: Policy,
+    pub terms: Terms,
     now_ns: BootNs,
     next_pid: u32,
     processes: HashMap<u32, Process>,
@@ -39,7 +39,7 @@ impl Scene {
         Self {
             events: Vec::new(),
             facts: Facts::default(),
-            policy: Policy::Always,
+            terms: Terms::default(),
             now_ns: 1_000_000_000,
             next_pid: 500,
             processes: HashMap::new(),
@@ -390,7 +390,7 @@ impl Scene {
     }
 
     pub fn verdict(&self) -> Verdict {
-        verdict(&self.timeline(), &self.facts, self.policy)
+        verdict(&self.timeline(), &self.facts, &self.terms)
     }
 
     pub fn incidents(&self) -> Vec<Verdict> {

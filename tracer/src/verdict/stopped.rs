@@ -1,5 +1,4 @@
-//! Ends after a stop signal that the container runtime sent. Which probe or deletion asked for it is not
-//! known here.
+//! Ends after a stop signal that the container runtime sent. Who asked for it is found out elsewhere.
 
 use serde_json::Value;
 
@@ -10,33 +9,70 @@ use crate::{
 
 use super::{
     Cause, Confidence, Verdict,
+    asker::{self, Asker},
     case::{Case, End},
     draft::Draft,
     programs,
     reaction::{self, Reaction},
     readiness::{self, Readiness},
-    wording,
+    terms::WantedWhy,
+    wanted, wording,
 };
 
 /// A runtime that forwards a signal does so within this time.
 const FORWARD_NS: u64 = 1_000_000_000;
 
-struct Stop<'a> {
+pub(super) struct Stop<'a> {
     index: usize,
-    event: &'a Event,
+    pub event: &'a Event,
     signal: &'a SignalEvent,
 }
 
 /// Any end after TERM or KILL (or another stop signal) from the runtime, whatever the status.
 pub(super) fn by_runtime(case: &Case<'_>) -> Option<Verdict> {
-    let (first, end) = case.chain.iter().rev().find_map(|link| {
+    first_stop(case).map(|(first, end)| tell(case, &first, &end))
+}
+
+/// The first stop signal that the runtime sent, and the end after it.
+pub(super) fn first_stop<'a>(case: &Case<'a>) -> Option<(Stop<'a>, End<'a>)> {
+    case.chain.iter().rev().find_map(|link| {
         let end = case.end(link.id)?;
         let stops =
             case.signals(link.id).map(|(index, event, signal)| Stop { index, event, signal });
         let mut stops = stops.filter(|stop| stop.index < end.index && is_stop(stop.signal.signal));
         Some((stops.find(|stop| from_runtime(&stop.event.process, stop.signal))?, end))
-    })?;
-    Some(tell(case, &first, &end))
+    })
+}
+
+/// The same stop where it was wanted: no crash.
+pub(super) fn as_wanted(
+    case: &Case<'_>,
+    stop: &Stop<'_>,
+    end: &End<'_>,
+    why: WantedWhy,
+) -> Verdict {
+    let mut verdict = tell(case, stop, end);
+    let reaction = reaction::to(case, (stop.index, stop.event, stop.signal), end);
+    let outlasted = reaction.grace_ns.is_some();
+    let (name, signal) = (case.name(stop.event.process.id), stop.signal.signal);
+    let grace = if outlasted { "; it outlasted its grace period" } else { "" };
+    verdict.summary = format!(
+        "{name} was stopped by {signal}, as it should: {}; it {}{grace}.",
+        wanted::because(why),
+        reaction.text
+    );
+    verdict.next_step = if outlasted {
+        "Nothing is wrong with its end; so that it loses no work, let it end on SIGTERM within \
+         terminationGracePeriodSeconds."
+            .to_owned()
+    } else {
+        "Nothing is wrong.".to_owned()
+    };
+    verdict.details.insert("reason".to_owned(), wanted::reason(why).into());
+    verdict.details.insert("reason_source".to_owned(), "told".into());
+    verdict.details.remove("probe");
+    (verdict.cause, verdict.confidence) = (Cause::None, Confidence::None);
+    verdict
 }
 
 fn is_stop(signal: Signal) -> bool {
@@ -69,6 +105,7 @@ fn tell(case: &Case<'_>, stop: &Stop<'_>, end: &End<'_>) -> Verdict {
     let target = &stop.event.process;
     let reaction = reaction::to(case, (stop.index, stop.event, stop.signal), end);
     let readiness = readiness::of(case, stop.event.time_ns);
+    let asker = asker::of(case, (stop.event.time_ns, end.time_ns), &readiness);
     let origin = origin(case, stop);
     let sender = origin.map_or(stop.signal, |(_, signal)| signal);
     let from = case.name_of(&sender.sender);
@@ -86,7 +123,9 @@ fn tell(case: &Case<'_>, stop: &Stop<'_>, end: &End<'_>) -> Verdict {
         .detail("sender_comm", sender.sender.comm.to_json_string())
         .text("sender_exe", &sender.sender_exe)
         .detail("reaction", reaction.name)
-        .detail("reason", "unknown")
+        .detail("reason", asker.reason)
+        .known("reason_source", asker.source)
+        .known("probe", asker.probe.clone())
         .detail("tcp_listening", ports(&readiness.tcp))
         .detail("udp_bound", ports(&readiness.udp))
         .detail("never_ready", waiting.is_some())
@@ -115,16 +154,35 @@ fn tell(case: &Case<'_>, stop: &Stop<'_>, end: &End<'_>) -> Verdict {
             .detail("threads", threads.total)
             .evidence(format!("at that moment: {}", threads.text), [threads.index]);
     }
+    let mut asked = String::new();
+    if let Some(text) = &asker.text {
+        asked = format!("{text}; ");
+        let shown = if asker.entries.is_empty() { vec![stop.index] } else { asker.entries.clone() };
+        draft = draft.evidence(text.clone(), shown);
+    }
     draft
         .summary(format!(
-            "The container runtime ({from}) sent {signal} to {name}, which {}; {state}.",
+            "The container runtime ({from}) sent {signal} to {name}, which {}; {asked}{state}.",
             reaction.text
         ))
-        .next_step(next_step(case, &reaction, &readiness, waiting.is_some()))
+        .next_step(next_step(case, &asker, &reaction, &readiness, waiting.is_some()))
         .finish()
 }
 
-fn next_step(case: &Case<'_>, reaction: &Reaction, readiness: &Readiness, stuck: bool) -> String {
+fn next_step(
+    case: &Case<'_>,
+    asker: &Asker,
+    reaction: &Reaction,
+    readiness: &Readiness,
+    stuck: bool,
+) -> String {
+    if stuck && asker.probe.is_some() {
+        return "Find out what its threads wait for at start (a lock, a peer, a name): no probe can succeed before."
+            .to_owned();
+    }
+    if let Some(next_step) = asker.next_step.clone() {
+        return next_step;
+    }
     if stuck {
         return "Find out what its threads wait for at start (a lock, a peer, a name); a liveness probe that \
                 finds no listener asked for this stop if nobody else did."

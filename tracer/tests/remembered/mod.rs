@@ -13,7 +13,7 @@ use tracer::{
     identity::{Identity, Source},
     render::{Detail, Style, crash_object, crash_text, json::entry},
     store::{End, Life, LifeKey, NewCrash, Options, Writer},
-    verdict::{Policy, verdict},
+    verdict::{Terms, verdict},
 };
 
 /// A store in a folder of its own, which goes with it.
@@ -88,7 +88,7 @@ impl Remembered {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus");
         let recording = Recording::load(&folder.join(death.recording), true).unwrap();
         let (timeline, facts) = (&recording.timeline, &recording.facts);
-        let verdict = verdict(timeline, facts, Policy::Always);
+        let verdict = verdict(timeline, facts, &Terms::default());
         let identity = death.identity(death.digit, &self.node);
         let mut object = crash_object(identity.short_id(), timeline, facts, &verdict);
         object.container = identity.container();

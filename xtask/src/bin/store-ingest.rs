@@ -16,7 +16,7 @@ use tracer::{
     identity::{Identity, Source},
     render::{Detail, Style, crash_object, crash_text, json::entry},
     store::{End, Life, LifeKey, NewCrash, Options, Writer},
-    verdict::{Policy, verdict},
+    verdict::{Terms, verdict},
 };
 
 /// Lives of one pod.
@@ -116,7 +116,7 @@ fn crash(path: &Path, lives: &mut [Recording], crashes: u64) -> anyhow::Result<(
         let began_ns = i64::try_from(now_ns.saturating_sub((crashes - number) * LIFE_NS))?;
         facts.machine.boot_offset_ns = began_ns.saturating_sub(i64::try_from(timeline.began_ns)?);
         let identity = identity(number, crashes);
-        let verdict = verdict(timeline, facts, Policy::Always);
+        let verdict = verdict(timeline, facts, &Terms::default());
         let mut object = crash_object(identity.short_id(), timeline, facts, &verdict);
         (object.container, object.k8s) = (identity.container(), identity.k8s());
         let last_ns = timeline.entries.last().map_or(timeline.began_ns, |event| event.time_ns);

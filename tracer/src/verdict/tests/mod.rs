@@ -8,6 +8,7 @@ mod oom;
 mod passed_on;
 mod signals;
 mod stopped;
+mod terms;
 
 use super::{Cause, Confidence::Proven, Policy, scene::Scene};
 
@@ -23,7 +24,7 @@ fn status_0_of_a_server_is_an_exit_by_itself() {
 fn status_0_of_a_job_is_no_crash() {
     for policy in [Policy::OnFailure, Policy::Never] {
         let (mut scene, main) = Scene::running("/app/migrate");
-        scene.policy = policy;
+        scene.terms.policy = policy;
         scene.exits(main, 0);
         assert_eq!(scene.verdict().cause, Cause::None);
     }
