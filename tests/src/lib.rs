@@ -12,6 +12,7 @@ pub mod cri;
 mod death;
 pub mod deaths;
 pub mod fake_api;
+pub mod kubernetes;
 pub mod need;
 pub mod patience;
 pub mod pods;

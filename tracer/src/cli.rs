@@ -172,9 +172,11 @@ fn job(options: Exec) -> Job {
     }
 }
 
-/// Logs go to stderr. `filter` says which, as RUST_LOG does; one that makes no sense means warnings.
+/// Logs go to stderr. `filter` says which, as RUST_LOG does; one that makes no sense means warnings. The Kubernetes
+/// client warns at each try: it is heard only where it is named, since we tell of it ourselves, once.
 pub fn start_logging(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+    let quiet = if filter.contains("kube") { "" } else { ",kube_client=error,kube_runtime=error" };
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("{filter}{quiet}"))
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt()

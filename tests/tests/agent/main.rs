@@ -11,6 +11,7 @@ mod events;
 mod held;
 mod inventory;
 mod itself;
+mod kubernetes;
 mod late;
 mod loops;
 mod neighbours;

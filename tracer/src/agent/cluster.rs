@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{
-    container::Known,
+    container::{Known, Stage},
     ending::{self, Ending},
     terms::{self, Known as Terms, Source},
     watch::{Watch, wall},
@@ -17,7 +17,10 @@ use crate::{
     kubernetes::pods::{self, Change, Pod},
     store::{End, LifeKey},
     timeline::Timeline,
-    verdict::{self, Cause, terms::Asks},
+    verdict::{
+        self, Cause,
+        terms::{Asks, Wanted, WantedWhy},
+    },
 };
 
 /// So long after it was told an end can be told better.
@@ -51,6 +54,7 @@ struct ToldEnd {
     facts: Facts,
     terms: Terms,
     object: CrashObject,
+    was_stopped: bool,
 }
 
 impl Cluster {
@@ -62,6 +66,18 @@ impl Cluster {
     pub fn terms(&self, identity: &Identity, boot_offset_ns: i64) -> Terms {
         let entry = identity.pod_uid.as_deref().and_then(|uid| self.pods.get(uid));
         terms::known(entry, identity, boot_offset_ns)
+    }
+
+    /// The same of a container that the runtime stopped, a while ago: a pod that the API does not have by then was deleted.
+    fn terms_of_stopped(&self, identity: &Identity, boot_offset_ns: i64) -> Terms {
+        let mut known = self.terms(identity, boot_offset_ns);
+        // Without any pod it is the node that is not known.
+        let is_whole = self.is_connected && !self.pods.is_empty();
+        if known.source == Source::Assumed && identity.pod_uid.is_some() && is_whole {
+            known.terms.wanted = Some(Wanted { since_ns: 0, why: WantedWhy::Deleted });
+            known.source = Source::Api;
+        }
+        known
     }
 
     /// Waits until an end has waited long enough; for ever where none waits.
@@ -93,6 +109,7 @@ impl Cluster {
         }
         self.told.push_back(ToldEnd {
             until_ns: now.saturating_add(REVISABLE_NS),
+            was_stopped: verdict::was_stopped(&timeline),
             life: life.clone(),
             known: known.clone(),
             timeline,
@@ -133,11 +150,9 @@ impl Watch {
                 Vec::from_iter(self.cluster.pods.deleted(pod, now).then_some(uid))
             }
         };
-        if !changed.is_empty() {
-            let waiting = self.cluster.waiting.iter().map(|(cgroup, _)| *cgroup);
-            self.due.extend(waiting);
-            self.tell_again(&changed, now);
-        }
+        let waiting = self.cluster.waiting.iter().map(|(cgroup, _)| *cgroup);
+        self.due.extend(waiting);
+        self.tell_again(&changed, now);
     }
 
     fn disconnected(&mut self, error: &str) {
@@ -196,19 +211,29 @@ impl Watch {
         true
     }
 
-    /// An end is being told: it waits no longer.
-    pub(super) fn has_waited(&mut self, cgroup: u64) {
+    /// On what terms an end is told that waits no longer.
+    pub(super) fn terms_for(&mut self, cgroup: u64, identity: &Identity) -> Terms {
+        let before = self.cluster.waiting.len();
         self.cluster.waiting.retain(|(waiting, _)| *waiting != cgroup);
+        if self.cluster.waiting.len() < before {
+            return self.cluster.terms_of_stopped(identity, self.boot_offset_ns);
+        }
+        self.cluster.terms(identity, self.boot_offset_ns)
     }
 
     /// Nothing will be known that is not known now.
     pub fn stop_waiting(&mut self) {
         self.cluster.is_connected = false;
-        self.due.extend(self.cluster.waiting.drain(..).map(|(cgroup, _)| cgroup));
+        self.patience_is_over();
     }
 
     /// Ends that have waited long enough are due.
     pub fn patience_is_over(&mut self) {
+        let containers = &self.containers;
+        let is_due = |cgroup: &u64| {
+            containers.get(cgroup).is_some_and(|container| container.stage == Stage::Ended)
+        };
+        self.cluster.waiting.retain(|(cgroup, _)| is_due(cgroup));
         self.due.extend(self.cluster.waiting.iter().map(|(cgroup, _)| *cgroup));
     }
 
@@ -221,15 +246,21 @@ impl Watch {
         crate::metrics::set_total(&self.metrics.kubernetes_pods_refused, self.cluster.pods.refused);
     }
 
-    /// Ends of these pods' containers that were told a moment ago, where they look different now.
+    /// Ends that were told a moment ago, where they look different now: those of these pods, and of pods that were not known.
     fn tell_again(&mut self, pods: &[String], now: BootNs) {
         let mut told = std::mem::take(&mut self.cluster.told);
         for end in told.iter_mut().filter(|end| end.until_ns > now) {
             let uid = end.known.identity.pod_uid.as_ref();
-            if !uid.is_some_and(|uid| pods.contains(uid)) {
+            let is_new = uid.is_some_and(|uid| pods.contains(uid));
+            if !is_new && end.terms.source == Source::Api {
                 continue;
             }
-            let terms = self.cluster.terms(&end.known.identity, self.boot_offset_ns);
+            let (identity, offset_ns) = (&end.known.identity, self.boot_offset_ns);
+            let terms = if end.was_stopped {
+                self.cluster.terms_of_stopped(identity, offset_ns)
+            } else {
+                self.cluster.terms(identity, offset_ns)
+            };
             if terms != end.terms {
                 self.tell_end_again(end, terms);
             }

@@ -106,3 +106,7 @@ pub fn policy_name(policy: Policy) -> &'static str {
         Policy::Never => "Never",
     }
 }
+
+#[cfg(test)]
+#[path = "terms_tests.rs"]
+mod tests;

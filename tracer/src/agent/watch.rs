@@ -358,7 +358,6 @@ impl Watch {
             if self.waits(cgroup, &known.identity, super::now()) {
                 continue;
             }
-            self.has_waited(cgroup);
             self.note_losses();
             self.tell_of_end(cgroup, &known, by_path);
         }
@@ -369,6 +368,8 @@ impl Watch {
         let Some(container) = self.containers.get_mut(&cgroup) else { return };
         let life = container.life.clone();
         let mut held = None;
+        let terms = self.terms_for(cgroup, &known.identity);
+        let Some(container) = self.containers.get_mut(&cgroup) else { return };
         if let Some(timeline) = ending::timeline(container) {
             let told_before = container.facts();
             let mut facts = match told_before {
@@ -380,7 +381,6 @@ impl Watch {
             container.revision += 1;
             let revision = container.revision;
             let unrecorded = u64::from(!container.was_recorded());
-            let terms = self.cluster.terms(&known.identity, self.boot_offset_ns);
             let mut ending = ending::of_life(known, &timeline, &facts, &terms, &mut self.loops);
             ending.told.object.crash.revision = revision;
             ending.told.is_line |= revision > 1;

@@ -127,7 +127,7 @@ async fn pods_of(
     served.asked.push(asked.join("&"));
     if served.failing > 0 {
         served.failing -= 1;
-        return (StatusCode::SERVICE_UNAVAILABLE, "not now").into_response();
+        return (StatusCode::FORBIDDEN, "not you").into_response();
     }
     if !is_watch {
         let list = json!({

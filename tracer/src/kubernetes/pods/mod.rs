@@ -103,6 +103,11 @@ impl Pod {
         })
     }
 
+    #[cfg(test)]
+    pub fn read(object: serde_json::Value) -> Option<Self> {
+        Self::of(serde_json::from_value(object).ok()?)
+    }
+
     /// By its name, or, where that is not known, by its id.
     pub fn container(&self, name: Option<&str>, id: &str) -> Option<&Container> {
         self.containers.iter().find(|it| match name {

@@ -34,7 +34,7 @@ pub fn pod(uid: &str) -> Value {
 }
 
 fn read(object: Value) -> Pod {
-    Pod::of(serde_json::from_value(object).unwrap()).unwrap()
+    Pod::read(object).unwrap()
 }
 
 fn deleting(uid: &str) -> Value {
@@ -262,9 +262,7 @@ proptest! {
     ) {
         let mut object = deleting("u1");
         paths.iter().for_each(|path| mutate(&mut object, path, &to));
-        if let Ok(object) = serde_json::from_value(object)
-            && let Some(pod) = Pod::of(object)
-        {
+        if let Some(pod) = Pod::read(object) {
             let mut known = Known::default();
             pod.finished_ns();
             for container in &pod.containers {
