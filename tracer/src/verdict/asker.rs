@@ -225,7 +225,7 @@ impl Place {
             None => Self::Unknown,
             Some(_) if port.host.is_some() => Self::Unknown,
             Some(number) if readiness.tcp.contains(&number) => Self::Listener,
-            Some(_) if readiness.lost > 0 => Self::NoneRecorded,
+            Some(_) if readiness.lost > 0 || readiness.unknown => Self::NoneRecorded,
             Some(number) if readiness.udp.contains(&number) => Self::UdpOnly,
             Some(_) => Self::Nothing,
         }
