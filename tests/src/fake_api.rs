@@ -155,7 +155,8 @@ async fn answer(
     match found {
         Some(object) => Json(object).into_response(),
         None => {
-            let status = json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound"});
+            let status =
+                json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound"});
             (StatusCode::NOT_FOUND, Json(status)).into_response()
         }
     }

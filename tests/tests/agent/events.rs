@@ -11,8 +11,11 @@ use crate::crash::Crash;
 use crate::world::World;
 
 const WITHIN: Duration = Duration::from_secs(30);
-const GATEWAY: PodNames<'_> =
-    PodNames { namespace: "macula", name: "gateway-0", uid: "8d1c9f0e-1f7e-4a57-9d3c-0c2a7f1b6e55" };
+const GATEWAY: PodNames<'_> = PodNames {
+    namespace: "macula",
+    name: "gateway-0",
+    uid: "8d1c9f0e-1f7e-4a57-9d3c-0c2a7f1b6e55",
+};
 
 #[test]
 fn a_crash_loop_is_one_event_that_names_the_cause_and_counts() -> Result<()> {
