@@ -51,12 +51,15 @@ pub enum Place {
     Several(Vec<(Candidate, Vec<usize>)>),
 }
 
+/// When it died last on a node.
+type Held = (Option<String>, usize);
+
 /// By the rules by which one node chooses: a crash's id before a pod's name, a whole one before the beginning of one.
 /// `may_be_id` where nothing but the name was given.
 pub fn place(name: &str, may_be_id: bool, fits: Vec<Fit>) -> Place {
     let rank = |fit: &Fit| rank(name, may_be_id, &fit.what);
     let Some(best) = fits.iter().map(rank).min() else { return Place::Nowhere };
-    let mut places: BTreeMap<_, (Candidate, Vec<(Option<String>, usize)>)> = BTreeMap::new();
+    let mut places: BTreeMap<_, (Candidate, Vec<Held>)> = BTreeMap::new();
     for fit in fits.into_iter().filter(|fit| rank(fit) == best) {
         let Candidate { namespace, pod, crash_id } = &fit.what;
         let id = if best.is_id() { crash_id.clone() } else { None };
@@ -69,8 +72,7 @@ pub fn place(name: &str, may_be_id: bool, fits: Vec<Fit>) -> Place {
         nodes.sort_by(|one, other| other.cmp(one));
         return Place::At(nodes.iter().map(|(_, node)| *node).collect());
     }
-    let nodes =
-        |nodes: Vec<(Option<String>, usize)>| nodes.into_iter().map(|(_, node)| node).collect();
+    let nodes = |nodes: Vec<Held>| nodes.into_iter().map(|(_, node)| node).collect();
     Place::Several(places.into_iter().map(|(what, held)| (what, nodes(held))).collect())
 }
 
