@@ -2,10 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{
-    event::{Event, Process, SignalEvent, ThreadState, What},
-    signal::Signal,
-};
+use crate::event::{Event, Process, SignalEvent, ThreadState, What};
 
 use super::{
     Cause, Confidence, Verdict,
@@ -39,7 +36,8 @@ pub(super) fn first_stop<'a>(case: &Case<'a>) -> Option<(Stop<'a>, End<'a>)> {
         let end = case.end(link.id)?;
         let stops =
             case.signals(link.id).map(|(index, event, signal)| Stop { index, event, signal });
-        let mut stops = stops.filter(|stop| stop.index < end.index && is_stop(stop.signal.signal));
+        let mut stops =
+            stops.filter(|stop| stop.index < end.index && stop.signal.signal.asks_for_the_end());
         Some((stops.find(|stop| from_runtime(&stop.event.process, stop.signal))?, end))
     })
 }
@@ -73,14 +71,6 @@ pub(super) fn as_wanted(
     verdict.details.remove("probe");
     (verdict.cause, verdict.confidence) = (Cause::None, Confidence::None);
     verdict
-}
-
-fn is_stop(signal: Signal) -> bool {
-    const SYSTEMD_HALT: Signal = Signal(32 + 3);
-    matches!(
-        signal,
-        Signal::SIGTERM | Signal::SIGKILL | Signal::SIGINT | Signal::SIGQUIT | SYSTEMD_HALT
-    )
 }
 
 /// The sender is a runtime and stands outside the container: untracked, or in another pid namespace.
