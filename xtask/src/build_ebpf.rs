@@ -109,18 +109,8 @@ impl Builder {
 /// Flags as cargo wants them, separated by 0x1f. BTF is made from debug information; paths of this
 /// machine are taken out of it.
 fn rustflags(root: &Path) -> String {
-    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
-        let home = env::var_os("HOME")?;
-        Some(Path::new(&home).join(".cargo"))
-    });
-    let mut flags = vec![
-        "-Cdebuginfo=2".to_owned(),
-        "-Clink-arg=--btf".to_owned(),
-        format!("--remap-path-prefix={}=/tracer", root.display()),
-    ];
-    if let Some(cargo_home) = cargo_home {
-        flags.push(format!("--remap-path-prefix={}=/cargo", cargo_home.display()));
-    }
+    let mut flags = vec!["-Cdebuginfo=2".to_owned(), "-Clink-arg=--btf".to_owned()];
+    flags.extend(workspace::remapped_paths(root, "/tracer"));
     flags.join("\x1f")
 }
 

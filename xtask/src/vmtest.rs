@@ -2,7 +2,6 @@
 //! under cgroup v2 with its memory controller. It knows no single test.
 
 mod archive;
-mod host_files;
 mod kernel;
 mod machine;
 mod outcome;

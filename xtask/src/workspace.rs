@@ -26,6 +26,19 @@ pub fn cache(name: &str) -> PathBuf {
     root().join("target").join(name)
 }
 
+/// Flags of the compiler that take the paths of this machine out of what it writes; `name` is what the workspace at `root`
+/// is called there instead.
+pub fn remapped_paths(root: &Path, name: &str) -> Vec<String> {
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
+        let home = env::var_os("HOME")?;
+        Some(Path::new(&home).join(".cargo"))
+    });
+    [(cargo_home, "/cargo"), (Some(root.to_owned()), name)]
+        .into_iter()
+        .filter_map(|(from, to)| Some(format!("--remap-path-prefix={}={to}", from?.display())))
+        .collect()
+}
+
 /// The cargo that started us, in the workspace's root.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

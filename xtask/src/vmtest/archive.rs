@@ -1,62 +1,21 @@
 //! Writes a tree as the archive that the kernel unpacks into its first root: cpio in its "newc"
 //! form (Documentation/driver-api/early-userspace/buffer-format.rst). It knows no file.
 
-use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
-
-/// What is at a path.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Entry {
-    Folder,
-    File { bytes: Vec<u8>, mode: u32 },
-    Link { to: PathBuf },
-}
-
-/// A tree of files, by their absolute paths.
-#[derive(Debug, Default)]
-pub struct Tree(BTreeMap<PathBuf, Entry>);
-
-impl Tree {
-    /// Adds an entry and the folders above it. What was there before is replaced.
-    pub fn add(&mut self, path: impl AsRef<Path>, entry: Entry) {
-        let path = path.as_ref();
-        for folder in path.ancestors().skip(1).filter(|folder| folder.parent().is_some()) {
-            self.0.entry(folder.to_owned()).or_insert(Entry::Folder);
-        }
-        self.0.insert(path.to_owned(), entry);
-    }
-
-    /// Adds a whole tree below a folder.
-    pub fn add_below(&mut self, folder: impl AsRef<Path>, tree: Tree) {
-        for (path, entry) in tree.0 {
-            self.add(folder.as_ref().join(relative(&path)), entry);
-        }
-    }
-
-    pub fn has(&self, path: impl AsRef<Path>) -> bool {
-        self.0.contains_key(path.as_ref())
-    }
-}
+use crate::rootfs::{Entry, Tree};
 
 /// The archive of a tree, every file owned by root.
 pub fn newc(tree: &Tree) -> Vec<u8> {
     let mut archive = Vec::new();
-    // Ordered by path, so that a folder comes before what is in it.
-    for (inode, (path, entry)) in (1..).zip(&tree.0) {
+    for (inode, (path, entry)) in (1..).zip(tree.entries()) {
         let (mode, bytes) = match entry {
             Entry::Folder => (0o040_755, Vec::new()),
             Entry::File { bytes, mode } => (0o100_000 | mode, bytes.clone()),
             Entry::Link { to } => (0o120_777, to.as_os_str().as_encoded_bytes().to_vec()),
         };
-        let name = relative(path);
-        add(&mut archive, inode, mode, name.as_os_str().as_encoded_bytes(), &bytes);
+        add(&mut archive, inode, mode, path.as_os_str().as_encoded_bytes(), &bytes);
     }
     add(&mut archive, 0, 0, b"TRAILER!!!", &[]);
     archive
-}
-
-fn relative(path: &Path) -> PathBuf {
-    path.components().filter(|part| !matches!(part, Component::RootDir)).collect()
 }
 
 fn add(archive: &mut Vec<u8>, inode: u32, mode: u32, name: &[u8], bytes: &[u8]) {
@@ -93,14 +52,5 @@ mod tests {
             0000000500000000init\0\0hello\0\0\0";
         assert_eq!(&archive[..entry.len()], entry);
         assert!(archive.ends_with(b"TRAILER!!!\0\0\0\0"));
-    }
-
-    #[test]
-    fn folders_come_before_what_is_in_them() {
-        let mut tree = Tree::default();
-        tree.add("/a/b/c", Entry::Link { to: "../d".into() });
-        let paths: Vec<&Path> = tree.0.keys().map(PathBuf::as_path).collect();
-        assert_eq!(paths, [Path::new("/a"), Path::new("/a/b"), Path::new("/a/b/c")]);
-        assert!(tree.has("/a/b") && !tree.has("/c"));
     }
 }

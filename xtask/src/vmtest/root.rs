@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::archive::{Entry, Tree};
-use super::host_files::{add_file, add_merged_folders, add_program};
 use super::suites::Suites;
+use crate::host_files::{add_file, add_merged_folders, add_program};
+use crate::rootfs::{Entry, Tree};
 use crate::{exec, workspace};
 
 /// Where the root is in the archive; `init` moves it to a filesystem of its own.

@@ -1,15 +1,16 @@
 //! Builds what runs inside a virtual machine: the tracer and the live tests, static, and the
 //! victims. It knows cargo, not what the tests do.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::{exec, workspace};
+use crate::exec;
+use crate::static_build::{self, Profile};
 
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+const PROFILE: Profile = Profile::Release;
 
 /// Test targets of package `tests` that need the real kernel, in the order in which they run: that
 /// each death is what it is called comes before what the tracer says about it.
@@ -37,12 +38,8 @@ impl Suites {
 ///
 /// When something does not compile.
 pub fn build() -> Result<Suites> {
-    let folder = workspace::cache("vm/build");
-    exec::run(cargo("build", &folder).args(["--package", "tracer", "--bin", "tracer"]))?;
-    let tracer = folder.join(TARGET).join("release/tracer");
-    ensure!(tracer.is_file(), "cargo built no {}", tracer.display());
-
-    let mut command = cargo("test", &folder);
+    let tracer = static_build::program("tracer", PROFILE)?;
+    let mut command = static_build::cargo("test", PROFILE, &static_build::host()?);
     command.args(["--no-run", "--message-format=json-render-diagnostics", "--package", "tests"]);
     command.args(SUITES.iter().flat_map(|suite| ["--test", suite]));
     let output = command.stderr(Stdio::inherit()).output().with_context(|| exec::line(&command))?;
@@ -54,21 +51,6 @@ pub fn build() -> Result<Suites> {
         .collect::<Result<Vec<_>>>()?;
     let victims = ::tests::victims::folder()?;
     Ok(Suites { tracer, suites, victims })
-}
-
-/// cargo for static programs, in a target folder of its own: other flags would make everything in
-/// the usual one stale.
-fn cargo(verb: &str, folder: &Path) -> Command {
-    let mut command = workspace::cargo();
-    command
-        .args([verb, "--release", "--target", TARGET, "--target-dir"])
-        .arg(folder)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        // All of it has to fit into the memory of the machine.
-        .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
-        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
-    command
 }
 
 /// The program of a test target, from cargo's messages.
@@ -84,6 +66,8 @@ fn executable(messages: &str, suite: &str) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::archive::{Entry, Tree};
 use crate::exec;
+use crate::rootfs::{Entry, Tree};
 
 /// Folders that are links into /usr, as on every present distribution.
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
@@ -33,6 +33,11 @@ pub fn add_file(tree: &mut Tree, from: &Path, to: impl AsRef<Path>) -> Result<()
 /// Adds a program at `/usr/bin/NAME`, and its libraries where its loader looks for them.
 pub fn add_program(tree: &mut Tree, program: &Path, name: &str) -> Result<()> {
     add_file(tree, program, Path::new("/usr/bin").join(name))?;
+    add_libraries(tree, program)
+}
+
+/// Adds what a program loads, its loader too, where that looks for it.
+pub fn add_libraries(tree: &mut Tree, program: &Path) -> Result<()> {
     // It fails for a static program, which needs nothing.
     let mut ldd = Command::new("ldd");
     let Ok(libraries) = exec::stdout(ldd.env("LC_ALL", "C").arg(program)) else { return Ok(()) };
