@@ -9,6 +9,7 @@ mod demo;
 mod deploy;
 mod exec;
 mod host_files;
+mod image;
 mod install;
 mod lint;
 mod packages;
@@ -54,6 +55,8 @@ enum Command {
     CheckDeploy(deploy::Options),
     /// Measure what the tracer costs, how fast it and the gateway are, and others beside them
     Bench(bench::Options),
+    /// Build the container images, as archives that containerd, kind and docker load
+    Image(image::Options),
     /// Install the programs, shell completions and man pages
     Install(install::Options),
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Lint(options) => lint::run(options),
         Command::CheckDeploy(options) => deploy::run(options),
         Command::Bench(options) => bench::run(options),
+        Command::Image(options) => image::run(options),
         Command::Install(options) => install::run(options),
     };
     // An error is for the person who ran the chore: no backtrace, whatever the environment asks.
