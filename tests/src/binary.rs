@@ -21,6 +21,28 @@ pub fn gateway(test: &str) -> Option<PathBuf> {
     built(test, "gateway", "GATEWAY_BIN")
 }
 
+/// The folder of the images' archives, if it is here and so are the needs: `IMAGES` names it, else it is where `cargo
+/// xtask image --profile release` puts them.
+pub fn images(test: &str, needs: &[Need]) -> Option<PathBuf> {
+    if !need::met(test, needs) {
+        return None;
+    }
+    let folder = std::env::var_os("IMAGES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images/release"),
+        PathBuf::from,
+    );
+    if ["gateway", "tracer", "victims"]
+        .iter()
+        .all(|name| folder.join(name).with_extension("tar").is_file())
+    {
+        return Some(folder);
+    }
+    let why = format!("{} lacks images: cargo xtask image --profile release", folder.display());
+    assert!(!need::required(), "{test} cannot run: {why}");
+    eprintln!("{test} skipped: {why}");
+    None
+}
+
 fn built(test: &str, name: &str, variable: &str) -> Option<PathBuf> {
     let binary = std::env::var_os(variable).map_or_else(
         || Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release")).join(name),

@@ -52,6 +52,19 @@ static void cover(const char *folder) {
     need(mount("none", folder, "tmpfs", 0, NULL), folder);
 }
 
+// SOURCE:FOLDER, on a node. Shared, as systemd leaves all mounts: runtimes refuse to propagate what is mounted below
+// others.
+static void bind_folder(const char *names) {
+    char source[4096];
+    const char *colon = strchr(names, ':');
+    if (!colon || colon - names >= (long)sizeof source)
+        need(-1, names);
+    memcpy(source, names, colon - names);
+    source[colon - names] = 0;
+    need(mount(source, colon + 1, NULL, MS_BIND, NULL), names);
+    need(mount("none", colon + 1, NULL, MS_SHARED, NULL), names);
+}
+
 static void empty(const char *file) {
     new_mounts();
     need(mount("/dev/null", file, NULL, MS_BIND, NULL), file);
@@ -96,6 +109,8 @@ static void apply(const char *option) {
         new_etc(v);
     else if ((v = value(option, "cover=")))
         cover(v);
+    else if ((v = value(option, "bind=")))
+        bind_folder(v);
     else if ((v = value(option, "empty=")))
         empty(v);
     else if ((v = value(option, "join=")))

@@ -84,6 +84,22 @@ impl Name {
         format!("ghcr.io/macula-io/macula-{}:{}", self.name(), env!("CARGO_PKG_VERSION"))
     }
 
+    fn entrypoint(self) -> &'static str {
+        match self {
+            Self::Gateway => "/usr/bin/gateway",
+            Self::Tracer => "/usr/bin/tracer",
+            Self::Victims => "/victim",
+        }
+    }
+
+    /// Nobody's account, where nothing is to be written.
+    fn user(self) -> &'static str {
+        match self {
+            Self::Gateway => "65532:65532",
+            Self::Tracer | Self::Victims => "0:0",
+        }
+    }
+
     /// In bytes; nodes fetch it before anything runs.
     fn largest(self) -> Option<usize> {
         match self {
@@ -96,15 +112,8 @@ impl Name {
     fn build(self, profile: Profile, folder: &Path) -> Result<Archive> {
         let image = Image {
             reference: self.reference(),
-            entrypoint: match self {
-                Self::Gateway => "/usr/bin/gateway",
-                Self::Tracer => "/usr/bin/tracer",
-                Self::Victims => "/victim",
-            },
-            user: match self {
-                Self::Gateway => "65532:65532",
-                Self::Tracer | Self::Victims => "0:0",
-            },
+            entrypoint: self.entrypoint(),
+            user: self.user(),
             root: match self {
                 Self::Gateway => program("gateway", profile)?,
                 Self::Tracer => {

@@ -5,9 +5,15 @@ use std::env;
 use std::ffi::OsString;
 
 use anyhow::{Context as _, Result};
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 
+<<<<<<< HEAD
 use crate::{build_ebpf, deploy, exec, setup, workspace};
+=======
+use crate::image::{self, Name};
+use crate::static_build::{self, Profile};
+use crate::{build_ebpf, exec, setup, workspace};
+>>>>>>> dbaa9df (tests: run the images by a container runtime as the manifests want them)
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -26,8 +32,15 @@ pub fn run(options: Options) -> Result<()> {
         Ok(()) => {}
     }
     build_ebpf::run(build_ebpf::Options::default())?;
-    let tracer = workspace::build_release("tracer")?;
-    let gateway = workspace::build_release("gateway")?;
+    // The tests' programs are the images', so that each is compiled once: that takes a C library to link with, which a
+    // machine of which nothing is required may lack.
+    let (tracer, gateway) = if required {
+        image::build(Name::value_variants(), Profile::Release)?;
+        let built = |name| static_build::program(name, Profile::Release);
+        (built("tracer")?, built("gateway")?)
+    } else {
+        (workspace::build_release("tracer")?, workspace::build_release("gateway")?)
+    };
 
     // With a filter somebody wants one test.
     if options.arguments.is_empty() {

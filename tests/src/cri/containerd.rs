@@ -2,15 +2,17 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::mount::{MountFlags, UnmountFlags};
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tempfile::TempDir;
 
 use super::cgroups::Kubepods;
@@ -30,6 +32,9 @@ pub const NEEDS: &[Need] = &[
     Need::MemoryCgroup,
 ];
 
+/// A node's own: where the runtime's socket is, what pods keep on it, and, as in kind, no BPF file system.
+const NODE_FOLDERS: [&str; 3] = ["run", "var/lib", "sys/fs/bpf"];
+
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const ENDED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -38,7 +43,8 @@ const ENDED_WITHIN: Duration = Duration::from_secs(30);
 pub enum Around {
     /// A network namespace, with nothing but a loopback.
     Network,
-    /// That, and PID, mount and cgroup namespaces: a node that is itself a container, as in kind.
+    /// That, and PID, mount and cgroup namespaces, and folders of its own: a node that is itself a container, as in
+    /// kind.
     Node,
 }
 
@@ -50,6 +56,7 @@ pub struct Containerd {
     child: Mutex<Child>,
     around: Around,
     cgroups: Kubepods,
+    snapshotter: &'static str,
     #[expect(dead_code, reason = "held for its drop")]
     temporary: TempDir,
     folder: PathBuf,
@@ -65,6 +72,9 @@ impl Containerd {
         let folder = temporary.path().canonicalize()?;
         let name = folder.file_name().context("a folder without a name")?.to_string_lossy();
         let snapshotter = if overlays_work(&folder)? { "overlayfs" } else { "native" };
+        for name in NODE_FOLDERS {
+            fs::create_dir_all(folder.join("node").join(name))?;
+        }
         fs::write(folder.join("config.toml"), config(&folder, snapshotter, &crun(&folder)?))?;
         let cgroups = match around {
             Around::Network => Kubepods::on_host(&format!("kubepods-test-{name}"))?,
@@ -81,9 +91,13 @@ impl Containerd {
             }
         };
         let child = Mutex::new(child);
-        let containerd = Self { client, child, around, cgroups, temporary, folder };
-        containerd.import(&Image::pause()?, snapshotter)?;
-        containerd.import(&Image::victims()?, snapshotter)?;
+        let containerd = Self { client, child, around, cgroups, snapshotter, temporary, folder };
+        for image in [Image::pause()?, Image::victims()?] {
+            let archive = containerd.folder.join("image.tar");
+            fs::write(&archive, image.archive()?)?;
+            containerd.import(&archive, image.name())?;
+            fs::remove_file(archive)?;
+        }
         Ok(containerd)
     }
 
@@ -127,6 +141,50 @@ impl Containerd {
     /// All that it wrote.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// Imports an archive, by which the runtime has an image of this name.
+    ///
+    /// # Errors
+    /// When containerd does not take it, or it has not that image.
+    pub fn import(&self, archive: &Path, name: &str) -> Result<()> {
+        let done = Command::new("ctr")
+            .arg("--address")
+            .arg(self.socket())
+            .args(["--namespace", "k8s.io", "images", "import", "--snapshotter", self.snapshotter])
+            .arg(archive)
+            .stdin(Stdio::null())
+            .output()
+            .context("cannot run ctr")?;
+        let words = String::from_utf8_lossy(&done.stderr);
+        ensure!(done.status.success(), "ctr images import {name}: {words}");
+        // The interface learns of an imported image by an event, a moment later.
+        eventually(name, READY_WITHIN, || Ok(self.client.has_image(name)?.then_some(())))
+    }
+
+    /// A path of the node, as it is found from here.
+    ///
+    /// # Errors
+    /// When the node has ended.
+    pub fn on_node(&self, path: &str) -> Result<PathBuf> {
+        let root = format!("/proc/{}/root", self.pid()?.as_raw_nonzero());
+        Ok(Path::new(&root).join(path.trim_start_matches('/')))
+    }
+
+    /// Does something in the network of its pods.
+    ///
+    /// # Errors
+    /// When that fails, or containerd has ended.
+    pub fn in_network<T: Send>(&self, act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let network = File::open(format!("/proc/{}/ns/net", self.pid()?.as_raw_nonzero()))?;
+        // A thread of its own, since none comes back from there.
+        std::thread::scope(|scope| {
+            let inside = scope.spawn(move || {
+                move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+                act()
+            });
+            inside.join().map_err(|_| anyhow!("it panicked in the network of pods"))?
+        })
     }
 
     /// Words that go before a command which is to run on the same node, as a DaemonSet's pod with hostPID does; none
@@ -185,26 +243,6 @@ impl Containerd {
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
-
-    fn import(&self, image: &Image, snapshotter: &str) -> Result<()> {
-        let archive = self.folder.join("image.tar");
-        fs::write(&archive, image.archive()?)?;
-        let done = Command::new("ctr")
-            .arg("--address")
-            .arg(self.socket())
-            .args(["--namespace", "k8s.io", "images", "import", "--snapshotter", snapshotter])
-            .arg(&archive)
-            .stdin(Stdio::null())
-            .output()
-            .context("cannot run ctr")?;
-        let words = String::from_utf8_lossy(&done.stderr);
-        ensure!(done.status.success(), "ctr images import {}: {words}", image.name());
-        fs::remove_file(archive)?;
-        // The interface learns of an imported image by an event, a moment later.
-        eventually(image.name(), READY_WITHIN, || {
-            Ok(self.client.has_image(image.name())?.then_some(()))
-        })
-    }
 }
 
 impl Drop for Containerd {
@@ -238,7 +276,11 @@ fn spawn(folder: &Path, around: Around, cgroups: &Kubepods) -> Result<Child> {
     command.arg("with");
     match around {
         Around::Network => command.arg("net"),
-        Around::Node => command.args(cgroups.node_options()).arg("node"),
+        Around::Node => {
+            let own =
+                NODE_FOLDERS.map(|name| format!("bind={}/node/{name}:/{name}", folder.display()));
+            command.args(cgroups.node_options()).arg("node").args(own)
+        }
     };
     command.arg("--").arg(find("containerd").context("containerd is not in PATH")?);
     command.arg("--config").arg(folder.join("config.toml"));
@@ -259,7 +301,7 @@ fn connect(folder: &Path, child: &mut Child) -> Result<Client> {
 }
 
 fn socket(folder: &Path) -> PathBuf {
-    folder.join("containerd.sock")
+    folder.join("node/run/containerd/containerd.sock")
 }
 
 /// No CNI, as pods share containerd's network; no AppArmor; and no lowered OOM scores, which take CAP_SYS_RESOURCE.

@@ -47,6 +47,14 @@ pub struct Int64Value {
 pub struct SandboxSecurityContext {
     #[prost(message, optional, tag = "1")]
     pub namespace_options: Option<NamespaceOption>,
+    #[prost(bool, tag = "6")]
+    pub privileged: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct DnsConfig {
+    #[prost(string, repeated, tag = "1")]
+    pub servers: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -77,6 +85,8 @@ pub struct PodSandboxConfig {
     pub hostname: String,
     #[prost(string, tag = "3")]
     pub log_directory: String,
+    #[prost(message, optional, tag = "4")]
+    pub dns_config: Option<DnsConfig>,
     #[prost(btree_map = "string, string", tag = "6")]
     pub labels: BTreeMap<String, String>,
     #[prost(btree_map = "string, string", tag = "7")]
@@ -129,12 +139,24 @@ pub struct KeyValue {
     pub value: Vec<u8>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
+#[repr(i32)]
+pub enum MountPropagation {
+    Private = 0,
+    HostToContainer = 1,
+    Bidirectional = 2,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub struct Mount {
     #[prost(string, tag = "1")]
     pub container_path: String,
     #[prost(string, tag = "2")]
     pub host_path: String,
+    #[prost(bool, tag = "3")]
+    pub readonly: bool,
+    #[prost(enumeration = "MountPropagation", tag = "5")]
+    pub propagation: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -144,11 +166,45 @@ pub struct LinuxContainerResources {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub struct Capability {
+    #[prost(string, repeated, tag = "1")]
+    pub add_capabilities: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    pub drop_capabilities: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
+#[repr(i32)]
+pub enum ProfileType {
+    RuntimeDefault = 0,
+    Unconfined = 1,
+    Localhost = 2,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct SecurityProfile {
+    #[prost(enumeration = "ProfileType", tag = "1")]
+    pub profile_type: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub struct ContainerSecurityContext {
+    #[prost(message, optional, tag = "1")]
+    pub capabilities: Option<Capability>,
+    #[prost(bool, tag = "2")]
+    pub privileged: bool,
     #[prost(message, optional, tag = "3")]
     pub namespace_options: Option<NamespaceOption>,
     #[prost(message, optional, tag = "5")]
     pub run_as_user: Option<Int64Value>,
+    #[prost(bool, tag = "7")]
+    pub readonly_rootfs: bool,
+    #[prost(bool, tag = "11")]
+    pub no_new_privs: bool,
+    #[prost(message, optional, tag = "12")]
+    pub run_as_group: Option<Int64Value>,
+    #[prost(message, optional, tag = "15")]
+    pub seccomp: Option<SecurityProfile>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -175,6 +231,8 @@ pub struct ContainerConfig {
     pub image: Option<ImageSpec>,
     #[prost(string, repeated, tag = "3")]
     pub command: Vec<String>,
+    #[prost(string, repeated, tag = "4")]
+    pub args: Vec<String>,
     #[prost(message, repeated, tag = "6")]
     pub envs: Vec<KeyValue>,
     #[prost(message, repeated, tag = "7")]

@@ -17,4 +17,4 @@ pub use image::{Image, PAUSE, VICTIMS};
 pub use kubelet::Ended;
 pub use messages::{ContainerState, ContainerStatus};
 pub use pod::{Pod, Started};
-pub use spec::{ContainerSpec, PodSpec};
+pub use spec::{ContainerSpec, PodSpec, Security};

@@ -94,6 +94,16 @@ impl<'c> Pod<'c> {
         self.folder.join("shared")
     }
 
+    /// A folder of the host for a volume of this name.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn volume(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.folder.join("volumes").join(name);
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
     /// A FIFO through which a victim says that it is ready; it finds it as `/pod/NAME`.
     ///
     /// # Errors

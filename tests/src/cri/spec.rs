@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::image::VICTIMS;
 use super::messages::{
-    ContainerConfig, ContainerMetadata, ContainerSecurityContext, ImageSpec, Int64Value, KeyValue,
-    LinuxContainerConfig, LinuxContainerResources, LinuxPodSandboxConfig, Mount, NamespaceMode,
-    NamespaceOption, PodSandboxConfig, PodSandboxMetadata, SandboxSecurityContext,
+    Capability, ContainerConfig, ContainerMetadata, ContainerSecurityContext, DnsConfig, ImageSpec,
+    Int64Value, KeyValue, LinuxContainerConfig, LinuxContainerResources, LinuxPodSandboxConfig,
+    Mount, MountPropagation, NamespaceMode, NamespaceOption, PodSandboxConfig, PodSandboxMetadata,
+    ProfileType, SandboxSecurityContext, SecurityProfile,
 };
 
 /// A pod, as its manifest would have it.
@@ -20,6 +21,7 @@ pub struct PodSpec {
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) pids: Option<u32>,
     pub(crate) pid_namespace: NamespaceMode,
+    privileged: bool,
 }
 
 /// One container of a pod.
@@ -28,10 +30,26 @@ pub struct ContainerSpec {
     pub(crate) name: String,
     image: String,
     command: Vec<String>,
+    args: Vec<String>,
     env: Vec<(String, String)>,
     memory_bytes: Option<u64>,
-    user: Option<u32>,
-    mounts: Vec<(String, String)>,
+    security: ContainerSecurityContext,
+    mounts: Vec<Mount>,
+}
+
+/// What a container may.
+#[derive(Debug, Clone, Default)]
+pub struct Security {
+    pub privileged: bool,
+    pub user: Option<u32>,
+    pub group: Option<u32>,
+    pub read_only_root: bool,
+    pub no_new_privileges: bool,
+    /// Capabilities, without `CAP_`.
+    pub added: Vec<String>,
+    pub dropped: Vec<String>,
+    /// The runtime's own seccomp profile, instead of none.
+    pub default_seccomp: bool,
 }
 
 impl PodSpec {
@@ -47,6 +65,7 @@ impl PodSpec {
             memory_bytes: None,
             pids: None,
             pid_namespace: NamespaceMode::Container,
+            privileged: false,
         }
     }
 
@@ -92,6 +111,12 @@ impl PodSpec {
         self
     }
 
+    /// Allows privileged containers in it.
+    pub fn privileged(mut self) -> Self {
+        self.privileged = true;
+        self
+    }
+
     pub(crate) fn config(&self, cgroup: &str, logs: &str) -> PodSandboxConfig {
         let mut labels = self.labels.clone();
         labels.extend(self.names());
@@ -108,12 +133,15 @@ impl PodSpec {
             }),
             hostname: String::new(),
             log_directory: logs.to_owned(),
+            // Nobody answers there; without one the file of the machine would be wanted, which may lie where a node has none.
+            dns_config: Some(DnsConfig { servers: vec!["127.0.0.1".to_owned()] }),
             labels,
             annotations: owned(&annotations),
             linux: Some(LinuxPodSandboxConfig {
                 cgroup_parent: cgroup.to_owned(),
                 security_context: Some(SandboxSecurityContext {
                     namespace_options: Some(self.namespaces()),
+                    privileged: self.privileged,
                 }),
             }),
         }
@@ -144,11 +172,24 @@ impl ContainerSpec {
             name: name.to_owned(),
             image: VICTIMS.to_owned(),
             command: command.iter().map(|word| (*word).to_owned()).collect(),
+            args: Vec::new(),
             env: Vec::new(),
             memory_bytes: None,
-            user: None,
+            security: ContainerSecurityContext::default(),
             mounts: Vec::new(),
         }
+    }
+
+    /// Of another image.
+    pub fn image(mut self, reference: &str) -> Self {
+        reference.clone_into(&mut self.image);
+        self
+    }
+
+    /// Arguments of the command, or of the image's entrypoint where there is no command.
+    pub fn args(mut self, words: &[&str]) -> Self {
+        self.args = words.iter().map(|word| (*word).to_owned()).collect();
+        self
     }
 
     /// Adds to the environment.
@@ -165,13 +206,47 @@ impl ContainerSpec {
 
     /// Runs it as this user.
     pub fn user(mut self, uid: u32) -> Self {
-        self.user = Some(uid);
+        self.security.run_as_user = Some(Int64Value { value: uid.into() });
         self
     }
 
     /// Mounts a file or folder of the host.
-    pub fn mount(mut self, host: &str, container: &str) -> Self {
-        self.mounts.push((host.to_owned(), container.to_owned()));
+    pub fn mount(self, host: &str, container: &str) -> Self {
+        self.volume(host, container, false, false)
+    }
+
+    /// The same, as a kubelet mounts a volume; `propagated`: with what is mounted below it later on the host.
+    pub fn volume(mut self, host: &str, container: &str, readonly: bool, propagated: bool) -> Self {
+        let propagation =
+            if propagated { MountPropagation::HostToContainer } else { MountPropagation::Private };
+        self.mounts.push(Mount {
+            container_path: container.to_owned(),
+            host_path: host.to_owned(),
+            readonly,
+            propagation: propagation.into(),
+        });
+        self
+    }
+
+    /// Runs it with these permissions.
+    pub fn security(mut self, security: &Security) -> Self {
+        let id = |id: u32| Int64Value { value: id.into() };
+        let default = ProfileType::RuntimeDefault;
+        self.security = ContainerSecurityContext {
+            capabilities: Some(Capability {
+                add_capabilities: security.added.clone(),
+                drop_capabilities: security.dropped.clone(),
+            }),
+            privileged: security.privileged,
+            namespace_options: None,
+            run_as_user: security.user.map(id),
+            readonly_rootfs: security.read_only_root,
+            no_new_privs: security.no_new_privileges,
+            run_as_group: security.group.map(id),
+            seccomp: security
+                .default_seccomp
+                .then(|| SecurityProfile { profile_type: default.into() }),
+        };
         self
     }
 
@@ -186,23 +261,18 @@ impl ContainerSpec {
             ("io.kubernetes.pod.terminationGracePeriod", "30"),
         ];
         let envs = self.env.iter();
-        let mounts = self.mounts.iter();
         ContainerConfig {
             metadata: Some(ContainerMetadata { name: self.name.clone(), attempt }),
             image: Some(ImageSpec { image: self.image.clone() }),
             command: self.command.clone(),
+            args: self.args.clone(),
             envs: envs
                 .map(|(key, value)| KeyValue {
                     key: key.clone(),
                     value: value.clone().into_bytes(),
                 })
                 .collect(),
-            mounts: mounts
-                .map(|(host, container)| Mount {
-                    container_path: container.clone(),
-                    host_path: host.clone(),
-                })
-                .collect(),
+            mounts: self.mounts.clone(),
             labels,
             annotations: owned(&annotations),
             log_path: log_path(&self.name, attempt),
@@ -212,7 +282,7 @@ impl ContainerSpec {
                 }),
                 security_context: Some(ContainerSecurityContext {
                     namespace_options: Some(pod.namespaces()),
-                    run_as_user: self.user.map(|uid| Int64Value { value: uid.into() }),
+                    ..self.security.clone()
                 }),
             }),
         }

@@ -14,8 +14,8 @@ fn each_image_is_called_what_the_manifests_call_it() {
         Some(format!("  - name: {name}\n    newTag: {tag}\n"))
     };
     for (name, file) in [
-        (Name::Gateway, "base/kustomization.yaml"),
-        (Name::Tracer, "base/kustomization.yaml"),
+        (Name::Gateway, "base/gateway/kustomization.yaml"),
+        (Name::Tracer, "base/tracer/kustomization.yaml"),
         (Name::Gateway, "crashes/kustomization.yaml"),
         (Name::Victims, "crashes/kustomization.yaml"),
     ] {
@@ -50,4 +50,17 @@ fn the_victims_image_has_every_program_that_a_pod_of_crashes_runs() {
     // The interpreters of its scripts.
     assert!(deploy("crashes/scripts.yaml").matches("#!/").count() == 2);
     assert!(deploy("crashes/scripts.yaml").matches("#!/victim").count() == 2);
+}
+
+#[test]
+fn the_dockerfiles_say_the_same_of_the_images() {
+    for name in [Name::Gateway, Name::Tracer] {
+        let text = deploy(&format!("images/Dockerfile.{}", name.name()));
+        let image = text.split_once("FROM scratch\n").expect("a stage for the image").1;
+        let entrypoint = format!("ENTRYPOINT [\"{}\"]\n", name.entrypoint());
+        assert!(image.ends_with(&entrypoint), "{image}");
+        let user = image.lines().find_map(|line| line.strip_prefix("USER ")).unwrap_or("0:0");
+        assert_eq!(user, name.user());
+        assert!(text.contains(&format!("-t {} .", name.reference())), "{text}");
+    }
 }
