@@ -129,18 +129,20 @@ impl Name {
         fs::write(&beside, &bytes)
             .and_then(|()| fs::rename(&beside, &file))
             .with_context(|| format!("cannot write {}", file.display()))?;
-        let reference = image.reference;
+        let archive = Archive { reference: image.reference, file };
         eprintln!(
-            "xtask: {} {reference} {} bytes, {} unpacked, sha256 {}",
-            file.display(),
+            "xtask: {} {} {} bytes, {} unpacked, sha256 {}",
+            archive.file.display(),
+            archive.reference,
             bytes.len(),
             image.root.bytes(),
             archive::sha256(&bytes)
         );
         if let Some(largest) = self.largest() {
-            ensure!(bytes.len() <= largest, "{} is larger than {largest} bytes", file.display());
+            let file = archive.file.display();
+            ensure!(bytes.len() <= largest, "{file} is larger than {largest} bytes");
         }
-        Ok(Archive { reference, file })
+        Ok(archive)
     }
 }
 
