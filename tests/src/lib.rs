@@ -12,11 +12,8 @@ pub mod cri;
 mod death;
 pub mod deaths;
 pub mod fake_api;
-<<<<<<< HEAD
 pub mod kubernetes;
-=======
 pub mod manifest;
->>>>>>> f063048 (tests: run the images by a container runtime as the manifests want them)
 pub mod need;
 pub mod patience;
 pub mod pods;
