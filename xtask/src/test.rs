@@ -7,13 +7,9 @@ use std::ffi::OsString;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum as _};
 
-<<<<<<< HEAD
-use crate::{build_ebpf, deploy, exec, setup, workspace};
-=======
 use crate::image::{self, Name};
 use crate::static_build::{self, Profile};
-use crate::{build_ebpf, exec, setup, workspace};
->>>>>>> dbaa9df (tests: run the images by a container runtime as the manifests want them)
+use crate::{build_ebpf, deploy, exec, setup, workspace};
 
 #[derive(Debug, Args)]
 pub struct Options {
