@@ -2,7 +2,7 @@
 //! know signals from others.
 
 use crate::{
-    event::{Disposition, Event, ProcessId, SignalEvent},
+    event::{Delivery, Disposition, Event, ProcessId, SignalEvent},
     signal::{Signal, SignalCode},
 };
 
@@ -30,6 +30,7 @@ pub(super) fn by_kernel(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id)?;
     match end.status.signal {
+        Some(_) if abort_was_dropped(case, id, &end) => None,
         Some(signal) => {
             let cause = cause(signal)?;
             let last = last_of(case, id, signal, &end);
@@ -54,7 +55,11 @@ pub(super) fn by_kernel(case: &Case<'_>) -> Option<Verdict> {
 /// A SIGABRT that the process sent to itself.
 pub(super) fn abort(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
-    let end = case.end(id).filter(|end| end.status.signal == Some(Signal::SIGABRT))?;
+    let end = case.end(id)?;
+    let dropped = abort_was_dropped(case, id, &end);
+    if end.status.signal != Some(Signal::SIGABRT) && !dropped {
+        return None;
+    }
     let last = last_of(case, id, Signal::SIGABRT, &end);
     if last.is_some_and(|(_, _, signal)| signal.sender.id != id) {
         return None;
@@ -82,15 +87,34 @@ pub(super) fn abort(case: &Case<'_>) -> Option<Verdict> {
             failure.entries,
         );
     }
+    let how = match end.status.signal.filter(|_| dropped) {
+        Some(signal) => format!(
+            "abort (SIGABRT, which the kernel drops for the main process of a container: {signal} ended it instead)"
+        ),
+        None => "abort (SIGABRT)".to_owned(),
+    };
     Some(
         draft
-            .summary(format!("{name} gave up by itself with abort (SIGABRT){before}{said}."))
+            .summary(format!("{name} gave up by itself with {how}{before}{said}."))
             .next_step(
                 "Look at the assertion, uncaught exception or allocation failure that its last words or a \
                  core dump name.",
             )
             .finish(),
     )
+}
+
+/// abort(3) of a namespace's init, that has no handler: its SIGABRT is dropped, and what ends it is the instruction that
+/// the C library has ready for that (glibc's ABORT_INSTRUCTION, musl's a_crash), by the fault it makes.
+fn abort_was_dropped(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> bool {
+    let is_fault =
+        [Signal::SIGSEGV, Signal::SIGILL, Signal::SIGTRAP].map(Some).contains(&end.status.signal);
+    let last = last_of(case, id, Signal::SIGABRT, end).filter(|_| is_fault);
+    last.is_some_and(|(_, event, signal)| {
+        signal.sender.id == id
+            && signal.result == Delivery::Ignored
+            && end.time_ns.saturating_sub(event.time_ns) <= select::SOON_NS
+    })
 }
 
 fn cause(signal: Signal) -> Option<Cause> {

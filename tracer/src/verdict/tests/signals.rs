@@ -2,7 +2,7 @@
 
 use crate::{
     errno::Errno,
-    event::{Disposition, Status},
+    event::{Delivery, Disposition, Status},
     signal::{Signal, SignalCode},
     verdict::{
         Cause,
@@ -77,6 +77,28 @@ fn an_abort_quotes_last_words_and_the_failure_before() {
     let verdict = scene.expect(Cause::Abort, Proven);
     assert!(verdict.summary.contains("assertion `x' failed"), "{}", verdict.summary);
     assert!(verdict.summary.contains("mmap had failed with ENOMEM"), "{}", verdict.summary);
+}
+
+#[test]
+fn an_abort_of_a_containers_main_process_is_one_though_another_signal_ends_it() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.says(main, "assertion `x' failed\n");
+    scene.faults_with(main, Signal::SIGABRT, 0, |it| {
+        (it.code, it.result) = (SignalCode::Thread, Delivery::Ignored);
+    });
+    scene.faults(main, Signal::SIGSEGV, 128, None).dies(main, Signal::SIGSEGV);
+    let verdict = scene.expect(Cause::Abort, Proven);
+    assert!(verdict.summary.contains("SIGSEGV ended it instead"), "{}", verdict.summary);
+}
+
+#[test]
+fn a_fault_after_an_abort_that_was_handled_is_a_fault() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.faults_with(main, Signal::SIGABRT, 0, |it| {
+        (it.code, it.disposition) = (SignalCode::Thread, Disposition::Handled);
+    });
+    scene.faults(main, Signal::SIGSEGV, 1, Some(0x10)).dies(main, Signal::SIGSEGV);
+    scene.expect(Cause::Segfault, Proven);
 }
 
 #[test]
