@@ -42,7 +42,7 @@ macro_rules! sources {
 
 const SOURCES: &[(&str, &str)] = sources! {
     "victim.h" "victim.c" "files.c" "limits.c" "net.c" "faults.c" "memory.c" "signals.c" "trees.c" "with.c" "node.c"
-    "resolve.c" "plugin_host.c" "greeter.c" "greeting.c" "greeting_replaced.c" "newer_libc_stub.c"
+    "bpf.c" "resolve.c" "plugin_host.c" "greeter.c" "greeting.c" "greeting_replaced.c" "newer_libc_stub.c"
     "newer_libc_user.c" "hello.c" "pause.c"
 };
 
@@ -57,6 +57,7 @@ const PARTS: &[&str] = &[
     "trees.c",
     "with.c",
     "node.c",
+    "bpf.c",
 ];
 
 /// The folder of the built victims; builds them when that was not done yet for these sources.

@@ -40,6 +40,14 @@ static int fill_word(int argc, char **argv) {
     return fail("cannot write", argv[1]);
 }
 
+static int remove_word(int argc, char **argv) {
+    int failed = 0;
+    for (int i = 1; i < argc; i++)
+        if (remove(argv[i]) < 0)
+            failed = fail("cannot remove", argv[i]);
+    return failed;
+}
+
 static int call_word(int argc, char **argv) {
     int result = -1;
     if (!strcmp(argv[1], "mount"))
@@ -55,4 +63,5 @@ static int call_word(int argc, char **argv) {
 
 const struct word FILE_WORDS[] = {
     {"open", open_word}, {"say", say_word},   {"create", create_word},
-    {"fill", fill_word}, {"call", call_word}, {0}};
+    {"fill", fill_word}, {"call", call_word}, {"remove", remove_word},
+    {0}};

@@ -26,7 +26,7 @@ void ready(const char *fifo, int value) {
 
 int main(int argc, char **argv) {
     const struct word *tables[] = {FILE_WORDS, LIMIT_WORDS, NET_WORDS, FAULT_WORDS, MEMORY_WORDS,
-                                   SIGNAL_WORDS, TREE_WORDS, WITH_WORDS};
+                                   SIGNAL_WORDS, TREE_WORDS, WITH_WORDS, BPF_WORDS};
     for (size_t t = 0; argc > 1 && t < sizeof tables / sizeof *tables; t++)
         for (const struct word *word = tables[t]; word->name; word++)
             if (!strcmp(word->name, argv[1]))

@@ -7,7 +7,7 @@ struct word {
 };
 
 extern const struct word FILE_WORDS[], LIMIT_WORDS[], NET_WORDS[], FAULT_WORDS[], MEMORY_WORDS[],
-    SIGNAL_WORDS[], TREE_WORDS[], WITH_WORDS[];
+    SIGNAL_WORDS[], TREE_WORDS[], WITH_WORDS[], BPF_WORDS[];
 
 // Prints "WHAT NAME: strerror(errno)" to stderr, as most programs do, and returns 1.
 int fail(const char *what, const char *name);

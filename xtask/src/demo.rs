@@ -2,12 +2,11 @@
 //! Kubernetes would have reported of each beside what the tracer says. It knows the tracer's command line, no rule.
 
 mod kubelet;
-mod page;
 mod place;
 mod story;
 
 use std::fs;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,8 +18,8 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::packages::Package;
+use crate::page::{GAP, Ink, Page};
 use crate::{build_ebpf, setup, workspace};
-use page::{Ink, Page};
 use place::Place;
 use story::{CHAPTERS, Chapter, WHOLE};
 
@@ -151,7 +150,13 @@ fn table(page: &Page, told: &[Told]) -> Result<()> {
         ]
     }));
     page.line("")?;
-    Ok(page.table(&rows)?)
+    Ok(page.table(&rows, &widths(page.width()))?)
+}
+
+/// The last column gets what the others leave.
+fn widths(page: usize) -> [usize; 4] {
+    let (death, kubernetes, logs) = (page / 5, 15, page / 5);
+    [death, kubernetes, logs, page - death - kubernetes - logs - GAP * 3]
 }
 
 /// One death once more, as the tracer's own command prints it; not in a container, since its runtime would be told of
@@ -180,11 +185,14 @@ fn whole_timeline(page: &Page, tracer: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Columns of the terminal that the page is printed on, if it is one.
-fn columns() -> Option<usize> {
-    let stdout = io::stdout();
-    if !stdout.is_terminal() {
-        return None;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_fill_the_page() {
+        for page in [72, 100, 120] {
+            assert_eq!(widths(page).iter().sum::<usize>() + GAP * 3, page);
+        }
     }
-    rustix::termios::tcgetwinsize(stdout).ok().map(|size| size.ws_col.into())
 }

@@ -80,7 +80,7 @@ impl Name {
     }
 
     /// The tag is the version of this workspace.
-    fn reference(self) -> String {
+    pub fn reference(self) -> String {
         format!("ghcr.io/macula-io/macula-{}:{}", self.name(), env!("CARGO_PKG_VERSION"))
     }
 

@@ -7,12 +7,14 @@ mod bpf_toolchain;
 mod build_ebpf;
 mod demo;
 mod deploy;
+mod e2e;
 mod exec;
 mod host_files;
 mod image;
 mod install;
 mod lint;
 mod packages;
+mod page;
 mod record;
 mod rootfs;
 mod setup;
@@ -57,6 +59,8 @@ enum Command {
     Bench(bench::Options),
     /// Build the container images, as archives that containerd, kind and docker load
     Image(image::Options),
+    /// Prove the deployment on the cluster that the kubeconfig names
+    E2e(e2e::Options),
     /// Install the programs, shell completions and man pages
     Install(install::Options),
 }
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Command::CheckDeploy(options) => deploy::run(options),
         Command::Bench(options) => bench::run(options),
         Command::Image(options) => image::run(options),
+        Command::E2e(options) => e2e::run(options),
         Command::Install(options) => install::run(options),
     };
     // An error is for the person who ran the chore: no backtrace, whatever the environment asks.
