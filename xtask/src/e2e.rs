@@ -128,7 +128,8 @@ impl<'a> Trial<'a> {
             return Ok(());
         }
         for namespace in OURS {
-            let found = self.kubectl.text(&["get", "namespace", namespace, "--ignore-not-found"])?;
+            let found =
+                self.kubectl.text(&["get", "namespace", namespace, "--ignore-not-found"])?;
             if !found.is_empty() {
                 bail!(
                     "the namespace {namespace} is there already: these trials delete what they find in it; another \
@@ -178,8 +179,10 @@ impl<'a> Trial<'a> {
             let applied = kubectl.apply(&self.overlay)?;
             let count = applied["items"].as_array().map_or(0, Vec::len);
             report.check("applied", Ok(format!("{count} objects")))?;
-            let rollouts =
-                [(gateway::GATEWAY_NAMESPACE, gateway::DEPLOYMENT), (agents::NAMESPACE, agents::DAEMONSET)];
+            let rollouts = [
+                (gateway::GATEWAY_NAMESPACE, gateway::DEPLOYMENT),
+                (agents::NAMESPACE, agents::DAEMONSET),
+            ];
             for (namespace, what) in rollouts {
                 let came = kubectl.rolled_out(namespace, what);
                 report.check(what, came.map(|()| "rolled out".to_owned()))?;

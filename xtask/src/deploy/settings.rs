@@ -23,18 +23,20 @@ pub struct Programs {
 /// Prefixes of the variables that are settings and shown in the help.
 const OURS: [&str; 4] = ["GATEWAY_", "HEALTH_", "TLS_", "TRACER_"];
 
+/// What in a pod contradicts the settings that its container's program prints.
+type Agree = fn(Pod<'_>, &Value, &str) -> Vec<String>;
+
 /// Starts both programs as their containers would.
 pub fn breaches(objects: &[Object], programs: &Programs) -> Result<Vec<String>> {
     let mut breaches = Vec::new();
     for pod in pods(objects) {
         for container in pod.containers() {
             let image = text(&container["image"]).rsplit('/').next().unwrap_or_default();
-            let (program, agree): (_, fn(Pod<'_>, &Value, &str) -> Vec<String>) =
-                match image.split(':').next() {
-                    Some("macula-gateway") => (&programs.gateway, gateway_agrees),
-                    Some("macula-tracer") => (&programs.tracer, tracer_agrees),
-                    _ => continue,
-                };
+            let (program, agree): (_, Agree) = match image.split(':').next() {
+                Some("macula-gateway") => (&programs.gateway, gateway_agrees),
+                Some("macula-tracer") => (&programs.tracer, tracer_agrees),
+                _ => continue,
+            };
             let help = exec::stdout(Command::new(program).args(["run", "--help"]))?;
             let found = match printed(objects, pod, container, program)? {
                 Ok(settings) => agree(pod, container, &settings),

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
+use super::NAMESPACE;
 use super::kubectl::Kubectl;
 use super::pods::{List, Pod};
-use super::NAMESPACE;
 use crate::image::Name;
 
 const LOOK: &str = include_str!("look.sh");
@@ -28,7 +28,8 @@ impl<'a> Checker<'a> {
     pub fn start(kubectl: &'a Kubectl) -> Result<Self> {
         kubectl.create(&daemonset()).context("cannot start the pods that look at the nodes")?;
         kubectl.rolled_out(NAMESPACE, "daemonset/checker")?;
-        let list: List<Pod> = kubectl.json(&["-n", NAMESPACE, "get", "pods", "-l", "app=checker"])?;
+        let list: List<Pod> =
+            kubectl.json(&["-n", NAMESPACE, "get", "pods", "-l", "app=checker"])?;
         let pods = list.items.into_iter().map(|pod| (pod.spec.node_name, pod.metadata.name));
         Ok(Self { kubectl, pods: pods.collect() })
     }

@@ -36,11 +36,14 @@ pub fn compare(kubectl: &Kubectl, manifests: &Path, report: &mut Report) -> Resu
     let described: Vec<&Row> = rows.iter().filter(|row| row.expected != "none").collect();
     let described = described.iter().map(|row| described_by(kubectl, row)).collect::<Vec<_>>();
     report.compared(rows)?;
-    let missing: Vec<String> =
-        described.into_iter().filter_map(|came| came.err().map(|error| error.to_string())).collect();
+    let missing: Vec<String> = described
+        .into_iter()
+        .filter_map(|came| came.err().map(|error| error.to_string()))
+        .collect();
     let came = if missing.is_empty() { Ok("in all".to_owned()) } else { Err(missing.join("; ")) };
     report.check("`kubectl describe pod` shows the cause", came.map_err(anyhow::Error::msg))?;
-    let all = if found == count { Ok(format!("{count}")) } else { Err(format!("{found}, not {count}")) };
+    let all =
+        if found == count { Ok(format!("{count}")) } else { Err(format!("{found}, not {count}")) };
     report.check("pods compared", all.map_err(anyhow::Error::msg))
 }
 
@@ -90,7 +93,8 @@ mod tests {
 
     #[test]
     fn a_job_counts_as_its_pod() {
-        let applied = serde_json::json!({"items": [{"kind": "Pod"}, {"kind": "Job"}, {"kind": "Secret"}]});
+        let applied =
+            serde_json::json!({"items": [{"kind": "Pod"}, {"kind": "Job"}, {"kind": "Secret"}]});
         assert_eq!(pods_of(&applied), 2);
     }
 }

@@ -33,7 +33,8 @@ pub fn drive(kubectl: &Kubectl, client: &Path, report: &mut Report) -> Result<()
     let outside = node_address(kubectl, &service)?;
     let pinged = outside_of(client, "ping", &outside, &["-n", "3", "-i", "0.2"]);
     report.check("ping from outside, QUIC", pinged.and_then(|said| answered(&said)))?;
-    report.check("a pod publishes, outside it is heard", heard(kubectl, client, &inside, &outside))?;
+    report
+        .check("a pod publishes, outside it is heard", heard(kubectl, client, &inside, &outside))?;
     report.check("ping through port-forward, TCP", forwarded(kubectl, client))
 }
 
@@ -47,8 +48,7 @@ fn heard(kubectl: &Kubectl, client: &Path, inside: &str, outside: &str) -> Resul
 }
 
 fn forwarded(kubectl: &Kubectl, client: &Path) -> Result<String> {
-    let forward =
-        kubectl.forward(GATEWAY_NAMESPACE, &format!("service/{SERVICE}"), PORT)?;
+    let forward = kubectl.forward(GATEWAY_NAMESPACE, &format!("service/{SERVICE}"), PORT)?;
     let address = format!("127.0.0.1:{}", forward.port());
     answered(&outside_of(client, "ping", &address, &["--tcp", "-n", "1"])?)
 }

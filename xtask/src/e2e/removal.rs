@@ -50,7 +50,8 @@ pub fn show(
     }
     for node in checker.nodes() {
         let left = checker.left(node)?;
-        let came = if left.is_empty() { Ok("none".to_owned()) } else { Err(anyhow!(left.join(", "))) };
+        let came =
+            if left.is_empty() { Ok("none".to_owned()) } else { Err(anyhow!(left.join(", "))) };
         report.check(&format!("{node}: pins, sockets and folders left"), came)?;
     }
     Ok(())

@@ -43,8 +43,10 @@ pub fn under_load(kubectl: &Kubectl, report: &mut Report) -> Result<()> {
     let made = made.map_err(|_| anyhow!("the load panicked"))??;
     report.check("the rollout of a new DaemonSet", upgraded)?;
     let after = agents::pods(kubectl)?;
-    let renewed = after.iter().all(|new| before.iter().all(|old| old.metadata.uid != new.metadata.uid));
-    let renewed = if renewed { Ok(format!("{}", after.len())) } else { Err(anyhow!("some are old")) };
+    let renewed =
+        after.iter().all(|new| before.iter().all(|old| old.metadata.uid != new.metadata.uid));
+    let renewed =
+        if renewed { Ok(format!("{}", after.len())) } else { Err(anyhow!("some are old")) };
     report.check("agents replaced", renewed)?;
 
     let pods = until("all pods to die", Duration::from_secs(120), || {
@@ -78,7 +80,8 @@ fn all_told(kubectl: &Kubectl, pods: &[Pod], deaths: &[Death]) -> Result<String>
 
 fn miscalled(pod: &Pod, told: &[Told]) -> Option<String> {
     let expected = pod.expected()?;
-    let of = |told: &&Told| told.namespace == pod.metadata.namespace && told.pod == pod.metadata.name;
+    let of =
+        |told: &&Told| told.namespace == pod.metadata.namespace && told.pod == pod.metadata.name;
     let wrong = told.iter().filter(of).find(|told| told.cause != expected)?;
     Some(format!("{} is called {}, not {expected}", wrong.pod, wrong.cause))
 }
