@@ -206,7 +206,7 @@ impl<'a> Trial<'a> {
         }
         if self.wants(Step::Upgrade) {
             begin(report, "upgrade", "of the DaemonSet, while containers die")?;
-            upgrade::under_load(kubectl, report)?;
+            upgrade::under_load(kubectl, checker, report)?;
         }
         if self.wants(Step::Removal) && !self.options.keep {
             begin(report, "removal", "kubectl delete -k, and what is left")?;

@@ -10,6 +10,8 @@ use super::kubectl::Kubectl;
 use super::pods::{List, Pod};
 use crate::image::Name;
 
+/// Where an agent pins what is to outlive it.
+pub const PINS: &str = "/sys/fs/bpf/tracer";
 const LOOK: &str = include_str!("look.sh");
 
 /// The checker's pods.

@@ -8,7 +8,7 @@ fn died(container: &str, id: &str) -> ContainerStatus {
         container_id: Some(format!("containerd://{id}")),
         exit_code: 139,
         reason: "Error".to_owned(),
-        finished_at: String::new(),
+        finished_at: None,
     };
     ContainerStatus {
         name: container.to_owned(),

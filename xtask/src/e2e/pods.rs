@@ -89,7 +89,8 @@ pub struct Terminated {
     pub container_id: Option<String>,
     pub exit_code: i32,
     pub reason: String,
-    pub finished_at: String,
+    /// Null where the kubelet lost sight of the container.
+    pub finished_at: Option<String>,
 }
 
 /// An Event of Kubernetes on some object.
@@ -171,7 +172,7 @@ impl Pod {
             reason: end.reason.clone(),
             exit_code: end.exit_code,
             restarts: status.restart_count,
-            finished_at: end.finished_at.clone(),
+            finished_at: end.finished_at.clone().unwrap_or_default(),
         })
     }
 }
@@ -199,7 +200,8 @@ mod tests {
               "containerStatuses": [
                 {"name": "gateway", "restartCount": 2, "containerID": "containerd://cc",
                  "state": {"terminated": {"containerID": "containerd://cc", "exitCode": 139, "reason": "Error"}},
-                 "lastState": {"terminated": {"containerID": "containerd://bb", "exitCode": 139, "reason": "Error"}}},
+                 "lastState": {"terminated": {"containerID": "containerd://bb", "exitCode": 139, "reason": "Error",
+                                              "finishedAt": null}}},
                 {"name": "holder", "restartCount": 0, "containerID": "cri-o://dd", "lastState": {},
                  "state": {"running": {"startedAt": "2001-01-01T00:00:00Z"}}},
                 {"name": "unmade", "restartCount": 0, "lastState": {},
