@@ -131,9 +131,8 @@ enum Called {
 fn called(pod: &Pod, told: &[Told]) -> Called {
     let of =
         |told: &&Told| told.namespace == pod.metadata.namespace && told.pod == pod.metadata.name;
-    let causes = told.iter().filter(of).map(|told| told.cause.as_str());
-    let wrong = causes.filter(|cause| Some(*cause) != pod.expected()).next_back();
-    match wrong {
+    let mut causes = told.iter().filter(of).map(|told| told.cause.as_str());
+    match causes.find(|cause| Some(*cause) != pod.expected()) {
         None => Called::Rightly,
         Some("exited_with_error") => Called::ByStatus,
         Some(cause) => Called::Wrongly(cause.to_owned()),
