@@ -39,19 +39,30 @@ fn words(line: &str) -> Vec<OsString> {
 fn every_command_of_the_readme_is_looked_at() {
     for command in commands() {
         let program = command[0].to_string_lossy().into_owned();
-        assert!(
-            ["tracer", "cargo", "busybox", "gateway"].contains(&program.as_str()),
-            "{command:?}"
-        );
+        let known = ["tracer", "cargo", "busybox", "gateway", "kind", "kubectl"];
+        assert!(known.contains(&program.as_str()), "{command:?}");
     }
     assert!(commands().len() > 8);
 }
 
 #[test]
 fn every_tracer_command_of_the_readme_is_accepted() {
-    for command in commands().into_iter().filter(|command| command[0] == "tracer") {
+    let plugin = |command: &Vec<OsString>| command[0] == "kubectl" && command[1] == "tracer";
+    let of_plugin = commands().into_iter().filter(plugin).map(|command| command[1..].to_vec());
+    for command in commands().into_iter().filter(|command| command[0] == "tracer").chain(of_plugin)
+    {
         let parsed = tracer::cli::command().try_get_matches_from(&command);
         assert!(parsed.is_ok(), "{command:?}: {parsed:?}");
+    }
+}
+
+#[test]
+fn what_the_readme_applies_is_there() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let applied = |command: &Vec<OsString>| command[1] == "apply";
+    for command in commands().into_iter().filter(applied) {
+        let kustomization = workspace.join(&command[3]).join("kustomization.yaml");
+        assert!(kustomization.is_file(), "{command:?}");
     }
 }
 
