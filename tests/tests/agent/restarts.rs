@@ -1,7 +1,10 @@
 //! The agent's own ends: what it knew before, and what happens meanwhile.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use tests::cri::{Around, ContainerSpec, Pod, PodSpec};
+use tests::patience::eventually;
 
 use crate::crash::Crash;
 use crate::world::World;
@@ -56,7 +59,7 @@ fn what_dies_while_a_killed_agent_is_away_is_told_when_it_is_back() -> Result<()
         return Ok(());
     };
     world.agent.kill()?;
-    dies_meanwhile(&mut world)
+    dies_meanwhile(&mut world, &["/victim", "segfault", "0"], "segfault")
 }
 
 #[test]
@@ -67,16 +70,34 @@ fn what_dies_while_a_stopped_agent_is_replaced_is_told_by_the_next() -> Result<(
     };
     let (status, _) = world.agent.stop()?;
     ensure!(status.success(), "on SIGTERM it ended with {status}");
-    dies_meanwhile(&mut world)
+    // It was calm until then: only who leaves the recorder on for what begins later is told why that failed.
+    dies_meanwhile(&mut world, &["/victim", "open", "/no/such/file"], "file_not_found")
 }
 
-fn dies_meanwhile(world: &mut World) -> Result<()> {
+#[test]
+fn an_agent_that_finds_the_recorder_on_switches_it_off_again() -> Result<()> {
+    let options = ["--keep-when-stopped"];
+    let Some(mut world) = World::with("a recorder left on", Around::Network, &options)? else {
+        return Ok(());
+    };
+    let attached = |world: &World| world.agent.metric("tracer_recorder_attached");
+    ensure!(attached(&world)? == 0.0, "it is on, and nothing runs");
+    world.agent.stop()?;
+    world.agent.begin()?;
+    eventually("the recorder to be off", Duration::from_secs(10), || {
+        Ok((world.agent.metric("tracer_recorder_switches_total")? == 1.0).then_some(()))
+    })?;
+    ensure!(attached(&world)? == 0.0, "it is on, and nothing runs");
+    Ok(())
+}
+
+fn dies_meanwhile(world: &mut World, argv: &[&str], cause: &str) -> Result<()> {
     let pod = Pod::run(&world.containerd, PodSpec::new("macula", "meanwhile"))?;
-    let dies = ContainerSpec::new("gateway", &["/victim", "segfault", "0"]);
+    let dies = ContainerSpec::new("gateway", argv);
     let ends = pod.crash_loop(0, |attempt| pod.start(&dies, attempt))?;
     world.agent.begin()?;
     let told = Crash::wait(world, "macula", "meanwhile", "gateway", 0)?;
     ensure!(told.container_id() == ends[0].started.id, "it is told of {}", told.container_id());
-    ensure!(told.cause() == "segfault", "cause is {}", told.cause());
+    ensure!(told.cause() == cause, "cause is {}", told.cause());
     Ok(())
 }

@@ -19,14 +19,14 @@ fn what_an_agent_of_another_build_left_is_told() -> Result<()> {
     rename_pins(&world, None)?;
     open.stop(&started.id, 30)?;
     let meanwhile = Pod::run(containerd, PodSpec::new("macula", "meanwhile"))?;
-    let dies = ContainerSpec::new("gateway", &["/victim", "segfault", "0"]);
+    let dies = ContainerSpec::new("gateway", &["/victim", "open", "/no/such/file"]);
     meanwhile.crash_loop(0, |attempt| meanwhile.start(&dies, attempt))?;
     world.agent.begin()?;
     let told = Crash::wait(&world, "macula", "open", "gateway", 0)?;
     ensure!(told.cause() == "stopped_by_runtime", "cause is {}", told.cause());
     ensure!(told.exit_code() == Some(5), "it ended with {:?}", told.exit_code());
     let told = Crash::wait(&world, "macula", "meanwhile", "gateway", 0)?;
-    ensure!(told.cause() == "segfault", "cause is {}", told.cause());
+    ensure!(told.cause() == "file_not_found", "cause is {}", told.cause());
     Ok(())
 }
 

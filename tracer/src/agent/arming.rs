@@ -49,6 +49,11 @@ impl Arming {
         }
     }
 
+    /// False where it is never to be on.
+    pub fn may_record(&self) -> bool {
+        self.mode != Recorder::Never
+    }
+
     fn add(&mut self, cgroup: u64, until: BootNs) {
         if self.reasons.len() < REASONS || self.reasons.contains_key(&cgroup) {
             let known = self.reasons.entry(cgroup).or_default();

@@ -273,7 +273,7 @@ impl Agent {
         }
 
         tracing::info!("stopping");
-        watch.programs.disarm()?;
+        watch.leave_recorder(self.pins.is_some());
         take(&mut rings, &mut records, &mut watch, &self.metrics);
         watch.stop_waiting();
         watch.tell_the_dead();

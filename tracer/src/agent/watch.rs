@@ -468,18 +468,28 @@ impl Watch {
     /// Switches the recorder as the state of the containers wants it.
     pub fn switch_recorder(&mut self, now: BootNs) {
         let wanted = self.arming.wanted(now);
-        if wanted == self.programs.is_armed() {
-            return;
-        }
-        let switched = if wanted { self.programs.arm() } else { self.programs.disarm() };
-        match switched {
-            Ok(()) => {
-                self.metrics.recorder_attached.set(i64::from(wanted));
-                self.metrics.recorder_switches.inc();
-                tracing::debug!(attached = wanted, "recorder switched");
+        self.switch_to(wanted);
+    }
+
+    /// At the agent's end. Where its programs stay, so does the recorder until the next agent decides: meanwhile nobody
+    /// could switch it on for what begins.
+    pub fn leave_recorder(&mut self, stays: bool) {
+        let wanted = stays && self.arming.may_record();
+        self.switch_to(wanted);
+    }
+
+    fn switch_to(&mut self, wanted: bool) {
+        if wanted != self.programs.is_armed() {
+            let switched = if wanted { self.programs.arm() } else { self.programs.disarm() };
+            match switched {
+                Ok(()) => {
+                    self.metrics.recorder_switches.inc();
+                    tracing::debug!(attached = wanted, "recorder switched");
+                }
+                Err(error) => tracing::error!(%error, "the recorder cannot be switched"),
             }
-            Err(error) => tracing::error!(%error, "the recorder cannot be switched"),
         }
+        self.metrics.recorder_attached.set(i64::from(self.programs.is_armed()));
     }
 
     /// Once a second: what changes by time alone.

@@ -100,7 +100,9 @@ pub type Tried = (&'static str, Result<(), LoadError>);
 pub struct Programs {
     ebpf: Ebpf,
     /// The recorder's link, while it is on.
-    recorder: Option<BtfTracePointLinkId>,
+    recorder: Option<FdLink>,
+    /// Where the recorder's link is pinned while it is on.
+    pins: Option<Pins>,
 }
 
 impl Programs {
@@ -121,8 +123,8 @@ impl Programs {
     }
 
     /// Loads all programs and attaches them, but for the recorder, which is only loaded. With `pins` the maps and links
-    /// outlive this process; where an earlier agent left them, its links stay and its maps are taken over, with all
-    /// that was recorded meanwhile. Returns whether that was so.
+    /// outlive this process, the recorder's too where it is on; where an earlier agent left them, its links stay and its
+    /// maps are taken over, with all that was recorded meanwhile. Returns whether that was so.
     ///
     /// # Errors
     /// As [`Self::attach`], or pins cannot be made.
@@ -139,7 +141,9 @@ impl Programs {
         let btf = Btf::from_sys_fs()?;
         programs.load_btf(RECORDER, &btf)?;
         programs.load_inventory(&btf)?;
-        programs.set_armed(false)?;
+        programs.pins = pins.cloned();
+        programs.recorder = pins.and_then(|pins| pins.pinned(RECORDER));
+        programs.set_armed(programs.is_armed())?;
         if taken_over {
             return Ok((programs, true));
         }
@@ -165,8 +169,12 @@ impl Programs {
         if self.recorder.is_some() {
             return Ok(());
         }
-        let attached = self.btf_program(RECORDER)?.attach();
-        self.recorder = Some(attached.map_err(failed("attach", RECORDER))?);
+        let id = self.btf_program(RECORDER)?.attach().map_err(failed("attach", RECORDER))?;
+        let link = self.take_btf_link(RECORDER, id)?;
+        self.recorder = Some(match &self.pins {
+            Some(pins) => pins.pin(link, RECORDER)?,
+            None => link,
+        });
         // After it: a process that is told to be recorded is.
         self.set_armed(true)
     }
@@ -176,9 +184,10 @@ impl Programs {
     /// # Errors
     /// The kernel refuses it.
     pub fn disarm(&mut self) -> Result<(), LoadError> {
-        let Some(id) = self.recorder.take() else { return Ok(()) };
+        let Some(link) = self.recorder.take() else { return Ok(()) };
         self.set_armed(false)?;
-        self.btf_program(RECORDER)?.detach(id).map_err(failed("detach", RECORDER))
+        drop(link);
+        self.pins.as_ref().map_or(Ok(()), |pins| Ok(pins.unpin(RECORDER)?))
     }
 
     /// True while the recorder is attached.
@@ -271,7 +280,7 @@ impl Programs {
             .override_global("AYA_LOG_LEVEL", &log_level, true)
             .load(object)
             .map_err(LoadError::Object)?;
-        Ok(Self { ebpf, recorder: None })
+        Ok(Self { ebpf, recorder: None, pins: None })
     }
 
     /// Tries each hook alone: attaches it to programs loaded for it, and detaches it again.

@@ -8,7 +8,7 @@ use std::{
 
 use aya::{
     maps::{Map, MapData, RingBuf},
-    programs::links::FdLink,
+    programs::links::{FdLink, PinnedLink},
 };
 use rustix::fs::statfs;
 use sha2::{Digest, Sha256};
@@ -39,7 +39,7 @@ pub enum PinError {
 }
 
 /// One set of pins: those of one object with one set of settings, on one kernel.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pins {
     folder: PathBuf,
 }
@@ -84,9 +84,27 @@ impl Pins {
     ///
     /// # Errors
     /// The kernel refuses it.
-    pub fn pin(&self, link: FdLink, hook: &'static str) -> Result<(), PinError> {
+    pub fn pin(&self, link: FdLink, hook: &'static str) -> Result<FdLink, PinError> {
         let pinned = link.pin(self.folder.join(hook));
-        pinned.map(drop).map_err(|error| PinError::Pin(hook, self.folder.clone(), error))
+        let pinned = pinned.map_err(|error| PinError::Pin(hook, self.folder.clone(), error));
+        pinned.map(FdLink::from)
+    }
+
+    /// The link that is pinned under a hook's name, if one is.
+    pub fn pinned(&self, hook: &str) -> Option<FdLink> {
+        PinnedLink::from_pin(self.folder.join(hook)).ok().map(FdLink::from)
+    }
+
+    /// Removes the pin under a hook's name, if there is one.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn unpin(&self, hook: &str) -> Result<(), PinError> {
+        let path = self.folder.join(hook);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(|error| PinError::Folder(path, error)),
+        }
     }
 
     /// Marks the set as whole: bpffs has no files of its own, but folders.
