@@ -185,7 +185,12 @@ impl<'a> Trial<'a> {
             ];
             for (namespace, what) in rollouts {
                 let came = kubectl.rolled_out(namespace, what);
+                let has_come = came.is_ok();
                 report.check(what, came.map(|()| "rolled out".to_owned()))?;
+                if !has_come {
+                    let words = kubectl.complaints(namespace, what)?;
+                    bail!("nothing more can be shown without {what}, which says: {words}");
+                }
             }
         }
         if self.wants(Step::Gateway) {

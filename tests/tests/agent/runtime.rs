@@ -50,6 +50,9 @@ fn pods_that_die_while_the_runtime_is_away_are_named_when_it_is_back() -> Result
         let ready = world.agent.get("/ready", "*/*")?;
         Ok((ready.status == 503 && ready.body.contains("runtime")).then_some(()))
     })?;
+    let said = world.agent.stderr();
+    let warned = said.lines().filter(|line| line.contains("the container runtime does not answer"));
+    ensure!(warned.count() == 1, "it does not warn once: {said}");
 
     symlink(world.containerd.socket(), &way)?;
     let all = eventually("the names of all that died", NAMED_WITHIN, || {

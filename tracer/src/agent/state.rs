@@ -72,17 +72,27 @@ pub(super) fn pins(pins: Result<Pins, PinError>, health: &Health) -> Option<Pins
 pub(super) async fn ask_runtime(attributor: Arc<Attributor>, health: Arc<Health>) -> Reply {
     let answer = attributor.runtime_answers().await;
     health.set(|state| {
+        let before = state.runtime.take();
+        let answered = before.as_ref().map(|runtime| runtime.answering);
         state.runtime = Some(match answer {
-            Ok(version) => health::Runtime {
-                name: format!("{} {}", version.runtime_name, version.runtime_version),
-                answering: true,
-                error: None,
-            },
-            Err(error) => health::Runtime {
-                name: state.runtime.take().map_or_else(String::new, |known| known.name),
-                answering: false,
-                error: Some(error.to_string()),
-            },
+            Ok(version) => {
+                let name = format!("{} {}", version.runtime_name, version.runtime_version);
+                if answered != Some(true) {
+                    tracing::info!(name, "the container runtime answers");
+                }
+                health::Runtime { name, answering: true, error: None }
+            }
+            Err(error) => {
+                let error = error.to_string();
+                if answered != Some(false) {
+                    tracing::warn!(
+                        error,
+                        "the container runtime does not answer: containers have no names, and this agent is not ready"
+                    );
+                }
+                let name = before.map_or_else(String::new, |known| known.name);
+                health::Runtime { name, answering: false, error: Some(error) }
+            }
         });
     });
     Reply::Runtime

@@ -100,6 +100,14 @@ impl Kubectl {
         self.text(&["-n", namespace, "rollout", "status", what, "--timeout=180s"]).map(drop)
     }
 
+    /// Warnings and errors in the log of a Deployment or DaemonSet.
+    pub fn complaints(&self, namespace: &str, what: &str) -> Result<String> {
+        let log = self.text(&["-n", namespace, "logs", what])?;
+        let complains = |line: &&str| line.contains(" WARN ") || line.contains(" ERROR ");
+        let lines: Vec<&str> = log.lines().filter(complains).collect();
+        Ok(if lines.is_empty() { "nothing".to_owned() } else { lines.join("; ") })
+    }
+
     /// Forwards a free port of this machine to `target`; until it is dropped.
     pub fn forward(&self, namespace: &str, target: &str, port: u16) -> Result<Forward> {
         let mut child = self

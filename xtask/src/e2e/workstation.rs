@@ -6,13 +6,14 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 
 use super::agents::{self, Told};
+use super::deaths::CRASHES;
 use super::kubectl::Kubectl;
 use super::report::Report;
 use crate::exec;
 
 pub fn ask(kubectl: &Kubectl, tracer: &Path, report: &mut Report) -> Result<()> {
     let by_kubectl = agents::told(kubectl)?;
-    let one = by_kubectl.iter().find(|told| told.is_crash());
+    let one = by_kubectl.iter().find(|told| told.is_crash() && told.namespace == CRASHES);
     let one = one.context("no crash is remembered: the step `deaths` makes some")?;
     report.check("tracer crashes", listed(kubectl, tracer, &by_kubectl))?;
     report.check("tracer timeline", timeline(kubectl, tracer, one))
