@@ -38,6 +38,17 @@ static int handle_child_word(int argc, char **argv) {
     return 3;
 }
 
+// fail-children COUNT PATH: one child after the other fails to open PATH; nobody minds.
+static int fail_children_word(int argc, char **argv) {
+    for (int i = atoi(argv[1]); i > 0; i--) {
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(open(argv[2], O_RDONLY) < 0 ? 1 : 0);
+        waitpid(pid, NULL, 0);
+    }
+    return 3;
+}
+
 // gateway FOLDER: lets a helper make a key in FOLDER, whose name it quotes once too often, with the
 // helper's words thrown away; then needs the certificate that was to come of it.
 static int gateway_word(int argc, char **argv) {
@@ -74,6 +85,7 @@ static int bomb_word(int argc, char **argv) {
 const struct word TREE_WORDS[] = {{"exit", exit_word},
                                   {"interpret", interpret_word},
                                   {"handle-child", handle_child_word},
+                                  {"fail-children", fail_children_word},
                                   {"gateway", gateway_word},
                                   {"linger", linger_word},
                                   {"bomb", bomb_word},

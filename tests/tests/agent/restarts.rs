@@ -91,6 +91,35 @@ fn an_agent_that_finds_the_recorder_on_switches_it_off_again() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn failing_children_leave_room_for_the_deaths_that_matter_while_no_agent_reads() -> Result<()> {
+    // A container may send 400 records a second, 200 of them of 8 KiB: two containers fill the ring of 2 MiB.
+    const CROWDS: [&str; 3] = ["first", "second", "third"];
+    let options = ["--keep-when-stopped"];
+    let Some(mut world) = World::with("a full ring", Around::Network, &options)? else {
+        return Ok(());
+    };
+    world.agent.stop()?;
+    let mut pods = Vec::new();
+    for name in CROWDS {
+        let pod = Pod::run(&world.containerd, PodSpec::new("macula", name))?;
+        let crowd = ContainerSpec::new("gateway", &["/victim", "fail-children", "400", "/none"]);
+        pod.crash_loop(0, |attempt| pod.start(&crowd, attempt))?;
+        pods.push(pod);
+    }
+    let last = Pod::run(&world.containerd, PodSpec::new("macula", "last"))?;
+    let dies = ContainerSpec::new("gateway", &["/victim", "open", "/no/such/file"]);
+    last.crash_loop(0, |attempt| last.start(&dies, attempt))?;
+    world.agent.begin()?;
+    for name in CROWDS {
+        let told = Crash::wait(&world, "macula", name, "gateway", 0)?;
+        ensure!(told.exit_code() == Some(3), "{name} ended with {:?}", told.exit_code());
+    }
+    let told = Crash::wait(&world, "macula", "last", "gateway", 0)?;
+    ensure!(told.cause() == "file_not_found", "cause is {}", told.cause());
+    Ok(())
+}
+
 fn dies_meanwhile(world: &mut World, argv: &[&str], cause: &str) -> Result<()> {
     let pod = Pod::run(&world.containerd, PodSpec::new("macula", "meanwhile"))?;
     let dies = ContainerSpec::new("gateway", argv);

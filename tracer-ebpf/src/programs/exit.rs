@@ -83,13 +83,17 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
 
     let ended_well = buffer.record.status == 0;
     let root = flags & task_flag::ROOT != 0;
+    let ring = match (root, ended_well) {
+        (true, _) => Ring::Deaths,
+        (false, false) => Ring::Spare,
+        (false, true) => Ring::Backlog,
+    };
     if root || !ended_well {
-        flush(tgid, task, cgroup, flags, root);
+        flush(tgid, task, cgroup, flags, ring);
     }
     forget(tgid, cgroup);
     let size = size_of::<Exit>() as u32 + cwd_size;
     begin(&mut buffer.record.header, Kind::Exit, size, cgroup, task, flags);
-    let ring = if root || !ended_well { Ring::Deaths } else { Ring::Backlog };
     send(ring, Kind::Exit, cgroup, (&raw const *buffer).cast(), size, root);
     0
 }
@@ -108,18 +112,19 @@ fn max_rss(task: Ptr, signal: Ptr) -> u64 {
 
 /// Sends the process's recorder and last words.
 #[inline(always)]
-fn flush(tgid: u32, task: Ptr, cgroup: u64, flags: u32, root: bool) {
+fn flush(tgid: u32, task: Ptr, cgroup: u64, flags: u32, ring: Ring) {
+    let vital = ring == Ring::Deaths;
     if let Some(calls) = CALLS.get_ptr_mut(&tgid) {
         let size = size_of::<tracer_ebpf::abi::recorder::Calls>() as u32;
         // SAFETY: a map value of this process, which is ending.
         begin(unsafe { &mut (*calls).header }, Kind::Calls, size, cgroup, task, flags);
-        send(Ring::Deaths, Kind::Calls, cgroup, calls.cast(), size, root);
+        send(ring, Kind::Calls, cgroup, calls.cast(), size, vital);
     }
     if let Some(words) = WORDS.get_ptr_mut(&tgid) {
         let size = size_of::<tracer_ebpf::abi::words::Words>() as u32;
         // SAFETY: as above.
         begin(unsafe { &mut (*words).header }, Kind::Words, size, cgroup, task, flags);
-        send(Ring::Deaths, Kind::Words, cgroup, words.cast(), size, root);
+        send(ring, Kind::Words, cgroup, words.cast(), size, vital);
     }
 }
 

@@ -22,6 +22,9 @@ use super::{
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Ring {
     Deaths,
+    /// DEATHS, while at most half of it is unread: where nobody reads, children that fail leave room for the ends of
+    /// containers.
+    Spare,
     Events,
     /// EVENTS, without waking the reader: it is read with whatever comes next. A wake-up costs the process that
     /// is being watched three times as much as the record.
@@ -30,6 +33,8 @@ pub enum Ring {
 
 /// Unread bytes of EVENTS from which a backlog wakes the reader all the same.
 const BACKLOG: u64 = 512 << 10;
+/// Unread bytes of DEATHS from which nothing is spare: half of it.
+const SPARE: u64 = 1 << 20;
 /// Flags of bpf_ringbuf_output. Without one of them a reader that is behind is not woken.
 const NO_WAKEUP: u64 = 1;
 const FORCE_WAKEUP: u64 = 2;
@@ -73,7 +78,8 @@ pub fn send(ring: Ring, kind: Kind, cgroup: u64, record: *const u8, size: u32, v
         return lost(cgroup, kind as u32);
     }
     let sent = match ring {
-        Ring::Deaths => output(&DEATHS, record, size, FORCE_WAKEUP),
+        Ring::Spare if DEATHS.query(0) > SPARE => false,
+        Ring::Deaths | Ring::Spare => output(&DEATHS, record, size, FORCE_WAKEUP),
         Ring::Events => output(&EVENTS, record, size, FORCE_WAKEUP),
         Ring::Backlog if EVENTS.query(0) > BACKLOG => output(&EVENTS, record, size, FORCE_WAKEUP),
         Ring::Backlog => output(&EVENTS, record, size, NO_WAKEUP),
@@ -123,7 +129,7 @@ fn within_budget(ring: Ring, cgroup: u64) -> bool {
         container.events = 0;
     }
     let (used, budget) = match ring {
-        Ring::Deaths => (&mut container.deaths, setting!(deaths_budget)),
+        Ring::Deaths | Ring::Spare => (&mut container.deaths, setting!(deaths_budget)),
         Ring::Events | Ring::Backlog => (&mut container.events, setting!(events_budget)),
     };
     if *used >= budget {
