@@ -188,7 +188,8 @@ impl<'a> Trial<'a> {
                 let has_come = came.is_ok();
                 report.check(what, came.map(|()| "rolled out".to_owned()))?;
                 if !has_come {
-                    let words = kubectl.complaints(namespace, what)?;
+                    let words = kubectl.complaints(namespace, what);
+                    let words = words.unwrap_or_else(|error| format!("{error:#}"));
                     bail!("nothing more can be shown without {what}, which says: {words}");
                 }
             }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use rustix::fs::{FileType, Mode};
 use tests::cri::{Around, ContainerSpec, Pod, PodSpec};
 use tests::patience::eventually;
 
+use crate::crash::Crash;
 use crate::world::World;
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -38,5 +40,30 @@ fn a_pod_that_nobody_selected_arms_the_recorder_only_until_that_is_known() -> Re
         is("tracer_attribution_answers_total{answer=\"pause\"}", 2.0)
     })?;
     ensure!(world.agent.metric("tracer_recorder_attached")? == 1.0, "it is off");
+    Ok(())
+}
+
+#[test]
+fn what_is_written_after_the_recorder_is_off_are_the_last_words() -> Result<()> {
+    let options = ["--startup-window", "1s"];
+    let Some(world) = World::with("late words", Around::Network, &options)? else { return Ok(()) };
+    let pod = Pod::run(&world.containerd, PodSpec::new("macula", "late"))?;
+    let words = pod.shared().join("words");
+    rustix::fs::mknodat(rustix::fs::CWD, &words, FileType::Fifo, Mode::from_raw_mode(0o666), 0)?;
+    // It prints what it reads there, and then ends.
+    let says = ContainerSpec::new("gateway", &["/victim", "say", "/pod/words", "/no/such/file"]);
+    let started = pod.start(&says, 0)?;
+    world.agent.wait_for("the container's exec", |line| {
+        line["kind"] == "exec" && line["container"]["id"] == started.id.as_str()
+    })?;
+    eventually("the recorder to be off", WITHIN, || {
+        Ok((world.agent.metric("tracer_recorder_attached")? == 0.0).then_some(()))
+    })?;
+    std::fs::write(&words, "the licence is over\n").context("nobody reads")?;
+    pod.end_of(&started.id)?;
+    let told = Crash::wait(&world, "macula", "late", "gateway", 0)?;
+    let summary = told.0["crash"]["summary"].as_str().unwrap_or_default();
+    ensure!(told.cause() == "exited_with_error", "cause is {}: {summary}", told.cause());
+    ensure!(summary.contains("the licence is over"), "it says {summary}");
     Ok(())
 }

@@ -89,7 +89,8 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
         (false, true) => Ring::Backlog,
     };
     if root || !ended_well {
-        flush(tgid, task, cgroup, flags, ring);
+        // Probes end well, too, and often.
+        flush(tgid, task, cgroup, flags, if ended_well { Ring::Spare } else { ring });
     }
     forget(tgid, cgroup);
     let size = size_of::<Exit>() as u32 + cwd_size;

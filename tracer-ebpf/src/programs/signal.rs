@@ -112,7 +112,11 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
         let size = size_of::<Signal>() as u32;
         begin(&mut record.header, Kind::Signal, size, cgroup, task, flags);
         let fatal = disposition == DEFAULT || signal == SIGKILL || flags & task_flag::ROOT != 0;
-        let ring = if fatal { Ring::Deaths } else { Ring::Events };
+        let ring = match (fatal, flags & task_flag::ROOT != 0) {
+            (true, true) => Ring::Deaths,
+            (true, false) => Ring::Spare,
+            (false, _) => Ring::Events,
+        };
         send(ring, Kind::Signal, cgroup, (&raw const *record).cast(), size, false);
     }
     if (signal == SIGTERM || signal == SIGKILL) && process.threads_noted == 0 {

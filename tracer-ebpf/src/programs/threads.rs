@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs};
 use tracer_ebpf::{
     abi::{
-        header::Kind,
+        header::{Kind, task_flag},
         signal::{THREADS_MAX, Thread, Threads},
     },
     offsets as at,
@@ -53,7 +53,8 @@ pub fn note(task: Ptr, cgroup: u64, flags: u32) -> u32 {
     let most = (size_of::<Threads>() + THREADS_MAX * size_of::<Thread>()) as u32;
     let size = (size_of::<Threads>() as u32 + count * size_of::<Thread>() as u32).min(most);
     begin(&mut record.header, Kind::Threads, size, cgroup, task, flags);
-    send(Ring::Deaths, Kind::Threads, cgroup, (&raw const *buffer).cast(), size, false);
+    let ring = if flags & task_flag::ROOT != 0 { Ring::Deaths } else { Ring::Spare };
+    send(ring, Kind::Threads, cgroup, (&raw const *buffer).cast(), size, false);
     0
 }
 

@@ -38,6 +38,8 @@ pub struct Container {
     pub is_removed: bool,
     /// It was there before it was watched, and what runs in it is being found.
     pub is_being_found: bool,
+    /// Its main process went on when the recorder was switched off.
+    pub outlived_recorder: bool,
     /// The runtime was asked about its end.
     pub explained: bool,
     /// What it said.
@@ -108,6 +110,7 @@ impl Container {
             stage: Stage::Starting,
             is_removed: false,
             is_being_found: false,
+            outlived_recorder: false,
             explained: false,
             runtime_message: None,
             revision: 0,
@@ -117,6 +120,23 @@ impl Container {
             living: HashSet::new(),
             victims: Vec::new(),
         }
+    }
+
+    /// Whether an event tells of all of its process, as far as the recorder is concerned, which was switched off at
+    /// `off_ns`: of one that lived on only the beginning is known, which must not be taken for all. Takes away what would be.
+    pub fn keeps_of_recorder(&mut self, event: &mut Event, off_ns: BootNs) -> bool {
+        if event.process.id.start_ns >= off_ns || event.time_ns <= off_ns {
+            return true;
+        }
+        match &mut event.what {
+            What::Words(_) => return false,
+            What::Exit(exit) => {
+                exit.written = None;
+                self.outlived_recorder |= self.main == Some(event.process.id);
+            }
+            _ => {}
+        }
+        true
     }
 
     /// Takes an event of the container. Returns whether its life ended by it.
@@ -212,7 +232,7 @@ impl Container {
     /// Whether the runtime knows more of its end than the recorder: why it could not be started, and what it wrote
     /// while the recorder was off.
     pub fn needs_explaining(&self) -> bool {
-        !self.explained && (self.main.is_none() || !self.recorded)
+        !self.explained && (self.main.is_none() || !self.recorded || self.outlived_recorder)
     }
 
     /// An event for what its main process wrote, at its end; `None` if nothing is known of that process.

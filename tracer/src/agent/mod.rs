@@ -13,6 +13,7 @@ mod loops;
 mod losses;
 mod older;
 mod pods;
+mod recorder;
 mod records;
 mod servers;
 mod state;
@@ -207,6 +208,8 @@ impl Agent {
         if is_resumed {
             tracing::info!("taking over what was recorded since an earlier agent ended");
             living.iter().for_each(|life| watch.resume(life, now()));
+            // What began meanwhile is young, once it is known.
+            watch.hold_recorder();
         }
         watch.watch_roots(&self.roots(), now())?;
         // From here on the new programs see everything.
@@ -273,7 +276,7 @@ impl Agent {
         }
 
         tracing::info!("stopping");
-        watch.leave_recorder(self.pins.is_some());
+        watch.leave_recorder(self.pins.as_ref());
         take(&mut rings, &mut records, &mut watch, &self.metrics);
         watch.stop_waiting();
         watch.tell_the_dead();

@@ -62,6 +62,8 @@ pub struct Watch {
     pub(super) redactor: Redactor,
     pub(super) metrics: Arc<Metrics>,
     pub(super) gatherer: Gatherer,
+    /// When the recorder was switched off last.
+    pub(super) recorder_off_ns: BootNs,
     pub(super) containers: HashMap<u64, Container>,
     pub(super) pods: Pods,
     /// Containers that are still asked for although no answer came in time.
@@ -106,6 +108,8 @@ impl Watch {
             redactor,
             metrics,
             gatherer: Gatherer::new(),
+            // What an earlier agent did is not known.
+            recorder_off_ns: super::now(),
             containers: HashMap::new(),
             pods: Pods::default(),
             late: HashSet::new(),
@@ -238,6 +242,9 @@ impl Watch {
             }
             inventory::complete(found, &event.process);
             event.process.runtime_init |= inventory::is_runtime_init(found, &event.process);
+        }
+        if !container.keeps_of_recorder(&mut event, self.recorder_off_ns) {
+            return;
         }
         self.gatherer.observe(&event);
         self.redactor.event(&mut event);
@@ -463,33 +470,6 @@ impl Watch {
                 container.history.add_lost(of, count);
             }
         }
-    }
-
-    /// Switches the recorder as the state of the containers wants it.
-    pub fn switch_recorder(&mut self, now: BootNs) {
-        let wanted = self.arming.wanted(now);
-        self.switch_to(wanted);
-    }
-
-    /// At the agent's end. Where its programs stay, so does the recorder until the next agent decides: meanwhile nobody
-    /// could switch it on for what begins.
-    pub fn leave_recorder(&mut self, stays: bool) {
-        let wanted = stays && self.arming.may_record();
-        self.switch_to(wanted);
-    }
-
-    fn switch_to(&mut self, wanted: bool) {
-        if wanted != self.programs.is_armed() {
-            let switched = if wanted { self.programs.arm() } else { self.programs.disarm() };
-            match switched {
-                Ok(()) => {
-                    self.metrics.recorder_switches.inc();
-                    tracing::debug!(attached = wanted, "recorder switched");
-                }
-                Err(error) => tracing::error!(%error, "the recorder cannot be switched"),
-            }
-        }
-        self.metrics.recorder_attached.set(i64::from(self.programs.is_armed()));
     }
 
     /// Once a second: what changes by time alone.

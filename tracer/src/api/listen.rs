@@ -3,12 +3,13 @@
 use std::{
     fs,
     io::{self, ErrorKind},
-    net::SocketAddr,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
+use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// A socket that accepts connections.
@@ -67,12 +68,17 @@ impl Listener {
         Self::tcp(address).await
     }
 
-    /// Any address, for metrics and probes.
+    /// Any address, for metrics and probes. All addresses are those of IPv4 where the kernel has no IPv6.
     ///
     /// # Errors
     /// The address is taken or not of this machine.
     pub async fn tcp(address: SocketAddr) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(address).await;
+        let listener = match TcpListener::bind(address).await {
+            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_v6(&error) => {
+                TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+            }
+            other => other,
+        };
         Ok(Self(Kind::Tcp(listener.with_context(|| format!("cannot listen on {address}"))?)))
     }
 
@@ -90,6 +96,11 @@ impl Listener {
             Kind::Tcp(listener) => Ok(Connection::Tcp(listener.accept().await?.0)),
         }
     }
+}
+
+fn is_without_v6(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].contains(&errno))
 }
 
 fn refuse_living(path: &Path) -> anyhow::Result<()> {
@@ -204,5 +215,16 @@ mod tests {
         assert!(error.to_string().contains("kubectl port-forward"), "{error}");
         let local = Listener::loopback("127.0.0.1:0".parse().unwrap()).await.unwrap();
         assert!(local.address().unwrap().ip().is_loopback());
+    }
+
+    #[tokio::test]
+    async fn all_addresses_are_those_of_both_families() {
+        let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let listener = Listener::tcp(all).await.unwrap();
+        let port = listener.address().unwrap().port();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        if listener.address().unwrap().is_ipv6() {
+            TcpStream::connect((Ipv6Addr::LOCALHOST, port)).await.unwrap();
+        }
     }
 }

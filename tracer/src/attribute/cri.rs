@@ -24,10 +24,11 @@ use super::cri_messages::{
 };
 
 /// Where runtimes listen, in the order in which they are tried.
-pub const SOCKETS: [&str; 3] = [
+pub const SOCKETS: [&str; 4] = [
     "/run/containerd/containerd.sock",
     "/run/crio/crio.sock",
     "/run/k3s/containerd/containerd.sock",
+    "/run/cri-dockerd.sock",
 ];
 
 /// How long one call may take.

@@ -24,7 +24,7 @@ pub struct Layer {
     #[arg(long, env = "TRACER_CGROUP_ROOT", value_name = "FOLDER", value_delimiter = '\n')]
     pub cgroup_root: Option<Vec<PathBuf>>,
     /// Ask the container runtime at this socket; may be repeated
-    /// [default: those of containerd, CRI-O and k3s]
+    /// [default: those of containerd, CRI-O, k3s and cri-dockerd]
     #[arg(long, env = "TRACER_CRI_SOCKET", value_name = "SOCKET", value_delimiter = '\n')]
     pub cri_socket: Option<Vec<PathBuf>>,
     /// When failed system calls are recorded [default: auto]
@@ -48,7 +48,7 @@ pub struct Layer {
     /// Serve the API at this loopback address too, or `off` [default: 127.0.0.1:9468]
     #[arg(long, env = "TRACER_API_LISTEN", value_name = "ADDRESS")]
     pub api_listen: Option<Listen>,
-    /// Serve /metrics, /live and /ready at this address, or `off` [default: 0.0.0.0:9469]
+    /// Serve /metrics, /live and /ready at this address, or `off` [default: [::]:9469]
     #[arg(long, env = "TRACER_METRICS_LISTEN", value_name = "ADDRESS")]
     pub metrics_listen: Option<Listen>,
     /// The folder, in a BPF file system, of what outlives a restart [default: /sys/fs/bpf/tracer]

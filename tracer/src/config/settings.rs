@@ -1,7 +1,7 @@
 //! The effective settings of `tracer run`: what flags, environment and file say, and defaults. It must not do I/O.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -112,7 +112,7 @@ impl Settings {
 }
 
 fn merge(flags: Layer, file: Layer, node_name: &str) -> Settings {
-    let on = |ip, port| Listen::At(SocketAddr::new(IpAddr::V4(ip), port));
+    let on = |ip: IpAddr, port| Listen::At(SocketAddr::new(ip, port));
     Settings {
         cgroup_root: flags.cgroup_root.or(file.cgroup_root).unwrap_or_default(),
         cri_socket: (flags.cri_socket.or(file.cri_socket))
@@ -124,9 +124,10 @@ fn merge(flags: Layer, file: Layer, node_name: &str) -> Settings {
         store_max_size: (flags.store_max_size.or(file.store_max_size)).unwrap_or(Size(256 << 20)),
         store_max_age: flags.store_max_age.or(file.store_max_age).unwrap_or(Span(7 * DAY)),
         socket: flags.socket.or(file.socket).unwrap_or_else(|| "/run/tracer/tracer.sock".into()),
-        api_listen: (flags.api_listen.or(file.api_listen)).unwrap_or(on(Ipv4Addr::LOCALHOST, 9468)),
+        api_listen: (flags.api_listen.or(file.api_listen))
+            .unwrap_or(on(Ipv4Addr::LOCALHOST.into(), 9468)),
         metrics_listen: (flags.metrics_listen.or(file.metrics_listen))
-            .unwrap_or(on(Ipv4Addr::UNSPECIFIED, 9469)),
+            .unwrap_or(on(Ipv6Addr::UNSPECIFIED.into(), 9469)),
         pin_dir: flags.pin_dir.or(file.pin_dir).unwrap_or_else(|| "/sys/fs/bpf/tracer".into()),
         keep_when_stopped: flags.keep_when_stopped.or(file.keep_when_stopped).unwrap_or(false),
         node_name: flags.node_name.or(file.node_name).unwrap_or_else(|| node_name.to_owned()),

@@ -24,7 +24,7 @@ fn defaults_are_as_documented() {
     let toml = Settings::resolve(&Layer::default(), None, "node1").unwrap().to_toml().unwrap();
     let expect = "\
 cgroup_root = []
-cri_socket = [\"/run/containerd/containerd.sock\", \"/run/crio/crio.sock\", \"/run/k3s/containerd/containerd.sock\"]
+cri_socket = [\"/run/containerd/containerd.sock\", \"/run/crio/crio.sock\", \"/run/k3s/containerd/containerd.sock\", \"/run/cri-dockerd.sock\"]
 recorder = \"auto\"
 startup_window = \"2m\"
 store = \"/var/lib/tracer/tracer.db\"
@@ -32,7 +32,7 @@ store_max_size = \"256MiB\"
 store_max_age = \"7d\"
 socket = \"/run/tracer/tracer.sock\"
 api_listen = \"127.0.0.1:9468\"
-metrics_listen = \"0.0.0.0:9469\"
+metrics_listen = \"[::]:9469\"
 pin_dir = \"/sys/fs/bpf/tracer\"
 keep_when_stopped = false
 node_name = \"node1\"

@@ -101,8 +101,6 @@ pub struct Programs {
     ebpf: Ebpf,
     /// The recorder's link, while it is on.
     recorder: Option<FdLink>,
-    /// Where the recorder's link is pinned while it is on.
-    pins: Option<Pins>,
 }
 
 impl Programs {
@@ -123,8 +121,8 @@ impl Programs {
     }
 
     /// Loads all programs and attaches them, but for the recorder, which is only loaded. With `pins` the maps and links
-    /// outlive this process, the recorder's too where it is on; where an earlier agent left them, its links stay and its
-    /// maps are taken over, with all that was recorded meanwhile. Returns whether that was so.
+    /// outlive this process; where an earlier agent left them, its links stay and its maps are taken over, with all that
+    /// was recorded meanwhile, and the recorder is on if it was left on. Returns whether that was so.
     ///
     /// # Errors
     /// As [`Self::attach`], or pins cannot be made.
@@ -141,8 +139,7 @@ impl Programs {
         let btf = Btf::from_sys_fs()?;
         programs.load_btf(RECORDER, &btf)?;
         programs.load_inventory(&btf)?;
-        programs.pins = pins.cloned();
-        programs.recorder = pins.and_then(|pins| pins.pinned(RECORDER));
+        programs.recorder = pins.map_or(Ok(None), |pins| pins.take(RECORDER))?;
         programs.set_armed(programs.is_armed())?;
         if taken_over {
             return Ok((programs, true));
@@ -170,11 +167,7 @@ impl Programs {
             return Ok(());
         }
         let id = self.btf_program(RECORDER)?.attach().map_err(failed("attach", RECORDER))?;
-        let link = self.take_btf_link(RECORDER, id)?;
-        self.recorder = Some(match &self.pins {
-            Some(pins) => pins.pin(link, RECORDER)?,
-            None => link,
-        });
+        self.recorder = Some(self.take_btf_link(RECORDER, id)?);
         // After it: a process that is told to be recorded is.
         self.set_armed(true)
     }
@@ -184,10 +177,22 @@ impl Programs {
     /// # Errors
     /// The kernel refuses it.
     pub fn disarm(&mut self) -> Result<(), LoadError> {
-        let Some(link) = self.recorder.take() else { return Ok(()) };
-        self.set_armed(false)?;
-        drop(link);
-        self.pins.as_ref().map_or(Ok(()), |pins| Ok(pins.unpin(RECORDER)?))
+        if self.recorder.is_some() {
+            self.set_armed(false)?;
+            self.recorder = None;
+        }
+        Ok(())
+    }
+
+    /// Leaves the recorder on when this process ends, until another takes it over. It must be on.
+    ///
+    /// # Errors
+    /// The kernel refuses to pin it.
+    pub fn leave_recorder(&mut self, pins: &Pins) -> Result<(), LoadError> {
+        match self.recorder.take() {
+            Some(link) => Ok(pins.pin(link, RECORDER)?),
+            None => Ok(()),
+        }
     }
 
     /// True while the recorder is attached.
@@ -280,7 +285,7 @@ impl Programs {
             .override_global("AYA_LOG_LEVEL", &log_level, true)
             .load(object)
             .map_err(LoadError::Object)?;
-        Ok(Self { ebpf, recorder: None, pins: None })
+        Ok(Self { ebpf, recorder: None })
     }
 
     /// Tries each hook alone: attaches it to programs loaded for it, and detaches it again.

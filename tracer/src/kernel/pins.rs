@@ -34,12 +34,14 @@ pub enum PinError {
     NotBpffs(PathBuf),
     #[error("cannot read the pinned ring {0}: {1}")]
     Ring(PathBuf, aya::maps::MapError),
+    #[error("cannot take over the pinned link {0}: {1}")]
+    Link(PathBuf, aya::programs::links::LinkError),
     #[error("cannot pin {0} in {1}: {2}")]
     Pin(&'static str, PathBuf, aya::pin::PinError),
 }
 
 /// One set of pins: those of one object with one set of settings, on one kernel.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Pins {
     folder: PathBuf,
 }
@@ -53,8 +55,7 @@ impl Pins {
         let wrong = |error| PinError::Folder(parent.to_owned(), error);
         // In another file system no folder is made, nor can be in sysfs, where bpffs is usually mounted.
         let there = parent.ancestors().find(|folder| folder.exists()).unwrap_or(parent);
-        let kind = statfs(there).map_err(|error| wrong(error.into()))?.f_type;
-        if u64::try_from(kind).ok() != Some(BPF_FS_MAGIC) {
+        if !is_bpffs(there).map_err(wrong)? {
             return Err(PinError::NotBpffs(parent.to_owned()));
         }
         fs::create_dir_all(parent).map_err(wrong)?;
@@ -84,27 +85,23 @@ impl Pins {
     ///
     /// # Errors
     /// The kernel refuses it.
-    pub fn pin(&self, link: FdLink, hook: &'static str) -> Result<FdLink, PinError> {
+    pub fn pin(&self, link: FdLink, hook: &'static str) -> Result<(), PinError> {
         let pinned = link.pin(self.folder.join(hook));
-        let pinned = pinned.map_err(|error| PinError::Pin(hook, self.folder.clone(), error));
-        pinned.map(FdLink::from)
+        pinned.map(drop).map_err(|error| PinError::Pin(hook, self.folder.clone(), error))
     }
 
-    /// The link that is pinned under a hook's name, if one is.
-    pub fn pinned(&self, hook: &str) -> Option<FdLink> {
-        PinnedLink::from_pin(self.folder.join(hook)).ok().map(FdLink::from)
-    }
-
-    /// Removes the pin under a hook's name, if there is one.
+    /// The link that is pinned under a hook's name, if one is; from now on it lives as long as its descriptor.
     ///
     /// # Errors
-    /// It cannot be removed.
-    pub fn unpin(&self, hook: &str) -> Result<(), PinError> {
+    /// It cannot be opened, or its pin not be removed.
+    pub fn take(&self, hook: &'static str) -> Result<Option<FdLink>, PinError> {
         let path = self.folder.join(hook);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other.map_err(|error| PinError::Folder(path, error)),
+        if !path.exists() {
+            return Ok(None);
         }
+        let pinned = PinnedLink::from_pin(&path);
+        let pinned = pinned.map_err(|error| PinError::Link(path.clone(), error))?;
+        pinned.unpin().map(Some).map_err(|error| PinError::Folder(path, error))
     }
 
     /// Marks the set as whole: bpffs has no files of its own, but folders.
@@ -125,8 +122,16 @@ impl Pins {
     }
 }
 
-/// Every set of pins below a folder: of this version, and of others.
+fn is_bpffs(folder: &Path) -> io::Result<bool> {
+    Ok(u64::try_from(statfs(folder)?.f_type).ok() == Some(BPF_FS_MAGIC))
+}
+
+/// Every set of pins below a folder: of this version, and of others. None where it is in another file system: what is
+/// there is not ours.
 pub fn sets(parent: &Path) -> Vec<PathBuf> {
+    if !is_bpffs(parent).unwrap_or(false) {
+        return Vec::new();
+    }
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
 }
@@ -157,13 +162,16 @@ pub fn drain(set: &Path, mut take: impl FnMut(&[u8])) -> Result<(), PinError> {
 /// Removes every set of pins below a folder, and the folder. Returns how many sets there were.
 ///
 /// # Errors
-/// A pin cannot be removed.
+/// The folder is not in a bpf file system, or a pin cannot be removed.
 pub fn unload(parent: &Path) -> Result<usize, PinError> {
     let wrong = |error| PinError::Folder(parent.to_owned(), error);
     let entries = match fs::read_dir(parent) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         other => other.map_err(wrong)?,
     };
+    if !is_bpffs(parent).map_err(wrong)? {
+        return Err(PinError::NotBpffs(parent.to_owned()));
+    }
     let mut sets = 0;
     for entry in entries {
         remove(&entry.map_err(wrong)?.path())?;
@@ -198,6 +206,16 @@ fn key(layout: &Layout) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_of_another_file_system_are_none_of_ours() {
+        let parent = tempfile::tempdir().unwrap();
+        let other = parent.path().join("abi1-00aa11bb22cc");
+        fs::create_dir(&other).unwrap();
+        assert_eq!(sets(parent.path()), Vec::<PathBuf>::new());
+        assert!(matches!(unload(parent.path()), Err(PinError::NotBpffs(_))));
+        assert!(other.exists());
+    }
 
     #[test]
     fn a_set_says_by_its_name_which_version_its_records_have() {

@@ -34,10 +34,12 @@ pub struct Row {
 
 /// Compares one pod; `events` are all of its namespace.
 pub fn row(pod: &Pod, told: &[Told], events: &[Event]) -> Row {
-    let expected = pod.expected().unwrap_or("(no annotation)");
     let deaths = pod.deaths();
     let shown = deaths.iter().find(|death| death.container == DYING).or(deaths.first());
     let said = shown.and_then(|death| of(death, told).next());
+    let of_group =
+        pod.expected_of_group().filter(|cause| said.is_some_and(|it| it.cause == *cause));
+    let expected = of_group.or(pod.expected()).unwrap_or("(no annotation)");
     let event = events.iter().find(|event| is_about(event, pod, REASON));
     Row {
         pod: pod.metadata.name.clone(),

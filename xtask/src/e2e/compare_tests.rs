@@ -112,3 +112,15 @@ fn a_probe_must_have_failed_before_it_counts_as_no_crash() {
     assert_eq!(check(&running, &said, &[]), "awaited: a probe that fails");
     assert_eq!(check(&running, &said, &[event("Unhealthy", "Readiness probe failed")]), "right");
 }
+
+#[test]
+fn a_child_that_the_kernel_killed_with_its_whole_container_is_right_too() {
+    let mut dying = pod("oom_killed_child", vec![died("gateway", "1")]);
+    let of_group = told("1", "p", "gateway", "oom_killed");
+    assert!(matches!(row(&dying, std::slice::from_ref(&of_group), &[]).outcome, Outcome::Wrong(_)));
+    let annotation = ("macula.io/cause-of-group".to_owned(), "oom_killed".to_owned());
+    dying.metadata.annotations.extend([annotation]);
+    let row = row(&dying, &[of_group], &[]);
+    assert_eq!(row.expected, "oom_killed");
+    assert!(!matches!(row.outcome, Outcome::Wrong(_)), "{row:?}");
+}

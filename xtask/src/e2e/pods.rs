@@ -151,6 +151,11 @@ impl Pod {
         self.metadata.annotations.get(CAUSE).map(String::as_str)
     }
 
+    /// What may be named instead, where the kernel killed all of the container at once.
+    pub fn expected_of_group(&self) -> Option<&str> {
+        self.metadata.annotations.get(CAUSE_OF_GROUP).map(String::as_str)
+    }
+
     /// When the condition became true, as the API server's clock has it.
     pub fn since(&self, condition: &str) -> Option<&str> {
         let mut all = self.status.conditions.iter();
@@ -179,6 +184,7 @@ impl Pod {
 
 /// The annotation of deploy/crashes.
 pub const CAUSE: &str = "macula.io/cause";
+const CAUSE_OF_GROUP: &str = "macula.io/cause-of-group";
 
 /// `containerd://ID`
 fn bare(id: &str) -> Option<&str> {
