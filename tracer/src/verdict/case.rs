@@ -9,11 +9,11 @@ use crate::{
     timeline::{Timeline, Tree},
 };
 
-use super::{
+use crate::verdict::{
     Terms, Verdict,
-    blame::{self, Link},
-    programs,
-    select::{self, Chosen},
+    evidence::blame::{self, Link},
+    evidence::programs,
+    evidence::select::{self, Chosen},
     wording,
     words::LastWords,
 };

@@ -10,7 +10,7 @@ use crate::{
     text::Text,
 };
 
-use super::{Cause, Confidence, Verdict, wording};
+use crate::verdict::{Cause, Confidence, Verdict, wording};
 
 pub(super) struct Draft(Verdict);
 

@@ -1,35 +1,12 @@
 //! Names the cause of a death: rules over a timeline and facts. It must not do I/O, know the clock,
 //! the environment, bytes of the kernel or Kubernetes.
 
-mod asker;
-mod bind;
-mod blame;
 mod case;
 pub mod cause;
 mod draft;
-mod exec;
-mod failure;
-mod fault;
-mod killed;
-mod limits;
-mod lines;
-mod loader;
-mod network;
-mod oom;
-mod path;
-mod permission;
-mod plain;
-mod privilege;
-mod probes;
-mod programs;
-mod reaction;
-mod readiness;
-mod runtime_init;
-mod select;
-mod shell;
-mod stopped;
+mod evidence;
+mod rules;
 pub mod terms;
-mod wanted;
 mod wording;
 mod words;
 
@@ -72,55 +49,23 @@ pub struct Verdict {
     pub details: Map<String, Value>,
 }
 
-type Rule = fn(&Case<'_>) -> Option<Verdict>;
-
-/// In the order of [`Cause::ALL`]: the first that fits.
-const RULES: &[Rule] = &[
-    plain::completed,
-    exec::never_executed,
-    runtime_init::never_executed,
-    // Before the stop by which the runtime clears away what it could not set up.
-    runtime_init::not_set_up,
-    shell::command_not_run,
-    oom::killed,
-    wanted::ended,
-    stopped::by_runtime,
-    fault::by_kernel,
-    fault::abort,
-    killed::by_signal,
-    loader::library,
-    bind::refused,
-    path::file_not_found,
-    permission::denied,
-    path::read_only_filesystem,
-    path::disk_full,
-    limits::open_files,
-    limits::processes,
-    limits::memory,
-    network::connection_refused,
-    network::name_resolution,
-    plain::exited_by_itself,
-    plain::exited_with_error,
-];
-
 /// Why the life ended.
 pub fn verdict(timeline: &Timeline, facts: &Facts, terms: &Terms) -> Verdict {
     let case = Case::of_life(timeline, facts, terms);
-    let found = RULES.iter().find_map(|rule| rule(&case));
-    let verdict = found.unwrap_or_else(|| plain::unknown(&case));
+    let found = rules::OF_A_LIFE.iter().find_map(|rule| rule(&case));
+    let verdict = found.unwrap_or_else(|| rules::unknown(&case));
     case.with_context(verdict)
 }
 
 /// Whether the container runtime sent a stop signal before the life's end.
 pub fn was_stopped(timeline: &Timeline) -> bool {
     let (facts, terms) = (Facts::default(), Terms::default());
-    stopped::first_stop(&Case::of_life(timeline, &facts, &terms)).is_some()
+    rules::first_stop(&Case::of_life(timeline, &facts, &terms)).is_some()
 }
 
 /// Processes that the OOM killer or a fault ended while the container lived on, one verdict each,
 /// oldest first. The processes that the life's own verdict blames are not among them.
 pub fn incidents(timeline: &Timeline, facts: &Facts) -> Vec<Verdict> {
-    const RULES: &[Rule] = &[oom::killed, fault::by_kernel, fault::abort];
     let terms = Terms::default();
     let life = Case::of_life(timeline, facts, &terms);
     let end_ns = life.end(life.main).map_or(u64::MAX, |end| end.time_ns);
@@ -143,7 +88,7 @@ pub fn incidents(timeline: &Timeline, facts: &Facts) -> Vec<Verdict> {
         .filter(|id| *id != told && !life.in_chain(*id))
         .filter_map(|id| {
             let case = Case::of_process(timeline, facts, &terms, id);
-            let found = RULES.iter().find_map(|rule| rule(&case))?;
+            let found = rules::OF_A_PROCESS.iter().find_map(|rule| rule(&case))?;
             (found.blamed == id).then(|| case.with_context(found))
         })
         .collect()

@@ -10,7 +10,7 @@ use crate::{
     timeline::Timeline,
 };
 
-use super::{Policy, incidents, scene::Scene, verdict};
+use crate::verdict::{Policy, incidents, scene::Scene, verdict};
 
 /// Something of everything.
 fn eventful() -> Vec<Event> {

@@ -11,7 +11,7 @@ use crate::{
     timeline::Timeline,
 };
 
-use super::{Cause, Confidence, Terms, Verdict, incidents, verdict};
+use crate::verdict::{Cause, Confidence, Terms, Verdict, incidents, verdict};
 
 pub const MS: u64 = 1_000_000;
 /// The container's pid namespace, and the node's.

@@ -5,7 +5,7 @@ use crate::{
     text::Text,
 };
 
-use super::programs;
+use crate::verdict::evidence::programs;
 
 /// `64 MiB`, `63.2 MiB`, `64 KiB`.
 pub(super) fn mib(bytes: u64) -> String {

@@ -6,10 +6,10 @@ use crate::{
     text::Text,
 };
 
-use super::{Cause, case::Case};
+use crate::verdict::{Cause, case::Case};
 
 #[derive(Clone, Debug)]
-pub(super) struct Failure<'a> {
+pub(in crate::verdict) struct Failure<'a> {
     /// The entry that tells of the error, then those that tell what it was about.
     pub entries: Vec<usize>,
     pub time_ns: BootNs,
@@ -24,7 +24,7 @@ pub(super) struct Failure<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(in crate::verdict) enum Told {
     Exec,
     Bind,
     Call,
@@ -32,7 +32,7 @@ pub(super) enum Told {
 
 /// What a failed call was about.
 #[derive(Clone, Debug)]
-pub(super) enum Subject<'a> {
+pub(in crate::verdict) enum Subject<'a> {
     None,
     Path(&'a Text),
     Address {

@@ -6,12 +6,13 @@ use crate::{
     signal::{Signal, SignalCode},
 };
 
-use super::{
+use crate::verdict::{
     Cause, Confidence, Verdict,
     case::{Case, End},
     draft::Draft,
-    failure::Failure,
-    select, wording,
+    evidence::failure::Failure,
+    evidence::select,
+    wording,
 };
 
 /// SI_KERNEL: a general protection fault, which tells no address (arch/x86/kernel/traps.c).
@@ -26,7 +27,7 @@ const NULL_PAGES: u64 = 64 << 10;
 const PANICKED: u8 = 2;
 
 /// SEGV, BUS, ILL, FPE or SYS from the kernel, that ended the process or after which it gave up at once.
-pub(super) fn by_kernel(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn by_kernel(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id)?;
     match end.status.signal {
@@ -53,7 +54,7 @@ pub(super) fn by_kernel(case: &Case<'_>) -> Option<Verdict> {
 }
 
 /// A SIGABRT that the process sent to itself.
-pub(super) fn abort(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn abort(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id)?;
     let dropped = abort_was_dropped(case, id, &end);

@@ -1,26 +1,16 @@
 //! Failed calls about files: absent, on a read-only or full filesystem. It must not know permissions.
 
 use crate::{
-    event::ProcessId,
     facts::model::{FileState, Mount, PathFact},
     text::Text,
 };
 
-use super::{
-    Cause, Verdict,
-    case::Case,
-    draft::Draft,
-    failure::Failure,
-    plain,
-    programs::{file_name, folder},
-    select::Chosen,
-    wording,
+use crate::verdict::{
+    Cause, Verdict, case::Case, draft::Draft, evidence::maker::maker, evidence::programs::folder,
+    evidence::select::Chosen, rules::plain, wording,
 };
 
-/// O_CREAT of open(2), the same on x86_64 and aarch64.
-const O_CREAT: u64 = 0o100;
-
-pub(super) fn file_not_found(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn file_not_found(case: &Case<'_>) -> Option<Verdict> {
     let chosen = case.chosen.as_ref().filter(|it| it.cause() == Some(Cause::FileNotFound))?;
     let failure = &chosen.failure;
     let path = failure.path()?;
@@ -88,7 +78,7 @@ pub(super) fn file_not_found(case: &Case<'_>) -> Option<Verdict> {
     )
 }
 
-pub(super) fn read_only_filesystem(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn read_only_filesystem(case: &Case<'_>) -> Option<Verdict> {
     let chosen = case.chosen.as_ref().filter(|it| it.cause() == Some(Cause::ReadOnlyFilesystem))?;
     let path = chosen.failure.path();
     let name = path.map_or_else(|| "a file".to_owned(), Text::to_string);
@@ -115,7 +105,7 @@ pub(super) fn read_only_filesystem(case: &Case<'_>) -> Option<Verdict> {
     )
 }
 
-pub(super) fn disk_full(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn disk_full(case: &Case<'_>) -> Option<Verdict> {
     let chosen = case.chosen.as_ref().filter(|it| it.cause() == Some(Cause::DiskFull))?;
     let failure = &chosen.failure;
     let path = failure.path();
@@ -157,7 +147,7 @@ pub(super) fn disk_full(case: &Case<'_>) -> Option<Verdict> {
 }
 
 /// What was looked up about a path.
-pub(super) fn fact<'a>(case: &Case<'a>, path: &Text) -> Option<&'a PathFact> {
+pub(in crate::verdict) fn fact<'a>(case: &Case<'a>, path: &Text) -> Option<&'a PathFact> {
     case.facts.paths.iter().find(|fact| fact.path == *path || fact.resolved == *path)
 }
 
@@ -189,62 +179,4 @@ fn with_mount(draft: Draft, mount: Option<&Mount>) -> Draft {
         .known("size_bytes", mount.size_bytes)
         .known("free_bytes", mount.free_bytes)
         .known("free_inodes", mount.free_inodes)
-}
-
-/// Another process of the life that should have created the missing file, and failed.
-pub(super) struct Maker {
-    id: ProcessId,
-    text: String,
-    ended: String,
-    entries: Vec<usize>,
-}
-
-pub(super) fn maker(case: &Case<'_>, missing: &Failure<'_>) -> Option<Maker> {
-    let path = missing.path()?;
-    let before = 0..missing.entries[0];
-    before.rev().find_map(|index| {
-        let id = case.event(index).process.id;
-        let own = id == missing.process.id || case.in_chain(id);
-        let end =
-            case.end(id).filter(|end| !own && end.failed() && end.time_ns <= missing.time_ns)?;
-        let failure = Failure::at(case, index)?;
-        let tried = failure.path()?;
-        let related = creates(&failure) && concerns(tried, path);
-        let named = || creates(&failure) && told_to_make(case, id, path);
-        (related || named()).then(|| Maker {
-            id,
-            text: format!("{} of {tried} gave {}", failure.call, failure.errno),
-            ended: wording::ended(end.status),
-            entries: vec![index, end.index],
-        })
-    })
-}
-
-fn creates(failure: &Failure<'_>) -> bool {
-    match failure.call {
-        "open" => failure.args[1] & O_CREAT != 0,
-        "openat" => failure.args[2] & O_CREAT != 0,
-        "openat2" => true,
-        call => ["creat", "mkdir", "rename", "symlink", "link", "mknod"]
-            .iter()
-            .any(|it| call.starts_with(it)),
-    }
-}
-
-/// The same file, or one beside it; quote characters that slipped into a name do not count.
-fn concerns(tried: &Text, missing: &Text) -> bool {
-    let plain =
-        |bytes: &[u8]| bytes.iter().copied().filter(|it| !b"'\"".contains(it)).collect::<Vec<u8>>();
-    let (tried, missing) = (plain(tried.as_bytes()), plain(missing.as_bytes()));
-    let beside = folder(&tried) == folder(&missing) && folder(&tried).len() > 1;
-    file_name(&tried) == file_name(&missing) || beside || tried == folder(&missing)
-}
-
-/// Its arguments name the missing file.
-fn told_to_make(case: &Case<'_>, id: ProcessId, missing: &Text) -> bool {
-    let name = file_name(missing.as_bytes());
-    name.len() > 2
-        && case
-            .last_exec(id)
-            .is_some_and(|(_, _, exec)| exec.args.iter().any(|it| it.contains(name)))
 }

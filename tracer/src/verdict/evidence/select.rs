@@ -4,16 +4,17 @@ use std::collections::HashSet;
 
 use crate::event::{BootNs, Object, ProcessId, What};
 
-use super::{
+use crate::verdict::{
     Cause, Confidence,
     case::Case,
-    failure::{Failure, Subject, Told},
-    loader, path, probes,
+    evidence::failure::{Failure, Subject, Told},
+    evidence::maker,
+    evidence::probes,
     words::{LastWords, Naming},
 };
 
 /// An end this soon after a failure may be its consequence.
-pub(super) const SOON_NS: u64 = 100_000_000;
+pub(in crate::verdict) const SOON_NS: u64 = 100_000_000;
 /// A server that cannot bind gives up within this time: some try again for a while.
 const GIVE_UP_NS: u64 = 30_000_000_000;
 /// An end with status 0 this soon after a failed bind.
@@ -27,14 +28,14 @@ const ASKED_AGAIN_NS: u64 = 900_000_000;
 
 /// A failed call, how surely it is the cause, and why.
 #[derive(Clone, Debug)]
-pub(super) struct Chosen<'a> {
+pub(in crate::verdict) struct Chosen<'a> {
     pub failure: Failure<'a>,
     pub confidence: Confidence,
     pub why: Why,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub(in crate::verdict) enum Why {
     /// Last words name it; the entry that holds them.
     Words(usize),
     /// No later success of the same is recorded.
@@ -44,7 +45,7 @@ pub(super) enum Why {
 }
 
 /// The failed call that may be the cause of a process's end.
-pub(super) fn cause<'a>(case: &Case<'a>, id: ProcessId) -> Option<Chosen<'a>> {
+pub(in crate::verdict) fn cause<'a>(case: &Case<'a>, id: ProcessId) -> Option<Chosen<'a>> {
     let end = case.end(id)?;
     let failures = candidates(case, id, end.time_ns);
     let bind = never_bound(case, &failures, end.time_ns, end.failed());
@@ -61,7 +62,7 @@ pub(super) fn cause<'a>(case: &Case<'a>, id: ProcessId) -> Option<Chosen<'a>> {
 }
 
 /// What failed last before the end, though nothing says that it mattered.
-pub(super) fn hint<'a>(case: &Case<'a>, id: ProcessId) -> Option<Failure<'a>> {
+pub(in crate::verdict) fn hint<'a>(case: &Case<'a>, id: ProcessId) -> Option<Failure<'a>> {
     let end = case.end(id)?;
     let failures = candidates(case, id, end.time_ns);
     let silent = LastWords::of(case, &all_of_chain(case, id)).is_empty();
@@ -83,7 +84,7 @@ fn candidates<'a>(case: &Case<'a>, id: ProcessId, end_ns: BootNs) -> Vec<Failure
             && failure.cause().is_some()
             && !probes::is_idle(failure)
             // Which folder of its search path had a library is for the loader to find out.
-            && !(failure.is_lookup() && failure.path().is_some_and(loader::is_library))
+            && !(failure.is_lookup() && failure.path().is_some_and(probes::is_library))
             && !was_resolved(case, failure)
     });
     all.extend(unanswered_question(case, id, end_ns));
@@ -213,7 +214,7 @@ fn last_before_end<'a>(
 /// A program that spoke after a lookup without naming it did not end because of it, unless another process had
 /// failed to make what it looked for.
 fn speak_against_lookup(case: &Case<'_>, words: &LastWords<'_>, failure: &Failure<'_>) -> bool {
-    words.speak_against(failure) && path::maker(case, failure).is_none()
+    words.speak_against(failure) && maker::maker(case, failure).is_none()
 }
 
 /// Another path was looked for in vain as well.

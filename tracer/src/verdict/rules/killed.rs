@@ -5,19 +5,20 @@ use crate::{
     signal::Signal,
 };
 
-use super::{
+use crate::verdict::{
     Cause, Confidence, Verdict,
     case::{Case, End},
     draft::Draft,
-    reaction::{self, Reaction},
-    stopped, wording,
+    evidence::reaction::{self, Reaction},
+    rules::stopped,
+    wording,
 };
 
 /// A handler that stops a program has done so by then.
 const HANDLED_NS: u64 = 10_000_000_000;
 
 /// Ended by a signal, or after having handled a stop signal from somebody else.
-pub(super) fn by_signal(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn by_signal(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id)?;
     if let Some(signal) = end.status.signal {

@@ -6,13 +6,14 @@ use crate::{
     facts::model::Holder,
 };
 
-use super::{
+use crate::verdict::{
     Cause, Verdict,
     case::Case,
     draft::Draft,
-    failure::{Failure, Subject},
-    plain, privilege,
-    select::Chosen,
+    evidence::failure::{Failure, Subject},
+    evidence::privilege,
+    evidence::select::Chosen,
+    rules::plain,
     wording,
 };
 
@@ -20,7 +21,7 @@ use super::{
 const UNPRIVILEGED_PORT: u16 = 1024;
 
 /// The chosen failure, if it is one of bind's own.
-pub(super) fn refused(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn refused(case: &Case<'_>) -> Option<Verdict> {
     let chosen = case.chosen.as_ref()?;
     match chosen.cause()? {
         Cause::BindAddressInUse => Some(in_use(case, chosen)),

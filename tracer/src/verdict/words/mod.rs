@@ -1,5 +1,7 @@
 //! The last words of a process: quoting them, and whether they name a failed call. It must not decide on its own.
 
+pub(super) mod lines;
+
 use std::collections::HashSet;
 
 use crate::{
@@ -7,11 +9,11 @@ use crate::{
     text::Text,
 };
 
-use super::{
+use crate::verdict::{
     Cause,
     case::Case,
-    failure::Failure,
-    lines::{Sought, complains, contains, contains_word, goes_on, names_whole, tells},
+    evidence::failure::Failure,
+    words::lines::{Sought, complains, contains, contains_word, goes_on, names_whole, tells},
 };
 
 /// Longest quotation, in characters.
@@ -21,7 +23,7 @@ const LAST_LINES: usize = 5;
 
 /// What was written last to stdout and stderr (and by a runtime's init anywhere).
 #[derive(Default)]
-pub(super) struct LastWords<'a> {
+pub(in crate::verdict) struct LastWords<'a> {
     spoken: Vec<Spoken<'a>>,
 }
 
@@ -37,7 +39,7 @@ struct Spoken<'a> {
 
 /// How surely words name a failed call; greater is surer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Naming {
+pub(in crate::verdict) enum Naming {
     /// Only the error's text or name.
     Error,
     /// The object, in the last lines.

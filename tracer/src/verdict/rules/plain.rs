@@ -1,17 +1,17 @@
 //! Ends that nothing recorded explains further, and what all verdicts on a failed call share. It must not
 //! guess.
 
-use super::{
+use crate::verdict::{
     Cause, Confidence, Policy, Verdict,
     case::Case,
     draft::Draft,
-    select::{self, Chosen, Why},
+    evidence::select::{self, Chosen, Why},
     wording,
     words::LastWords,
 };
 
 /// Status 0 of a life that may end: no crash.
-pub(super) fn completed(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn completed(case: &Case<'_>) -> Option<Verdict> {
     let end = case.end(case.main)?;
     let may_end = match case.terms.policy {
         Policy::Always => false,
@@ -29,7 +29,7 @@ pub(super) fn completed(case: &Case<'_>) -> Option<Verdict> {
 }
 
 /// Status 0 of a life that should run on.
-pub(super) fn exited_by_itself(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn exited_by_itself(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id).filter(|end| !end.failed())?;
     let name = case.name(id);
@@ -78,7 +78,7 @@ fn failed_child_of_silent(case: &Case<'_>, spoke: bool) -> Option<(String, Vec<u
 }
 
 /// A status other than 0 that nothing explains further: the last words are quoted.
-pub(super) fn exited_with_error(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn exited_with_error(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id).filter(|end| end.failed() && end.status.signal.is_none())?;
     let name = case.name(id);
@@ -132,7 +132,7 @@ pub(super) fn exited_with_error(case: &Case<'_>) -> Option<Verdict> {
 }
 
 /// The end itself is not recorded.
-pub(super) fn unknown(case: &Case<'_>) -> Verdict {
+pub(in crate::verdict) fn unknown(case: &Case<'_>) -> Verdict {
     let id = case.main;
     let name = case.name(id);
     let seen = case.tree.entries_of(id).last().copied();
@@ -144,7 +144,7 @@ pub(super) fn unknown(case: &Case<'_>) -> Verdict {
 }
 
 /// Evidence and details that every verdict on a failed call has.
-pub(super) fn begin_failed_call(
+pub(in crate::verdict) fn begin_failed_call(
     case: &Case<'_>,
     chosen: &Chosen<'_>,
     cause: Cause,

@@ -2,13 +2,13 @@
 
 use crate::{errno::Errno, event::Address};
 
-use super::{
-    failure::{Failure, Subject},
-    programs,
+use crate::verdict::{
+    evidence::failure::{Failure, Subject},
+    evidence::programs,
 };
 
 /// What a line must hold to name a failed call.
-pub(super) struct Sought<'a> {
+pub(in crate::verdict) struct Sought<'a> {
     subject: &'a Subject<'a>,
     errors: Vec<String>,
 }
@@ -28,7 +28,7 @@ impl<'a> Sought<'a> {
 }
 
 /// It says that the program did without what failed.
-pub(super) fn goes_on(line: &[u8]) -> bool {
+pub(in crate::verdict) fn goes_on(line: &[u8]) -> bool {
     const SIGNS: &[&[u8]] = &[
         b"warn",
         b"warning",
@@ -48,13 +48,13 @@ pub(super) fn goes_on(line: &[u8]) -> bool {
     SIGNS.iter().any(|sign| contains_word(line, sign))
 }
 
-pub(super) fn complains(line: &[u8]) -> bool {
+pub(in crate::verdict) fn complains(line: &[u8]) -> bool {
     const SIGNS: &[&[u8]] = &[b"fatal", b"error", b"panic", b"critical", b"emerg", b"exception"];
     SIGNS.iter().any(|sign| contains_word(line, sign))
 }
 
 /// A line that says something, other than where in the program it was said.
-pub(super) fn tells(line: &[u8]) -> bool {
+pub(in crate::verdict) fn tells(line: &[u8]) -> bool {
     let bare = line.iter().all(|byte| b"{}[]()^~, ".contains(byte) || byte.is_ascii_control());
     !bare && !is_frame(line)
 }
@@ -129,7 +129,7 @@ fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
     phrases
 }
 
-pub(super) fn names_whole(line: &[u8], subject: &Subject<'_>) -> bool {
+pub(in crate::verdict) fn names_whole(line: &[u8], subject: &Subject<'_>) -> bool {
     match subject {
         Subject::Path(path) => {
             // A bare word (`all`, `config`) may mean anything.
@@ -171,7 +171,7 @@ fn names_part(line: &[u8], subject: &Subject<'_>) -> bool {
     }
 }
 
-pub(super) fn contains(text: &[u8], needle: &[u8]) -> bool {
+pub(in crate::verdict) fn contains(text: &[u8], needle: &[u8]) -> bool {
     !needle.is_empty() && text.windows(needle.len()).any(|window| window == needle)
 }
 
@@ -185,7 +185,7 @@ fn contains_phrase(text: &[u8], phrase: &str) -> bool {
 }
 
 /// `needle` with no letter, digit or joining sign on either side, so that `/app` is not found in `/app/main.py`.
-pub(super) fn contains_word(text: &[u8], needle: &[u8]) -> bool {
+pub(in crate::verdict) fn contains_word(text: &[u8], needle: &[u8]) -> bool {
     if needle.is_empty() || needle.len() > text.len() {
         return false;
     }

@@ -4,34 +4,35 @@ use serde_json::Value;
 
 use crate::event::{Event, Process, SignalEvent, ThreadState, What};
 
-use super::{
+use crate::verdict::{
     Cause, Confidence, Verdict,
-    asker::{self, Asker},
     case::{Case, End},
     draft::Draft,
-    programs,
-    reaction::{self, Reaction},
-    readiness::{self, Readiness},
+    evidence::asker::{self, Asker},
+    evidence::programs,
+    evidence::reaction::{self, Reaction},
+    evidence::readiness::{self, Readiness},
+    rules::wanted,
     terms::WantedWhy,
-    wanted, wording,
+    wording,
 };
 
 /// A runtime that forwards a signal does so within this time.
 const FORWARD_NS: u64 = 1_000_000_000;
 
-pub(super) struct Stop<'a> {
+pub(in crate::verdict) struct Stop<'a> {
     index: usize,
     pub event: &'a Event,
     signal: &'a SignalEvent,
 }
 
 /// Any end after TERM or KILL (or another stop signal) from the runtime, whatever the status.
-pub(super) fn by_runtime(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn by_runtime(case: &Case<'_>) -> Option<Verdict> {
     first_stop(case).map(|(first, end)| tell(case, &first, &end))
 }
 
 /// The first stop signal that the runtime sent, and the end after it.
-pub(super) fn first_stop<'a>(case: &Case<'a>) -> Option<(Stop<'a>, End<'a>)> {
+pub(in crate::verdict) fn first_stop<'a>(case: &Case<'a>) -> Option<(Stop<'a>, End<'a>)> {
     case.chain.iter().rev().find_map(|link| {
         let end = case.end(link.id)?;
         let stops =
@@ -43,7 +44,7 @@ pub(super) fn first_stop<'a>(case: &Case<'a>) -> Option<(Stop<'a>, End<'a>)> {
 }
 
 /// The same stop where it was wanted: no crash.
-pub(super) fn as_wanted(
+pub(in crate::verdict) fn as_wanted(
     case: &Case<'_>,
     stop: &Stop<'_>,
     end: &End<'_>,
@@ -74,7 +75,7 @@ pub(super) fn as_wanted(
 }
 
 /// The sender is a runtime and stands outside the container: untracked, or in another pid namespace.
-pub(super) fn from_runtime(target: &Process, signal: &SignalEvent) -> bool {
+pub(in crate::verdict) fn from_runtime(target: &Process, signal: &SignalEvent) -> bool {
     let sender = &signal.sender;
     let outside = !sender.tracked || sender.pid_ns != target.pid_ns;
     let runtime = programs::is_runtime(&signal.sender_exe) || programs::is_runtime(&sender.comm);

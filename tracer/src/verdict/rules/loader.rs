@@ -7,14 +7,15 @@ use crate::{
     text::Text,
 };
 
-use super::{
+use crate::verdict::{
     Cause, Confidence, Verdict,
     case::{Case, End},
     draft::Draft,
-    failure::Failure,
-    probes,
-    programs::{self, file_name, folder},
-    select, wording,
+    evidence::failure::Failure,
+    evidence::probes,
+    evidence::programs::{self, file_name, folder},
+    evidence::select,
+    wording,
     words::LastWords,
 };
 
@@ -27,7 +28,7 @@ const LOADING_NS: u64 = 2_000_000_000;
 const PLUGINS_MAX: usize = 5;
 
 /// A library that is nowhere, or one that lacks a version or a symbol.
-pub(super) fn library(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn library(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id)?;
     if end.status.signal.is_some() || !end.failed() || case.never_execd(id) {
@@ -67,7 +68,7 @@ struct Search {
 fn searches(case: &Case<'_>, id: ProcessId) -> Vec<Search> {
     let mut found: Vec<Search> = Vec::new();
     for failure in Failure::all_of(case, id) {
-        let Some(path) = failure.path().filter(|path| is_library(path)) else { continue };
+        let Some(path) = failure.path().filter(|path| probes::is_library(path)) else { continue };
         if !matches!(failure.errno, Errno::ENOENT | Errno::ENOTDIR) || !opens_or_looks(failure.call)
         {
             continue;
@@ -146,7 +147,7 @@ fn missing_by_calls(
 fn is_last(case: &Case<'_>, id: ProcessId, end: &End<'_>, search: &Search) -> bool {
     let soon = end.time_ns.saturating_sub(search.last_ns) <= select::SOON_NS;
     let later = Failure::all_of(case, id).into_iter().any(|it| {
-        let library = it.path().is_some_and(is_library);
+        let library = it.path().is_some_and(probes::is_library);
         it.time_ns > search.last_ns && it.cause().is_some() && !library && !probes::is_idle(&it)
     });
     let chosen = case.chosen.as_ref();
@@ -315,18 +316,6 @@ fn opens_or_looks(call: &str) -> bool {
             | "faccessat"
             | "faccessat2"
     )
-}
-
-/// `libx.so`, `libx.so.1.2`; not the extension modules that interpreters probe for.
-pub(super) fn is_library(path: &Text) -> bool {
-    let name = file_name(path.as_bytes());
-    let Some(at) = name.windows(3).rposition(|part| part == b".so") else { return false };
-    let version = &name[at + 3..];
-    let versioned = version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
-    let probed = [&b".cpython-"[..], b".abi3", b"libnss_"]
-        .iter()
-        .any(|part| name.windows(part.len()).any(|window| window == *part));
-    versioned && at > 0 && !probed
 }
 
 /// The loader or C library of the other family.

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use crate::{errno::Errno, text::Text};
 
-use super::{
-    failure::{Failure, Told},
-    programs::{file_name, folder},
+use crate::verdict::{
+    evidence::failure::{Failure, Told},
+    evidence::programs::{file_name, folder},
 };
 
 /// Anywhere in a path.
@@ -115,7 +115,7 @@ const SEARCH: usize = 5;
 const PLACES: usize = 2;
 
 /// Programs fail this way at every start and go on.
-pub(super) fn is_idle(failure: &Failure<'_>) -> bool {
+pub(in crate::verdict) fn is_idle(failure: &Failure<'_>) -> bool {
     if failure.told_by != Told::Call || failure.is_dns() {
         return false;
     }
@@ -138,13 +138,13 @@ pub(super) fn is_idle(failure: &Failure<'_>) -> bool {
 
 /// Nothing but words can say that a program needed this path: it only looked whether it was there, or did without it
 /// by custom.
-pub(super) fn need_not_exist(failure: &Failure<'_>) -> bool {
+pub(in crate::verdict) fn need_not_exist(failure: &Failure<'_>) -> bool {
     let looked = failure.told_by == Told::Call && LOOKS.contains(&failure.call);
     failure.is_lookup() && (looked || is_custom(failure))
 }
 
 /// A user's own setting (a hidden name), or something beside programs, where they look for what was not installed.
-pub(super) fn is_custom(failure: &Failure<'_>) -> bool {
+pub(in crate::verdict) fn is_custom(failure: &Failure<'_>) -> bool {
     let Some(path) = failure.path().map(Text::as_bytes) else { return false };
     let opened = failure.told_by == Told::Call && failure.call != "connect";
     let is_hidden =
@@ -155,7 +155,7 @@ pub(super) fn is_custom(failure: &Failure<'_>) -> bool {
 }
 
 /// One of many lookups of the same name in different folders, or of different names in one.
-pub(super) fn is_search(failure: &Failure<'_>, all: &[Failure<'_>]) -> bool {
+pub(in crate::verdict) fn is_search(failure: &Failure<'_>, all: &[Failure<'_>]) -> bool {
     let Some(path) = failure.path().map(Text::as_bytes) else { return false };
     let alike =
         all.iter().filter(|other| other.is_lookup()).filter_map(|other| other.path()).filter(
@@ -185,4 +185,16 @@ fn stem(path: &[u8]) -> &[u8] {
     let name = file_name(path);
     let hidden = usize::from(name.starts_with(b"."));
     name[hidden..].split(|byte| *byte == b'.').next().unwrap_or_default()
+}
+
+/// `libx.so`, `libx.so.1.2`; not the extension modules that interpreters probe for.
+pub(in crate::verdict) fn is_library(path: &Text) -> bool {
+    let name = file_name(path.as_bytes());
+    let Some(at) = name.windows(3).rposition(|part| part == b".so") else { return false };
+    let version = &name[at + 3..];
+    let versioned = version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    let probed = [&b".cpython-"[..], b".abi3", b"libnss_"]
+        .iter()
+        .any(|part| name.windows(part.len()).any(|window| window == *part));
+    versioned && at > 0 && !probed
 }

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use crate::event::{BootNs, Exec, What};
 
-use super::{
+use crate::verdict::{
     case::Case,
-    readiness::Readiness,
+    evidence::readiness::Readiness,
     terms::{Asks, Port, Probe, Removal, RemovalWhy},
     wording,
 };
@@ -19,7 +19,7 @@ const HEARD_NS: u64 = 10_000_000_000;
 /// Characters that are quoted of what a node says.
 const QUOTE: usize = 240;
 
-pub(super) struct Asker {
+pub(in crate::verdict) struct Asker {
     /// `details.reason`
     pub reason: &'static str,
     /// `told`, `inferred`; `None` where nothing is known.
@@ -55,7 +55,7 @@ impl Kind {
 }
 
 /// Of a stop and the end after it.
-pub(super) fn of(
+pub(in crate::verdict) fn of(
     case: &Case<'_>,
     (stop_ns, end_ns): (BootNs, BootNs),
     readiness: &Readiness,

@@ -7,16 +7,18 @@ use crate::{
     event::{BootNs, ProcessId, Status},
 };
 
-use super::{
+use crate::verdict::{
     Confidence, Verdict,
     case::{Case, End},
-    programs, select, wording,
+    evidence::programs,
+    evidence::select,
+    wording,
     words::LastWords,
 };
 
 /// One process on the way from main to where the failure began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Link {
+pub(in crate::verdict) struct Link {
     pub id: ProcessId,
     /// The one before it ended with its very status.
     pub exact: bool,
@@ -28,7 +30,7 @@ const AT_ONCE_NS: u64 = 100_000_000;
 const SOON_NS: u64 = 1_000_000_000;
 
 /// From `main` down to the process where the failure began.
-pub(super) fn chain(case: &Case<'_>, main: ProcessId) -> Vec<Link> {
+pub(in crate::verdict) fn chain(case: &Case<'_>, main: ProcessId) -> Vec<Link> {
     let mut chain = vec![Link { id: main, exact: true }];
     let mut seen = HashSet::from([main]);
     let mut parent = main;
@@ -40,7 +42,7 @@ pub(super) fn chain(case: &Case<'_>, main: ProcessId) -> Vec<Link> {
 }
 
 /// Says how blame was passed on, and lowers confidence where that is a conclusion.
-pub(super) fn explain(case: &Case<'_>, verdict: &mut Verdict) {
+pub(in crate::verdict) fn explain(case: &Case<'_>, verdict: &mut Verdict) {
     let Some(at) = case.chain.iter().position(|link| link.id == verdict.blamed) else { return };
     for pair in case.chain[..=at].windows(2) {
         let [parent, child] = pair else { continue };

@@ -7,23 +7,23 @@ use crate::{
     text::Text,
 };
 
-use super::{
+use crate::verdict::{
     Cause, Confidence, Verdict,
     case::Case,
     draft::Draft,
-    programs::{file_name, folder},
+    evidence::programs::{file_name, folder},
     wording,
 };
 
 /// A failed exec of the blamed process (or of a launcher after its own exec) that nothing made good.
-pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id)?;
     let refused_by_code = matches!(end.status.code, Some(126 | 127));
     let asked_to = case.never_execd(id)
         || refused_by_code
         || (case.is_shell(id) && matches!(end.status.code, Some(254 | 255)))
-        || case.program(id).is_some_and(super::programs::is_launcher);
+        || case.program(id).is_some_and(crate::verdict::evidence::programs::is_launcher);
     if !asked_to || !end.failed() {
         return None;
     }
@@ -49,7 +49,7 @@ pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
 }
 
 /// An executable that could not be run, and how that is known.
-pub(super) struct Wanted<'a> {
+pub(in crate::verdict) struct Wanted<'a> {
     pub id: ProcessId,
     pub path: &'a Text,
     /// Its name where it was looked for along PATH.
@@ -64,7 +64,7 @@ pub(super) struct Wanted<'a> {
 }
 
 /// The verdict on a refused executable; `None` for an error that is none of the four causes.
-pub(super) fn refused(case: &Case<'_>, wanted: &Wanted<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn refused(case: &Case<'_>, wanted: &Wanted<'_>) -> Option<Verdict> {
     let file = case
         .facts
         .executables

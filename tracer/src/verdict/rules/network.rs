@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 
 use crate::event::{Address, Object, What};
 
-use super::{
+use crate::verdict::{
     Cause, Verdict,
     case::Case,
-    failure::{Failure, Subject},
-    plain, wording,
+    evidence::failure::{Failure, Subject},
+    rules::plain,
+    wording,
 };
 
-pub(super) fn connection_refused(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn connection_refused(case: &Case<'_>) -> Option<Verdict> {
     let chosen = case.chosen.as_ref().filter(|it| it.cause() == Some(Cause::ConnectionRefused))?;
     let failure = &chosen.failure;
     let peer = peer(failure);
@@ -52,7 +53,7 @@ pub(super) fn connection_refused(case: &Case<'_>) -> Option<Verdict> {
     )
 }
 
-pub(super) fn name_resolution(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn name_resolution(case: &Case<'_>) -> Option<Verdict> {
     let chosen =
         case.chosen.as_ref().filter(|it| it.cause() == Some(Cause::NameResolutionFailed))?;
     let failure = &chosen.failure;

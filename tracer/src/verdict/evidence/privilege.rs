@@ -2,16 +2,16 @@
 
 use crate::event::{Limits, ProcessId};
 
-use super::{case::Case, failure::Failure};
+use crate::verdict::{case::Case, evidence::failure::Failure};
 
 /// A capability's bit and name (linux/capability.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Capability(u8, pub &'static str);
+pub(in crate::verdict) struct Capability(u8, pub &'static str);
 
-pub(super) const NET_BIND_SERVICE: Capability = Capability(10, "CAP_NET_BIND_SERVICE");
+pub(in crate::verdict) const NET_BIND_SERVICE: Capability = Capability(10, "CAP_NET_BIND_SERVICE");
 
 /// The capability that a call needs where it is privileged at all.
-pub(super) fn needed_by(call: &str) -> Option<Capability> {
+pub(in crate::verdict) fn needed_by(call: &str) -> Option<Capability> {
     Some(match call {
         "chown" | "fchown" | "lchown" | "fchownat" => Capability(0, "CAP_CHOWN"),
         "kill" | "tkill" | "tgkill" | "pidfd_send_signal" => Capability(5, "CAP_KILL"),
@@ -47,7 +47,7 @@ pub(super) fn needed_by(call: &str) -> Option<Capability> {
     })
 }
 
-pub(super) struct Refusal {
+pub(in crate::verdict) struct Refusal {
     /// `capability`, `seccomp` or `unknown`.
     pub by: &'static str,
     pub text: String,
@@ -55,7 +55,7 @@ pub(super) struct Refusal {
 }
 
 /// What most likely refused a call that is not about a file.
-pub(super) fn refusal(
+pub(in crate::verdict) fn refusal(
     case: &Case<'_>,
     failure: &Failure<'_>,
     needed: Option<Capability>,
@@ -86,12 +86,12 @@ pub(super) fn refusal(
 }
 
 /// Effective capabilities: at its end, else after its last exec.
-pub(super) fn capabilities(case: &Case<'_>, id: ProcessId) -> Option<u64> {
+pub(in crate::verdict) fn capabilities(case: &Case<'_>, id: ProcessId) -> Option<u64> {
     let at_end = case.end(id).map(|end| end.exit.cap_effective);
     at_end.or_else(|| case.last_exec(id).map(|(_, _, exec)| exec.cap_effective))
 }
 
 /// Limits that the process had at its end.
-pub(super) fn limits(case: &Case<'_>, id: ProcessId) -> Option<Limits> {
+pub(in crate::verdict) fn limits(case: &Case<'_>, id: ProcessId) -> Option<Limits> {
     case.end(id).map(|end| end.exit.limits)
 }

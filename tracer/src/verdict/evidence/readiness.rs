@@ -2,10 +2,10 @@
 
 use crate::event::{Address, Bind, BootNs, LostKind, ProcessId, Protocol, What};
 
-use super::{case::Case, wording};
+use crate::verdict::{case::Case, wording};
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Readiness {
+pub(in crate::verdict) struct Readiness {
     /// Ports with a TCP listener, and ports that were bound on UDP by number.
     pub tcp: Vec<u16>,
     pub udp: Vec<u16>,
@@ -19,7 +19,7 @@ pub(super) struct Readiness {
 }
 
 /// Until `time_ns`. A socket that was closed again still counts: closing is not recorded.
-pub(super) fn of(case: &Case<'_>, time_ns: BootNs) -> Readiness {
+pub(in crate::verdict) fn of(case: &Case<'_>, time_ns: BootNs) -> Readiness {
     let mut ready =
         Readiness { lost: case.timeline.lost_of(LostKind::Bind), ..Readiness::default() };
     let before = case.timeline.entries.iter().enumerate().filter(|(_, it)| it.time_ns <= time_ns);

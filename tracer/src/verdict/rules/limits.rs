@@ -6,10 +6,13 @@ use crate::{
     facts::model::PidsCgroup,
 };
 
-use super::{Cause, Verdict, case::Case, draft::Draft, plain, privilege, select::Chosen, wording};
+use crate::verdict::{
+    Cause, Verdict, case::Case, draft::Draft, evidence::privilege, evidence::select::Chosen,
+    rules::plain, wording,
+};
 
 /// EMFILE of the process, ENFILE of the system.
-pub(super) fn open_files(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn open_files(case: &Case<'_>) -> Option<Verdict> {
     let (chosen, draft) = begin(case, Cause::FdLimit)?;
     let failure = &chosen.failure;
     let limit = privilege::limits(case, failure.process.id).and_then(|it| it.open_files);
@@ -48,7 +51,7 @@ pub(super) fn open_files(case: &Case<'_>) -> Option<Verdict> {
 }
 
 /// EAGAIN of clone: pids.max of a cgroup, RLIMIT_NPROC of the user, or threads-max of the node.
-pub(super) fn processes(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn processes(case: &Case<'_>) -> Option<Verdict> {
     let (chosen, draft) = begin(case, Cause::PidLimit)?;
     let failure = &chosen.failure;
     let own = privilege::limits(case, failure.process.id).and_then(|it| it.processes);
@@ -109,7 +112,7 @@ pub(super) fn processes(case: &Case<'_>) -> Option<Verdict> {
 }
 
 /// ENOMEM: RLIMIT_AS, RLIMIT_MEMLOCK, or what the machine will commit.
-pub(super) fn memory(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn memory(case: &Case<'_>) -> Option<Verdict> {
     let (chosen, draft) = begin(case, Cause::MemoryAllocationFailed)?;
     let failure = &chosen.failure;
     let limit = privilege::limits(case, failure.process.id).and_then(|it| it.address_space_bytes);

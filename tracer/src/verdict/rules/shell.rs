@@ -7,13 +7,13 @@ use crate::{
     text::Text,
 };
 
-use super::{
+use crate::verdict::{
     Confidence, Verdict,
     case::Case,
-    exec::{self, Wanted},
-    failure::Failure,
-    probes,
-    programs::{file_name, folder},
+    evidence::failure::Failure,
+    evidence::probes,
+    evidence::programs::{file_name, folder},
+    rules::exec::{self, Wanted},
 };
 
 struct Lookup<'a> {
@@ -24,7 +24,7 @@ struct Lookup<'a> {
 
 /// A shell's 127 is a command that is not there, its 126 one that may not be run; no more than likely,
 /// since a script can choose these codes itself.
-pub(super) fn command_not_run(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn command_not_run(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id)?;
     let code = end.status.code.filter(|code| matches!(code, 126 | 127))?;

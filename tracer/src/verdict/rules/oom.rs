@@ -2,7 +2,9 @@
 
 use crate::event::{Event, Memcg, Oom, ProcessId, What};
 
-use super::{Cause, Confidence, Verdict, case::Case, draft::Draft, select, wording};
+use crate::verdict::{
+    Cause, Confidence, Verdict, case::Case, draft::Draft, evidence::select, wording,
+};
 
 /// The kernel gives up below the limit by what other CPUs hold in stock (memcontrol.c: MEMCG_CHARGE_BATCH
 /// of 64 pages each) and by the size of the charge that failed.
@@ -25,7 +27,7 @@ struct Victim<'a> {
 }
 
 /// Main, the process whose status it passed on, or another from whose kill main then ended.
-pub(super) fn killed(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn killed(case: &Case<'_>) -> Option<Verdict> {
     let victims: Vec<Victim<'_>> = case
         .timeline
         .entries

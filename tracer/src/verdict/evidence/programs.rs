@@ -62,7 +62,7 @@ const RUNTIME_FAMILIES: &[&str] =
     &["containerd", "runc:[", "runc_cloned", "kata-", "crun:", "runc."];
 
 /// A shell by its path, or by the interpreter of the script that it runs.
-pub(super) fn is_shell(exec: &Exec) -> bool {
+pub(in crate::verdict) fn is_shell(exec: &Exec) -> bool {
     let first = exec.args.first().map_or(&b""[..], Text::as_bytes);
     let applet = exec.args.get(1).map_or(&b""[..], Text::as_bytes);
     let path = file_name(exec.path.as_bytes());
@@ -71,13 +71,13 @@ pub(super) fn is_shell(exec: &Exec) -> bool {
         || (path == b"busybox" && is_shell_name(applet))
 }
 
-pub(super) fn is_shell_name(name: &[u8]) -> bool {
+pub(in crate::verdict) fn is_shell_name(name: &[u8]) -> bool {
     let name = name.strip_prefix(b"-").unwrap_or(name);
     SHELLS.iter().any(|shell| shell.as_bytes() == name)
 }
 
 /// A program whose only work is to run another.
-pub(super) fn is_launcher(exec: &Exec) -> bool {
+pub(in crate::verdict) fn is_launcher(exec: &Exec) -> bool {
     let first = exec.args.first().map_or(&b""[..], Text::as_bytes);
     [exec.path.as_bytes(), first]
         .iter()
@@ -85,7 +85,7 @@ pub(super) fn is_launcher(exec: &Exec) -> bool {
 }
 
 /// A container runtime, its shim, its monitor or the node's agent above it.
-pub(super) fn is_runtime(name: &Text) -> bool {
+pub(in crate::verdict) fn is_runtime(name: &Text) -> bool {
     let name = name.as_bytes();
     let name = match name.strip_prefix(b"memfd:") {
         Some(copy) => copy,
@@ -96,7 +96,7 @@ pub(super) fn is_runtime(name: &Text) -> bool {
 }
 
 /// Its file's name; of one that was run by a descriptor, as runc and crun run themselves, its first argument's.
-pub(super) fn name(exec: &Exec) -> Text {
+pub(in crate::verdict) fn name(exec: &Exec) -> Text {
     let path = exec.path.as_bytes();
     let by_descriptor = path.starts_with(b"/dev/fd/") || path.starts_with(b"/proc/");
     let shown = exec.args.first().filter(|_| by_descriptor).unwrap_or(&exec.path);
@@ -104,16 +104,16 @@ pub(super) fn name(exec: &Exec) -> Text {
 }
 
 /// What follows the last slash.
-pub(super) fn file_name(path: &[u8]) -> &[u8] {
+pub(in crate::verdict) fn file_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
 /// What stands before the last slash; empty for a bare name.
-pub(super) fn folder(path: &[u8]) -> &[u8] {
+pub(in crate::verdict) fn folder(path: &[u8]) -> &[u8] {
     path.iter().rposition(|byte| *byte == b'/').map_or(&[], |slash| &path[..slash.max(1)])
 }
 
 /// Calls that open or make a file, rather than look whether it is there.
-pub(super) fn opens(call: &str) -> bool {
+pub(in crate::verdict) fn opens(call: &str) -> bool {
     matches!(call, "open" | "openat" | "openat2" | "creat" | "chdir" | "mkdir" | "mkdirat")
 }

@@ -2,11 +2,12 @@
 
 use crate::signal::Signal;
 
-use super::{
+use crate::verdict::{
     Cause, Confidence, Verdict,
     case::{Case, End},
     draft::Draft,
-    killed, stopped,
+    rules::killed,
+    rules::stopped,
     terms::WantedWhy,
     wording,
 };
@@ -15,7 +16,7 @@ use super::{
 const SLACK_NS: u64 = 2_000_000_000;
 
 /// Stopped, or ended in peace, after its end was wanted: no crash.
-pub(super) fn ended(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn ended(case: &Case<'_>) -> Option<Verdict> {
     let wanted = case.terms.wanted?;
     let is_after = |time_ns: u64| time_ns.saturating_add(SLACK_NS) >= wanted.since_ns;
     if let Some((stop, end)) = stopped::first_stop(case) {
@@ -47,14 +48,14 @@ fn in_peace(case: &Case<'_>, end: &End<'_>, why: WantedWhy) -> Verdict {
         .finish()
 }
 
-pub(super) fn reason(why: WantedWhy) -> &'static str {
+pub(in crate::verdict) fn reason(why: WantedWhy) -> &'static str {
     match why {
         WantedWhy::Deleted => "pod_deleted",
         WantedWhy::Finished => "pod_finished",
     }
 }
 
-pub(super) fn because(why: WantedWhy) -> &'static str {
+pub(in crate::verdict) fn because(why: WantedWhy) -> &'static str {
     match why {
         WantedWhy::Deleted => "its pod was deleted",
         WantedWhy::Finished => "the other containers of its pod had finished",

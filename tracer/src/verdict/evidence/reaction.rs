@@ -5,13 +5,13 @@ use crate::{
     signal::Signal,
 };
 
-use super::{
+use crate::verdict::{
     case::{Case, End},
     wording,
 };
 
 /// What the process did about it.
-pub(super) struct Reaction {
+pub(in crate::verdict) struct Reaction {
     /// `handled`, `ignored`, `outlasted`, `default`, `killed`.
     pub name: &'static str,
     /// `handled it and exited with status 0 12 ms later`
@@ -32,7 +32,7 @@ impl Reaction {
 }
 
 /// How it took a stop signal, as its end shows.
-pub(super) fn to(
+pub(in crate::verdict) fn to(
     case: &Case<'_>,
     (index, event, sent): (usize, &Event, &SignalEvent),
     end: &End<'_>,

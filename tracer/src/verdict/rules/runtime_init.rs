@@ -9,15 +9,16 @@ use crate::{
     text::Text,
 };
 
-use super::{
+use crate::verdict::{
     Cause, Confidence, Verdict,
     case::{Case, End},
     draft::Draft,
-    exec::{self, Wanted},
-    failure::Failure,
-    probes,
-    programs::{file_name, folder},
-    stopped, wording,
+    evidence::failure::Failure,
+    evidence::probes,
+    evidence::programs::{file_name, folder},
+    rules::exec::{self, Wanted},
+    rules::stopped,
+    wording,
 };
 
 /// What is known of the entrypoint that was refused.
@@ -31,7 +32,7 @@ struct Refused {
 }
 
 /// The entrypoint was looked up and refused.
-pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
     let (id, end) = failed_init(case)?;
     let looked_up = by_lookup(case, id);
     let said = by_words(case);
@@ -76,7 +77,7 @@ pub(super) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
 
 /// The container never came to its entrypoint: the init told of another error, or its runtime cleared it away. That
 /// KILL stopped nothing.
-pub(super) fn not_set_up(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn not_set_up(case: &Case<'_>) -> Option<Verdict> {
     let (id, end) = failed_init(case)?;
     let cleared_away = case.signals(id).any(|(index, event, signal)| {
         index < end.index

@@ -7,12 +7,15 @@ use crate::{
     text::Text,
 };
 
-use super::{Cause, Verdict, case::Case, path, plain, privilege, select::Chosen, wording};
+use crate::verdict::{
+    Cause, Verdict, case::Case, evidence::privilege, evidence::select::Chosen, rules::path,
+    rules::plain, wording,
+};
 
 /// Passes over file modes (linux/capability.h: CAP_DAC_OVERRIDE).
 const DAC_OVERRIDE: u64 = 1 << 1;
 
-pub(super) fn denied(case: &Case<'_>) -> Option<Verdict> {
+pub(in crate::verdict) fn denied(case: &Case<'_>) -> Option<Verdict> {
     let chosen = case.chosen.as_ref().filter(|it| it.cause() == Some(Cause::PermissionDenied))?;
     let failure = &chosen.failure;
     // mount, chroot, chown: EPERM is about the privilege, not about the file they name.

@@ -1,0 +1,13 @@
+//! What a timeline shows of a death: failed calls, which of them may matter, how blame is passed on, what was listening, who
+//! asked for a stop. It must not name a cause of its own accord.
+
+pub(super) mod asker;
+pub(super) mod blame;
+pub(super) mod failure;
+pub(super) mod maker;
+pub(super) mod privilege;
+pub(super) mod probes;
+pub(super) mod programs;
+pub(super) mod reaction;
+pub(super) mod readiness;
+pub(super) mod select;

@@ -1,0 +1,56 @@
+//! The rules, each of which knows some causes and names one of them, or none at the first doubt. A rule must not do I/O.
+
+mod bind;
+mod exec;
+mod fault;
+mod killed;
+mod limits;
+mod loader;
+mod network;
+mod oom;
+mod path;
+mod permission;
+mod plain;
+mod runtime_init;
+mod shell;
+mod stopped;
+mod wanted;
+
+use super::{Verdict, case::Case};
+
+pub(in crate::verdict) use plain::unknown;
+pub(in crate::verdict) use stopped::first_stop;
+
+pub(in crate::verdict) type Rule = fn(&Case<'_>) -> Option<Verdict>;
+
+/// In the order of [`Cause::ALL`](super::Cause::ALL): the first that fits.
+pub(in crate::verdict) const OF_A_LIFE: &[Rule] = &[
+    plain::completed,
+    exec::never_executed,
+    runtime_init::never_executed,
+    // Before the stop by which the runtime clears away what it could not set up.
+    runtime_init::not_set_up,
+    shell::command_not_run,
+    oom::killed,
+    wanted::ended,
+    stopped::by_runtime,
+    fault::by_kernel,
+    fault::abort,
+    killed::by_signal,
+    loader::library,
+    bind::refused,
+    path::file_not_found,
+    permission::denied,
+    path::read_only_filesystem,
+    path::disk_full,
+    limits::open_files,
+    limits::processes,
+    limits::memory,
+    network::connection_refused,
+    network::name_resolution,
+    plain::exited_by_itself,
+    plain::exited_with_error,
+];
+
+/// Of a process that ended while its container lived on.
+pub(in crate::verdict) const OF_A_PROCESS: &[Rule] = &[oom::killed, fault::by_kernel, fault::abort];
