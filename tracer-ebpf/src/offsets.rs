@@ -37,6 +37,7 @@ members! {
     TASK_LEADER true ["task_struct.group_leader"];
     TASK_START true ["task_struct.start_boottime", "task_struct.real_start_time"];
     TASK_CRED true ["task_struct.cred"];
+    TASK_COMPAT false ["task_struct.thread_info.status"];
     TASK_SECCOMP false ["task_struct.seccomp.mode"];
     TASK_CGROUPS true ["task_struct.cgroups"];
     TASK_NSPROXY true ["task_struct.nsproxy"];
@@ -61,6 +62,7 @@ members! {
     CRED_EUID true ["cred.euid"];
     CRED_EGID true ["cred.egid"];
     CRED_CAP true ["cred.cap_effective"];
+    CRED_BOUNDING true ["cred.cap_bset"];
     CSS_SET_DFL true ["css_set.dfl_cgrp"];
     CSS_SET_SUBSYS true ["css_set.subsys"];
     CSS_CGROUP true ["cgroup_subsys_state.cgroup"];
@@ -115,6 +117,7 @@ members! {
     MOUNT_MNT true ["mount.mnt"];
     MOUNT_PARENT true ["mount.mnt_parent"];
     MOUNT_MOUNTPOINT true ["mount.mnt_mountpoint"];
+    INODE_MODE true ["inode.i_mode"];
     INODE_INO true ["inode.i_ino"];
     INODE_SB true ["inode.i_sb"];
     SB_DEV true ["super_block.s_dev"];
@@ -127,6 +130,9 @@ members! {
     SK_PROTOCOL true ["sock.sk_protocol"];
     SK_FAMILY true ["sock.__sk_common.skc_family"];
     SK_NUM true ["sock.__sk_common.skc_num"];
+    SK_PEER true ["sock.__sk_common.skc_daddr"];
+    SK_PEER6 false ["sock.__sk_common.skc_v6_daddr"];
+    SK_PEER_PORT true ["sock.__sk_common.skc_dport"];
     SK_REUSE true ["sock.__sk_common.skc_reuse"];
     PIDS_COUNTER false ["pids_cgroup.counter"];
     PIDS_LIMIT false ["pids_cgroup.limit"];
@@ -134,4 +140,5 @@ members! {
     MEMCG_OOM_GROUP false ["mem_cgroup.oom_group"];
     COUNTER_USAGE false ["page_counter.usage"];
     COUNTER_MAX false ["page_counter.max"];
+    COUNTER_PEAK false ["page_counter.watermark"];
 }

@@ -45,6 +45,8 @@ pub struct Process {
     /// It has not exec'd since it came in.
     pub runtime_init: bool,
     pub kernel_thread: bool,
+    /// Of a signal's sender: its cgroup is below a watched root; `None` where nobody looked.
+    pub below_root: Option<bool>,
 }
 
 /// Something that happened to a process of a tracked container.
@@ -147,6 +149,29 @@ pub struct Exit {
     pub recorded: bool,
     pub user_time_ns: u64,
     pub system_time_ns: u64,
+    /// Of its memory cgroup; `None` where that is not known.
+    pub memory: Option<MemoryUse>,
+    /// `None` where they are not recorded.
+    pub more_limits: Option<MoreLimits>,
+    /// Bounding set of capabilities; `None` where it is not recorded.
+    pub cap_bounding: Option<u64>,
+}
+
+/// What a memory cgroup had used at most, and may use; `None` for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryUse {
+    pub peak_bytes: u64,
+    pub limit_bytes: Option<u64>,
+}
+
+/// Further soft limits, `None` for infinity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MoreLimits {
+    pub locked_memory_bytes: Option<u64>,
+    pub file_size_bytes: Option<u64>,
+    pub cpu_seconds: Option<u64>,
+    pub stack_bytes: Option<u64>,
+    pub data_bytes: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -295,6 +320,23 @@ pub struct Call {
     pub reported: bool,
     /// Of socket calls.
     pub protocol: Option<Protocol>,
+    pub after: After,
+}
+
+/// What is known of the time after a failed call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct After {
+    /// How often a call like it had failed before: the event tells of the last.
+    pub repeats: u32,
+    /// When the first like it failed, where it was repeated.
+    pub first_ns: Option<BootNs>,
+    /// The same name was opened later, or the same address reached.
+    pub made_good: bool,
+    /// Another address was reached later, at the same port.
+    pub same_port_reached: bool,
+    /// Successful opens and connects of its process after it; `None` where they were not counted.
+    pub opened: Option<u32>,
+    pub connected: Option<u32>,
 }
 
 /// What a call was about.
@@ -336,10 +378,14 @@ pub struct DnsAnswer {
     pub records: u16,
 }
 
-/// Last bytes written to a descriptor.
+/// Last bytes written to a stream, and the first of a burst that is longer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Words {
     pub stream: Stream,
+    /// The beginning of the last long burst; empty where `bytes` has all that is kept.
+    pub head: Text,
+    /// Bytes between `head` and `bytes` that are not kept.
+    pub skipped_bytes: u64,
     pub bytes: Text,
     /// Bytes ever written; more than `bytes` holds if the beginning is gone.
     pub total_bytes: u64,

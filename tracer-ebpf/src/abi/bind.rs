@@ -11,13 +11,29 @@ record! {
     }
 }
 
+/// Which call it was: [`Bind::call`].
+pub mod call {
+    pub const BIND: u32 = 0;
+    pub const LISTEN: u32 = 1;
+}
+
+/// Bits of [`Bind::reuse`].
+pub mod reuse {
+    /// SO_REUSEADDR
+    pub const ADDRESS: u32 = 1;
+    /// SO_REUSEPORT
+    pub const PORT: u32 = 2;
+    /// IPV6_V6ONLY
+    pub const V6_ONLY: u32 = 4;
+}
+
 record! {
     /// bind(2) or listen(2).
     Bind [280] {
         header: Header,
         /// 0 or the error, positive.
         errno: i32,
-        /// 0 bind, 1 listen.
+        /// One of `call`.
         call: u32,
         fd: i32,
         /// `struct socket.type`: 1 STREAM, 2 DGRAM.
@@ -28,7 +44,7 @@ record! {
         family: u32,
         /// Local port after the call.
         port: u32,
-        /// Bits: 1 SO_REUSEADDR, 2 SO_REUSEPORT, 4 IPV6_V6ONLY.
+        /// Bits of `reuse`.
         reuse: u32,
         net_ns: u32,
         backlog: u32,

@@ -6,7 +6,7 @@ use super::record;
 record! {
     /// `sched_process_exit` of the last thread: header, then `cwd_size` bytes of the reversed working
     /// directory (see `recorder::data_kind::COMPONENTS`).
-    Exit [208] {
+    Exit [272] {
         header: Header,
         /// wait(2) status: `signal->group_exit_code`, else the leader's `exit_code`.
         status: u32,
@@ -31,5 +31,16 @@ record! {
         cwd_cut: u32,
         user_time_ns: u64,
         system_time_ns: u64,
+        /// Highest use ever and limit of its memory cgroup; `u64::MAX` where this kernel does not say.
+        memory_peak_pages: u64,
+        memory_limit_pages: u64,
+        /// More soft limits, `u64::MAX` for infinity.
+        rlimit_memlock: u64,
+        rlimit_fsize: u64,
+        rlimit_cpu: u64,
+        rlimit_stack: u64,
+        rlimit_data: u64,
+        /// Bounding set of capabilities.
+        cap_bounding: u64,
     }
 }

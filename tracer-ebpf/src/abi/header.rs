@@ -2,27 +2,50 @@
 
 use super::record;
 
-/// What a record is. The value is the `kind` of its header.
-#[repr(u16)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    Exec = 1,
-    ExecFailed = 2,
-    Fork = 3,
-    Exit = 4,
-    Signal = 5,
-    Threads = 6,
-    Oom = 7,
-    Bind = 8,
-    Calls = 9,
-    Words = 10,
-    Cgroup = 11,
-    LongCall = 12,
-    Found = 13,
+macro_rules! kinds {
+    ($($kind:ident $number:literal $name:literal $first_body:literal,)*) => {
+        /// What a record is. The value is the `kind` of its header.
+        #[repr(u16)]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Kind { $($kind = $number,)* }
+
+        impl Kind {
+            pub const ALL: &[Kind] = &[$(Kind::$kind,)*];
+
+            /// The kind of a number, `None` for one of a newer program.
+            pub fn of(number: u16) -> Option<Kind> {
+                match number { $($number => Some(Kind::$kind),)* _ => None }
+            }
+
+            pub fn name(self) -> &'static str {
+                match self { $(Kind::$kind => $name,)* }
+            }
+
+            /// Bytes of the body in its first layout, header included: what a record has whose header names none.
+            pub fn first_body(self) -> usize {
+                match self { $(Kind::$kind => $first_body,)* }
+            }
+        }
+    };
 }
 
-/// Number of kinds, and the size of an array indexed by kind (0 is unused).
-pub const KINDS: usize = 14;
+// Name in messages and the size of the first layout, which never changes: later fields follow it.
+kinds! {
+    Exec 1 "exec" 160,
+    ExecFailed 2 "exec_failed" 136,
+    Fork 3 "fork" 112,
+    Exit 4 "exit" 208,
+    Signal 5 "signal" 240,
+    Threads 6 "threads" 112,
+    Oom 7 "oom" 616,
+    Bind 8 "bind" 280,
+    Calls 9 "calls" 7808,
+    Words 10 "words" 3272,
+    Cgroup 11 "cgroup" 128,
+    LongCall 12 "long_call" 352,
+    Found 13 "found" 104,
+    Said 14 "said" 152,
+}
 
 record! {
     /// One process as the kernel knew it at that moment.
@@ -64,6 +87,10 @@ pub mod task_flag {
     pub const RUNTIME_INIT: u32 = 4;
     /// A kernel thread or the idle task.
     pub const KERNEL: u32 = 8;
+    /// Of a signal's sender: its cgroup is below a watched root.
+    pub const BELOW_ROOT: u32 = 16;
+    /// Of a signal's sender: its cgroup is not below a watched root. With neither bit nobody looked.
+    pub const OUTSIDE: u32 = 32;
 }
 
 record! {
@@ -79,7 +106,9 @@ record! {
         cgroup: u64,
         /// CPU it was written on: with time it orders records.
         cpu: u32,
-        _pad: u32,
+        /// Size of the record's fixed part, this header included; counted bytes follow it. 0: that of the first layout
+        /// ([`Kind::first_body`]). A fixed part only ever grows at its end.
+        body: u32,
         task: Task,
     }
 }

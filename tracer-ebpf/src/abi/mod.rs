@@ -10,11 +10,13 @@ pub mod found;
 pub mod header;
 pub mod oom;
 pub mod recorder;
+pub mod said;
 pub mod signal;
 pub mod state;
 pub mod words;
 
-/// Version of every layout in this crate: it stands in each record's header and in pin paths.
+/// Version of what the layouts mean: it stands in each record's header and in pin paths. A field that is added at the
+/// end of a record needs no new one; a field that moves or means something else does.
 pub const ABI: u16 = 1;
 
 /// Declares a record: `repr(C)`, checked decoding in user space, pinned size.

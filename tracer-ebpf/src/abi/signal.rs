@@ -3,6 +3,22 @@
 use super::header::{Header, Task};
 use super::record;
 
+/// What the target had arranged: [`Signal::disposition`].
+pub mod disposition {
+    pub const DEFAULT: u32 = 0;
+    pub const IGNORED: u32 = 1;
+    pub const HANDLED: u32 = 2;
+}
+
+/// What became of it: [`Signal::result`], `TRACE_SIGNAL_*` of include/trace/events/signal.h.
+pub mod result {
+    pub const DELIVERED: u32 = 0;
+    pub const IGNORED: u32 = 1;
+    pub const ALREADY_PENDING: u32 = 2;
+    pub const OVERFLOW_FAIL: u32 = 3;
+    pub const LOSE_INFO: u32 = 4;
+}
+
 record! {
     /// `signal_generate`; the header's task is the target.
     Signal [240] {
@@ -12,9 +28,9 @@ record! {
         signal: u32,
         /// `si_code`; see `INFO_NONE` and `INFO_PRIV` for signals without siginfo.
         code: i32,
-        /// `TRACE_SIGNAL_*`: 0 delivered, 1 ignored, 2 already pending, 3 and 4 lost.
+        /// One of `result`.
         result: u32,
-        /// 0 default, 1 ignored, 2 handled.
+        /// One of `disposition`.
         disposition: u32,
         /// 1 if sent to the whole process.
         group: u32,

@@ -4,7 +4,7 @@ use super::record;
 
 record! {
     /// Value of TRACKED, key: cgroup id. One container, with what it may still use.
-    Container [48] {
+    Container [64] {
         /// Start of the budget's window, CLOCK_BOOTTIME.
         window_ns: u64,
         /// What it has used in this window: records in DEATHS and in EVENTS.
@@ -20,7 +20,10 @@ record! {
         since_ns: u64,
         /// Bits of `container_flag`.
         flags: u32,
-        _pad: u32,
+        /// Streams of its processes that are kept.
+        streams: u32,
+        /// Address of the inode of what its main process had as descriptor 1 and 2 when it began.
+        stdio: [u64; 2],
     }
 }
 
@@ -46,14 +49,17 @@ record! {
         /// 1 if the recorder was on at its birth.
         recorder: u32,
         execs: u32,
-        /// Descriptor plus one of the socket last connected to a name server, 0 for none.
-        dns_fd: u32,
-        /// Failed calls ever seen.
+        /// Failed calls and questions to name servers ever seen.
         failed: u32,
-        /// Bytes ever written to descriptor 1 and 2.
+        /// Streams of it that are kept.
+        streams: u32,
+        /// Bytes ever written to stdout and stderr.
         written: [u64; 2],
-        /// Address of that name server, as IPv6 (an IPv4 one mapped, RFC 4291 2.5.5.2).
-        dns_server: [u8; 16],
+        /// When it last spoke with a name server, 0 if not lately.
+        dns_ns: u64,
+        /// Successful opens and connects.
+        opened: u32,
+        connected: u32,
     }
 }
 
@@ -78,7 +84,7 @@ pub const LOST_CONTAINER: u32 = 103;
 
 record! {
     /// Settings, the frozen global SETTINGS, written once before load.
-    Settings [56] {
+    Settings [64] {
         /// Subsystem index of the chosen cgroup v1 hierarchy; `u32::MAX` for the default (v2) hierarchy.
         cgroup_subsystem: u32,
         /// Subsystem index of the memory controller; `u32::MAX` where there is none.
@@ -95,8 +101,10 @@ record! {
         deaths_budget: u32,
         events_budget: u32,
         recorders_budget: u32,
+        streams_budget: u32,
         /// Subsystem index of the pids controller; `u32::MAX` where there is none.
         pids_subsystem: u32,
+        _pad: u32,
         /// Length of the budget's window.
         window_ns: u64,
         /// Page shift, for completeness of page counts.
@@ -127,7 +135,8 @@ pub mod number {
     pub const FORK: usize = 15;
     pub const VFORK: usize = 16;
     pub const READ: usize = 17;
-    pub const COUNT: usize = 18;
+    pub const FCNTL: usize = 18;
+    pub const COUNT: usize = 19;
     /// Names, in the order of the indexes.
     pub const NAMES: [&str; COUNT] = [
         "write",
@@ -148,6 +157,7 @@ pub mod number {
         "fork",
         "vfork",
         "read",
+        "fcntl",
     ];
 }
 
@@ -164,6 +174,14 @@ pub mod shape {
     pub const FD4: u8 = 6;
     /// Argument 1 is a socket address of size argument 2.
     pub const ADDRESS: u8 = 7;
+    /// The bits above.
+    pub const KIND: u8 = 0x07;
+    /// An open: its success makes earlier failures of the same name good.
+    pub const OPENS: u8 = 0x10;
+    /// It only looks whether a path is there.
+    pub const LOOKS: u8 = 0x20;
+    /// EAGAIN of it is a refusal, not a request to try again when something is ready.
+    pub const REFUSES: u8 = 0x40;
     /// A call whose success is looked at too.
     pub const SUCCESS: u8 = 0x80;
 }

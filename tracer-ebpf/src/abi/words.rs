@@ -1,4 +1,4 @@
-//! Last words: the last bytes a process wrote to descriptors 1 and 2.
+//! Last words as the first layout had them: recordings hold them, the programs write `said`.
 
 use super::header::Header;
 use super::record;

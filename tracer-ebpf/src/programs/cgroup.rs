@@ -5,7 +5,7 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
 use tracer_ebpf::{
     abi::{
-        cgroup::Cgroup,
+        cgroup::{Cgroup, change},
         exec::PATH_MAX,
         header::{Kind, task_flag},
     },
@@ -15,7 +15,7 @@ use tracer_ebpf::{
 use super::{
     kernel::{Ptr, cgroup_id, copy_str, current, pointer, read, tgid_of},
     maps::{TASK_SCRATCH, TRACKED},
-    record::{Ring, begin, scratch, send},
+    record::{Ring, begin, counted, scratch, send},
     track::{adopt, in_hierarchy, process, root_above, track, wanted},
 };
 
@@ -24,11 +24,6 @@ struct Buffer {
     record: Cgroup,
     path: [u8; PATH_MAX],
 }
-
-const MADE: u32 = 0;
-const REMOVED: u32 = 1;
-const MOVED_IN: u32 = 2;
-const MOVED_OUT: u32 = 3;
 
 #[btf_tracepoint(function = "cgroup_mkdir")]
 pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
@@ -41,7 +36,14 @@ pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
     let id = cgroup_id(cgroup);
     track(id, root);
     debug!(&ctx, "tracking cgroup {} under root {}", id, root);
-    report(&Report { change: MADE, container: id, cgroup, path, task: current(), flags: 0 });
+    report(&Report {
+        change: change::MADE,
+        container: id,
+        cgroup,
+        path,
+        task: current(),
+        flags: 0,
+    });
     0
 }
 
@@ -51,7 +53,14 @@ pub fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
     let path: Ptr = ctx.arg(1);
     let id = cgroup_id(cgroup);
     if in_hierarchy(cgroup) && TRACKED.remove(&id).is_ok() {
-        report(&Report { change: REMOVED, container: id, cgroup, path, task: current(), flags: 0 });
+        report(&Report {
+            change: change::REMOVED,
+            container: id,
+            cgroup,
+            path,
+            task: current(),
+            flags: 0,
+        });
     }
     0
 }
@@ -69,7 +78,7 @@ pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
     if let Some(process) = process(tgid) {
         if process.cgroup != id {
             let (container, flags) = (process.cgroup, process.flags);
-            report(&Report { change: MOVED_OUT, container, cgroup, path, task, flags });
+            report(&Report { change: change::MOVED_OUT, container, cgroup, path, task, flags });
         }
         return 0;
     }
@@ -81,7 +90,7 @@ pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
     if adopt(tgid, read(leader, at::TASK_START), id, 0, flags) {
         debug!(&ctx, "process {} came into cgroup {}", tgid, id);
         let flags = flags | task_flag::TRACKED;
-        report(&Report { change: MOVED_IN, container: id, cgroup, path, task, flags });
+        report(&Report { change: change::MOVED_IN, container: id, cgroup, path, task, flags });
     }
     0
 }
@@ -109,5 +118,6 @@ fn report(report: &Report) {
     record._pad = 0;
     let size = (size_of::<Cgroup>() as u32 + length).min(size_of::<Buffer>() as u32);
     begin(&mut record.header, Kind::Cgroup, size, container, task, flags);
+    counted(&mut record.header, size_of::<Cgroup>());
     send(Ring::Events, Kind::Cgroup, container, (&raw const *buffer).cast(), size, false);
 }

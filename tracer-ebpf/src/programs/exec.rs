@@ -14,7 +14,8 @@ use tracer_ebpf::{
 use super::{
     kernel::{Ptr, copy_str, copy_user, copy_user_str, current, load_user, pointer, read, tgid_of},
     maps::TASK_SCRATCH,
-    record::{Ring, begin, scratch, send},
+    record::{Ring, begin, counted, scratch, send},
+    said,
     track::{curious, forget, let_go, process, unwanted},
 };
 
@@ -49,9 +50,15 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
         process.flags &= !task_flag::RUNTIME_INIT;
         curious(-1);
         // What the init did and wrote on its way here is not the program's.
-        forget(tgid, process.cgroup);
+        forget(tgid, process.cgroup, process.streams);
         process.failed = 0;
+        process.streams = 0;
         process.written = [0; 2];
+        process.opened = 0;
+        process.connected = 0;
+        if flags & task_flag::ROOT != 0 {
+            said::note_stdio(task, process.cgroup);
+        }
     }
     let mut args_size =
         if args_length > ARGS_MAX as u64 { ARGS_MAX as u32 } else { args_length as u32 };
@@ -79,6 +86,7 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     let cgroup = process.cgroup;
     let size = (size_of::<Exec>() as u32 + path_size + args_size).min(size_of::<Buffer>() as u32);
     begin(&mut record.header, Kind::Exec, size, cgroup, task, flags);
+    counted(&mut record.header, size_of::<Exec>());
     let ring = if flags & task_flag::ROOT != 0 {
         Ring::Deaths
     } else if flags & task_flag::RUNTIME_INIT != 0 {
@@ -159,6 +167,7 @@ pub fn exec_failed(process: &Process, errno: i32, call: &[u64; 4]) -> u32 {
     let size =
         (size_of::<ExecFailed>() as u32 + path_size + used).min(size_of::<FailedBuffer>() as u32);
     begin(&mut record.header, Kind::ExecFailed, size, cgroup, current(), flags);
+    counted(&mut record.header, size_of::<ExecFailed>());
     let ring = if flags & task_flag::ROOT != 0 { Ring::Deaths } else { Ring::Events };
     send(ring, Kind::ExecFailed, cgroup, (&raw const *buffer).cast(), size, false);
     0

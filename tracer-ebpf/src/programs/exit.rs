@@ -1,20 +1,24 @@
 //! sched_process_exit (struct task_struct *p; since 6.17 also bool group_dead): include/trace/events/sched.h.
 //! Reported once a process: by its last thread.
 
+use core::mem::offset_of;
+
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_ebpf::{
     abi::{
         exit::Exit,
         header::{Kind, task_flag},
+        recorder::Calls,
     },
     offsets as at,
 };
 
 use super::{
     kernel::{Ptr, copy_kernel, has, load, member, pointer, read, tgid_of},
-    maps::{CALLS, TASK_SCRATCH, WORDS},
+    maps::{CALLS, TASK_SCRATCH},
     oom, path,
-    record::{Ring, begin, scratch, send},
+    record::{Ring, begin, counted, scratch, send},
+    said,
     track::{forget, process, release},
 };
 
@@ -28,9 +32,14 @@ struct Buffer {
 /// SIGNAL_GROUP_EXIT (include/linux/sched/signal.h): group_exit_code holds the status.
 const SIGNAL_GROUP_EXIT: u32 = 4;
 /// Indexes of `signal_struct.rlim` (asm-generic/resource.h) and the size of one `struct rlimit`.
+const RLIMIT_CPU: usize = 0;
+const RLIMIT_FSIZE: usize = 1;
+const RLIMIT_DATA: usize = 2;
+const RLIMIT_STACK: usize = 3;
 const RLIMIT_CORE: usize = 4;
 const RLIMIT_NPROC: usize = 6;
 const RLIMIT_NOFILE: usize = 7;
+const RLIMIT_MEMLOCK: usize = 8;
 const RLIMIT_AS: usize = 9;
 const RLIMIT: usize = 16;
 
@@ -48,19 +57,36 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     let (cgroup, flags) = (process.cgroup, process.flags);
     let (written, failed, forks, recorded) =
         (process.written, process.failed, process.forks, process.recorder);
-    let dns_fd = process.dns_fd;
-    if !release(tgid, flags, dns_fd) {
+    let (dns_ns, streams) = (process.dns_ns, process.streams);
+    let (opened, connected) = (process.opened, process.connected);
+    if !release(tgid, flags, dns_ns) {
         return 0;
     }
-    let Some(buffer) = scratch::<Buffer>(&TASK_SCRATCH) else { return 0 };
-    let record = &mut buffer.record;
     let leader = pointer(task, at::TASK_LEADER);
     let group_exit = read::<u32>(signal, at::SIGNAL_FLAGS) & SIGNAL_GROUP_EXIT != 0;
-    record.status = if group_exit {
+    let status: u32 = if group_exit {
         read(signal, at::SIGNAL_GROUP_EXIT_CODE)
     } else {
         read(leader, at::TASK_EXIT_CODE)
     };
+    let root = flags & task_flag::ROOT != 0;
+    let ring = match (root, status == 0) {
+        (true, _) => Ring::Deaths,
+        (false, false) => Ring::Spare,
+        (false, true) => Ring::Backlog,
+    };
+    if root || status != 0 {
+        // Probes end well, too, and often.
+        let ring = if status == 0 { Ring::Spare } else { ring };
+        flush(tgid, task, cgroup, flags, &Flushed { ring, opened, connected });
+        said::flush(tgid, task, cgroup, flags, ring);
+    }
+    forget(tgid, cgroup, streams);
+
+    // The scratch is free again: what is flushed is put together there, too.
+    let Some(buffer) = scratch::<Buffer>(&TASK_SCRATCH) else { return 0 };
+    let record = &mut buffer.record;
+    record.status = status;
     record.rlimit_nofile = rlimit(signal, RLIMIT_NOFILE);
     record.rlimit_nproc = rlimit(signal, RLIMIT_NPROC);
     record.rlimit_as = rlimit(signal, RLIMIT_AS);
@@ -72,6 +98,13 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     record.cap_effective = read(pointer(task, at::TASK_CRED), at::CRED_CAP);
     record.recorder = recorded;
     // Threads that are gone have added their time to the signal struct's.
+    (record.memory_peak_pages, record.memory_limit_pages) = oom::own_limit(task);
+    record.rlimit_memlock = rlimit(signal, RLIMIT_MEMLOCK);
+    record.rlimit_fsize = rlimit(signal, RLIMIT_FSIZE);
+    record.rlimit_cpu = rlimit(signal, RLIMIT_CPU);
+    record.rlimit_stack = rlimit(signal, RLIMIT_STACK);
+    record.rlimit_data = rlimit(signal, RLIMIT_DATA);
+    record.cap_bounding = read(pointer(task, at::TASK_CRED), at::CRED_BOUNDING);
     record.user_time_ns = time(task, at::TASK_UTIME) + time(signal, at::SIGNAL_UTIME);
     record.system_time_ns = time(task, at::TASK_STIME) + time(signal, at::SIGNAL_STIME);
     let fs = pointer(task, at::TASK_FS);
@@ -81,20 +114,9 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     buffer.record.cwd_size = cwd_size;
     buffer.record.cwd_cut = u32::from(buffer.names.cut());
 
-    let ended_well = buffer.record.status == 0;
-    let root = flags & task_flag::ROOT != 0;
-    let ring = match (root, ended_well) {
-        (true, _) => Ring::Deaths,
-        (false, false) => Ring::Spare,
-        (false, true) => Ring::Backlog,
-    };
-    if root || !ended_well {
-        // Probes end well, too, and often.
-        flush(tgid, task, cgroup, flags, if ended_well { Ring::Spare } else { ring });
-    }
-    forget(tgid, cgroup);
     let size = size_of::<Exit>() as u32 + cwd_size;
     begin(&mut buffer.record.header, Kind::Exit, size, cgroup, task, flags);
+    counted(&mut buffer.record.header, size_of::<Exit>());
     send(ring, Kind::Exit, cgroup, (&raw const *buffer).cast(), size, root);
     0
 }
@@ -111,22 +133,31 @@ fn max_rss(task: Ptr, signal: Ptr) -> u64 {
     highest.max(oom::resident(mm))
 }
 
-/// Sends the process's recorder and last words.
+/// Where the recorder goes, and what is added to it.
+struct Flushed {
+    ring: Ring,
+    opened: u32,
+    connected: u32,
+}
+
+/// Sends the process's recorder, as far as it was used.
 #[inline(always)]
-fn flush(tgid: u32, task: Ptr, cgroup: u64, flags: u32, ring: Ring) {
-    let vital = ring == Ring::Deaths;
-    if let Some(calls) = CALLS.get_ptr_mut(&tgid) {
-        let size = size_of::<tracer_ebpf::abi::recorder::Calls>() as u32;
-        // SAFETY: a map value of this process, which is ending.
-        begin(unsafe { &mut (*calls).header }, Kind::Calls, size, cgroup, task, flags);
-        send(ring, Kind::Calls, cgroup, calls.cast(), size, vital);
-    }
-    if let Some(words) = WORDS.get_ptr_mut(&tgid) {
-        let size = size_of::<tracer_ebpf::abi::words::Words>() as u32;
-        // SAFETY: as above.
-        begin(unsafe { &mut (*words).header }, Kind::Words, size, cgroup, task, flags);
-        send(ring, Kind::Words, cgroup, words.cast(), size, vital);
-    }
+fn flush(tgid: u32, task: Ptr, cgroup: u64, flags: u32, flushed: &Flushed) {
+    let &Flushed { ring, opened, connected } = flushed;
+    let Some(calls) = CALLS.get_ptr_mut(&tgid) else { return };
+    // SAFETY: a map value of this process, which is ending.
+    let calls = unsafe { &mut *calls };
+    calls.opened = opened;
+    calls.connected = connected;
+    let size = if calls.lookups_used != 0 {
+        size_of::<Calls>()
+    } else if calls.looked_used != 0 {
+        offset_of!(Calls, lookups)
+    } else {
+        offset_of!(Calls, looked)
+    } as u32;
+    begin(&mut calls.header, Kind::Calls, size, cgroup, task, flags);
+    send(ring, Kind::Calls, cgroup, (&raw const *calls).cast(), size, ring == Ring::Deaths);
 }
 
 /// A soft limit of the process.

@@ -9,8 +9,8 @@ use tracer_ebpf::{
     abi::{
         oom::Oom,
         recorder::Calls,
+        said::{Head, Tail},
         state::{Container, LostKey, Process, SHAPES as SHAPES_LEN, Settings, number},
-        words::Words,
     },
     offsets,
 };
@@ -31,12 +31,22 @@ pub static TRACKED: HashMap<u64, Container> = HashMap::with_max_entries(4096, BP
 /// tgid to process.
 #[map]
 pub static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(16384, BPF_F_NO_PREALLOC);
+pub const CALLS_MAX: u32 = 512;
+pub const TAILS_MAX: u32 = 1024;
 /// tgid to flight recorder.
 #[map]
-pub static CALLS: HashMap<u32, Calls> = HashMap::with_max_entries(640, BPF_F_NO_PREALLOC);
-/// tgid to last words.
+pub static CALLS: HashMap<u32, Calls> = HashMap::with_max_entries(CALLS_MAX, BPF_F_NO_PREALLOC);
+/// `said::key` to the end of what was written to a stream.
 #[map]
-pub static WORDS: HashMap<u32, Words> = HashMap::with_max_entries(640, BPF_F_NO_PREALLOC);
+pub static TAILS: HashMap<u64, Tail> = HashMap::with_max_entries(TAILS_MAX, BPF_F_NO_PREALLOC);
+/// `said::key` to the beginning of a stream's last long burst.
+#[map]
+pub static HEADS: HashMap<u64, Head> = HashMap::with_max_entries(384, BPF_F_NO_PREALLOC);
+/// Entries used of CALLS and of TAILS.
+#[map]
+pub static USED: Array<u64> = Array::with_max_entries(2, 0);
+pub const USED_CALLS: u32 = 0;
+pub const USED_TAILS: u32 = 1;
 /// Victims between their SIGKILL and `mark_victim`, by the task that kills.
 #[map]
 pub static VICTIMS: HashMap<u64, Oom> = HashMap::with_max_entries(64, BPF_F_NO_PREALLOC);
@@ -44,11 +54,13 @@ pub static VICTIMS: HashMap<u64, Oom> = HashMap::with_max_entries(64, BPF_F_NO_P
 #[map]
 pub static LOST: HashMap<LostKey, u64> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
 
-/// Zeroed values from which CALLS and WORDS entries are made: they do not fit the 512 byte stack.
+/// Zeroed values from which the entries of the maps above are made: they do not fit the 512 byte stack.
 #[map]
 pub static NO_CALLS: Array<Calls> = Array::with_max_entries(1, 0);
 #[map]
-pub static NO_WORDS: Array<Words> = Array::with_max_entries(1, 0);
+pub static NO_TAIL: Array<Tail> = Array::with_max_entries(1, 0);
+#[map]
+pub static NO_HEAD: Array<Head> = Array::with_max_entries(1, 0);
 
 /// Bytes of the largest record that is put together: header, path and argv.
 pub const SCRATCH: usize = 9 * 1024;
@@ -59,7 +71,7 @@ pub static TASK_SCRATCH: PerCpuArray<[u64; SCRATCH / 8]> = PerCpuArray::with_max
 #[map]
 pub static SIGNAL_SCRATCH: PerCpuArray<[u64; SCRATCH / 8]> = PerCpuArray::with_max_entries(1, 0);
 
-/// How many runtime inits and processes with a DNS socket live: while it is 0 most writes and reads are passed
+/// How many runtime inits and processes that speak with a name server live: while it is 0 most writes and reads are passed
 /// over without a look at the process.
 #[map]
 pub static CURIOUS: Array<u64> = Array::with_max_entries(1, 0);
@@ -78,10 +90,12 @@ pub static SETTINGS: Settings = Settings {
     deaths_budget: 0,
     events_budget: 0,
     recorders_budget: 0,
+    streams_budget: 0,
     window_ns: 0,
     page_shift: 0,
     hierarchy_id: 0,
     pids_subsystem: 0,
+    _pad: 0,
 };
 #[unsafe(no_mangle)]
 pub static OFFSETS: [u32; offsets::COUNT] = [0; offsets::COUNT];

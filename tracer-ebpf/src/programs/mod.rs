@@ -10,6 +10,7 @@ mod maps;
 mod oom;
 mod path;
 mod record;
+mod said;
 mod signal;
 mod syscall;
 mod threads;

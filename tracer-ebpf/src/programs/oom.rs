@@ -97,6 +97,23 @@ fn rss(mm: Ptr, index: usize) -> u64 {
     if value > 0 { value as u64 } else { 0 }
 }
 
+/// Highest use and limit, in pages, of the memory cgroup of a task; `u64::MAX` where there is none below the root.
+#[inline(always)]
+pub fn own_limit(task: Ptr) -> (u64, u64) {
+    let subsystem = setting!(memory_subsystem);
+    if subsystem == u32::MAX || !has(at::MEMCG_MEMORY) || !has(at::COUNTER_PEAK) {
+        return (u64::MAX, u64::MAX);
+    }
+    let set = pointer(task, at::TASK_CGROUPS);
+    let css = load::<u64>(member(set, at::CSS_SET_SUBSYS).wrapping_add(subsystem as usize * 8));
+    // What the root uses is the machine's.
+    if pointer(css as Ptr, at::CSS_PARENT).is_null() {
+        return (u64::MAX, u64::MAX);
+    }
+    let counter = member(css as Ptr, at::MEMCG_MEMORY);
+    (read(counter, at::COUNTER_PEAK), read(counter, at::COUNTER_MAX))
+}
+
 /// Notes every memory cgroup from the task's up to the root.
 #[inline(always)]
 fn memcgs(record: &mut Oom, task: Ptr) -> u32 {

@@ -54,7 +54,8 @@ pub fn scratch<T>(map: &'static PerCpuArray<[u64; SCRATCH / 8]>) -> Option<&'sta
     Some(unsafe { &mut *raw.cast::<T>() })
 }
 
-/// Fills in a header about `task`.
+/// Fills in a header about `task`. `size` is that of the whole record; one that has counted bytes behind its fixed part
+/// calls [`counted`] next.
 #[inline(always)]
 pub fn begin(header: &mut Header, kind: Kind, size: u32, cgroup: u64, task: Ptr, flags: u32) {
     header.kind = kind as u16;
@@ -64,8 +65,14 @@ pub fn begin(header: &mut Header, kind: Kind, size: u32, cgroup: u64, task: Ptr,
     header.cgroup = cgroup;
     // SAFETY: no arguments.
     header.cpu = unsafe { bpf_get_smp_processor_id() };
-    header._pad = 0;
+    header.body = size;
     describe(&raw mut header.task, task, flags);
+}
+
+/// Says how much of a record are counted bytes.
+#[inline(always)]
+pub fn counted(header: &mut Header, fixed: usize) {
+    header.body = fixed as u32;
 }
 
 /// Sends `size` bytes at `record`, within the container's budget unless it is `vital`.

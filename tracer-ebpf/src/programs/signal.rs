@@ -5,18 +5,21 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_ebpf::{
     abi::{
         header::{Kind, task_flag},
-        signal::{INFO_NONE, INFO_PRIV, Signal},
+        signal::{
+            INFO_NONE, INFO_PRIV, Signal,
+            disposition::{DEFAULT, HANDLED, IGNORED},
+        },
     },
     offsets as at,
 };
 
 use super::{
-    kernel::{Ptr, copy_str, current, describe, load, member, pointer, read, tgid_of},
+    kernel::{Ptr, cgroup_of, copy_str, current, describe, load, member, pointer, read, tgid_of},
     maps::SIGNAL_SCRATCH,
     oom,
     record::{Ring, begin, scratch, send},
     threads,
-    track::process,
+    track::{process, root_above},
 };
 
 const SIGHUP: u32 = 1;
@@ -47,11 +50,6 @@ const TELLING: u64 = 1 << SIGHUP
     | 1 << SIGSYS;
 /// CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH: never fatal by default (signal(7)).
 const HARMLESS: u64 = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 23 | 1 << 28;
-
-/// Disposition, as in the record.
-const DEFAULT: u32 = 0;
-const IGNORED: u32 = 1;
-const HANDLED: u32 = 2;
 
 /// Size of `struct k_sigaction` on x86_64 and aarch64: handler, flags, restorer, mask.
 const SIGACTION: usize = 32;
@@ -101,7 +99,12 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
         }
         let sender_flags =
             super::track::process(tgid_of(sender)).map_or(0, |process| process.flags);
-        describe(&raw mut record.sender, sender, sender_flags);
+        let place = if root_above(cgroup_of(sender)).is_some() {
+            task_flag::BELOW_ROOT
+        } else {
+            task_flag::OUTSIDE
+        };
+        describe(&raw mut record.sender, sender, sender_flags | place);
         record.sender_exe = [0; 32];
         let exe = pointer(pointer(sender, at::TASK_MM), at::MM_EXE);
         if !exe.is_null() {

@@ -12,7 +12,7 @@ use tracer_ebpf::{
 use super::{
     kernel::{Ptr, current, load, member, offset, pointer, read},
     maps::SIGNAL_SCRATCH,
-    record::{Ring, begin, scratch, send},
+    record::{Ring, begin, counted, scratch, send},
 };
 
 #[repr(C)]
@@ -53,6 +53,7 @@ pub fn note(task: Ptr, cgroup: u64, flags: u32) -> u32 {
     let most = (size_of::<Threads>() + THREADS_MAX * size_of::<Thread>()) as u32;
     let size = (size_of::<Threads>() as u32 + count * size_of::<Thread>() as u32).min(most);
     begin(&mut record.header, Kind::Threads, size, cgroup, task, flags);
+    counted(&mut record.header, size_of::<Threads>());
     let ring = if flags & task_flag::ROOT != 0 { Ring::Deaths } else { Ring::Spare };
     send(ring, Kind::Threads, cgroup, (&raw const *buffer).cast(), size, false);
     0

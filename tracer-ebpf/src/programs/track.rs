@@ -7,8 +7,9 @@ use tracer_ebpf::abi::{
 
 use super::{
     kernel::{Ptr, cgroup_id, pointer, read},
-    maps::{ARMED, CALLS, CURIOUS, PROCESSES, ROOTS, TRACKED, WORDS},
+    maps::{ARMED, CALLS, CURIOUS, PROCESSES, ROOTS, TRACKED, USED, USED_CALLS},
     record::{add, lost, now},
+    said,
 };
 use tracer_ebpf::offsets as at;
 
@@ -35,10 +36,12 @@ pub fn adopt(tgid: u32, start_ns: u64, cgroup: u64, parent: u32, flags: u32) -> 
         threads_noted: 0,
         recorder: u32::from(ARMED.get(0).is_some_and(|armed| *armed != 0)),
         execs: 0,
-        dns_fd: 0,
         failed: 0,
+        streams: 0,
         written: [0; 2],
-        dns_server: [0; 16],
+        dns_ns: 0,
+        opened: 0,
+        connected: 0,
     };
     if PROCESSES.insert(&tgid, &process, 0).is_err() {
         lost(cgroup, LOST_PROCESS);
@@ -52,14 +55,14 @@ pub fn adopt(tgid: u32, start_ns: u64, cgroup: u64, parent: u32, flags: u32) -> 
 
 /// Stops tracking a process. False if another CPU was first.
 #[inline(always)]
-pub fn release(tgid: u32, flags: u32, dns_fd: u32) -> bool {
+pub fn release(tgid: u32, flags: u32, dns_ns: u64) -> bool {
     if PROCESSES.remove(&tgid).is_err() {
         return false;
     }
     if flags & task_flag::RUNTIME_INIT != 0 {
         curious(-1);
     }
-    if dns_fd != 0 {
+    if dns_ns != 0 {
         curious(-1);
     }
     true
@@ -83,24 +86,37 @@ pub fn wanted(cgroup: u64) -> bool {
 /// Lets go of a process whose container nobody wants to know of.
 #[inline(never)]
 pub fn let_go(tgid: u32, process: &Process) -> u32 {
-    let (cgroup, flags, dns_fd) = (process.cgroup, process.flags, process.dns_fd);
-    if release(tgid, flags, dns_fd) {
-        forget(tgid, cgroup);
+    let (cgroup, flags, dns_ns) = (process.cgroup, process.flags, process.dns_ns);
+    let streams = process.streams;
+    if release(tgid, flags, dns_ns) {
+        forget(tgid, cgroup, streams);
     }
     0
 }
 
 /// Drops what was kept of a process's calls and words.
 #[inline(always)]
-pub fn forget(tgid: u32, cgroup: u64) {
-    if CALLS.remove(&tgid).is_ok()
-        && let Some(container) = TRACKED.get_ptr_mut(&cgroup)
-    {
-        // SAFETY: a map value.
-        let container = unsafe { &mut *container };
-        container.recorders = container.recorders.saturating_sub(1);
+pub fn forget(tgid: u32, cgroup: u64, streams: u32) {
+    if CALLS.remove(&tgid).is_ok() {
+        used(USED_CALLS, -1);
+        if let Some(container) = TRACKED.get_ptr_mut(&cgroup) {
+            // SAFETY: a map value.
+            let container = unsafe { &mut *container };
+            container.recorders = container.recorders.saturating_sub(1);
+        }
     }
-    let _ = WORDS.remove(&tgid);
+    if streams != 0 {
+        said::forget(tgid, cgroup);
+    }
+}
+
+/// Counts the entries of a map.
+#[inline(always)]
+pub fn used(map: u32, change: i64) -> u64 {
+    let Some(count) = USED.get_ptr_mut(map) else { return 0 };
+    add(count, change as u64);
+    // SAFETY: a map value.
+    unsafe { core::ptr::read_volatile(count) }
 }
 
 /// Counts processes whose every write matters.
@@ -147,7 +163,8 @@ pub fn track(id: u64, root: u64) {
         root,
         since_ns: now(),
         flags: 0,
-        _pad: 0,
+        streams: 0,
+        stdio: [0; 2],
     };
     if TRACKED.insert(&id, &container, 0).is_err() {
         lost(id, LOST_CONTAINER);

@@ -98,7 +98,13 @@ fn parse(log: &[u8]) -> Vec<Words> {
         .map(|(stream, bytes)| {
             let total_bytes = bytes.len() as u64;
             let last = bytes.len().saturating_sub(WORDS_MAX);
-            Words { stream, bytes: Text(bytes[last..].to_vec()), total_bytes }
+            Words {
+                stream,
+                head: Text::default(),
+                skipped_bytes: 0,
+                bytes: Text(bytes[last..].to_vec()),
+                total_bytes,
+            }
         })
         .collect()
 }

@@ -2,7 +2,11 @@
 
 use tracer_ebpf::abi::bind as abi;
 
-use super::{address, error::DecodeError, record::Record};
+use super::{
+    address,
+    error::DecodeError,
+    record::{Body, Record},
+};
 use crate::{
     errno::Errno,
     event::{Bind, Event, Protocol, What},
@@ -10,18 +14,14 @@ use crate::{
 
 const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
-/// Bits of `reuse`.
-const REUSE_ADDRESS: u32 = 1;
-const REUSE_PORT: u32 = 2;
-const V6_ONLY: u32 = 4;
 
 pub(super) fn bind(record: &Record<'_>) -> Result<Event, DecodeError> {
-    let bind: abi::Bind = record.whole()?;
+    let bind: Body<abi::Bind> = record.whole()?;
     let size = record.at_most("address.size", bind.address.size, bind.address.bytes.len())?;
     Ok(record.event(What::Bind(Bind {
         listen: match bind.call {
-            0 => false,
-            1 => true,
+            abi::call::BIND => false,
+            abi::call::LISTEN => true,
             other => return Err(record.meaningless("call", other)),
         },
         errno: (bind.errno != 0).then_some(Errno(bind.errno)),
@@ -34,11 +34,11 @@ pub(super) fn bind(record: &Record<'_>) -> Result<Event, DecodeError> {
             _ => Protocol::Other(0),
         },
         port: u16::try_from(bind.port).map_err(|_| record.meaningless("port", bind.port))?,
-        reuse_address: bind.reuse & REUSE_ADDRESS != 0,
-        reuse_port: bind.reuse & REUSE_PORT != 0,
+        reuse_address: bind.reuse & abi::reuse::ADDRESS != 0,
+        reuse_port: bind.reuse & abi::reuse::PORT != 0,
         net_ns: bind.net_ns,
         family: bind.family,
-        v6_only: bind.reuse & V6_ONLY != 0,
+        v6_only: bind.reuse & abi::reuse::V6_ONLY != 0,
     })))
 }
 

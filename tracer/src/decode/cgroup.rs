@@ -17,10 +17,10 @@ pub(super) fn cgroup(record: &Record<'_>) -> Result<Event, DecodeError> {
     tail.finish()?;
     Ok(record.event(What::Cgroup(CgroupChange {
         change: match cgroup.change {
-            0 => Change::Made,
-            1 => Change::Removed,
-            2 => Change::MovedIn,
-            3 => Change::MovedOut,
+            abi::change::MADE => Change::Made,
+            abi::change::REMOVED => Change::Removed,
+            abi::change::MOVED_IN => Change::MovedIn,
+            abi::change::MOVED_OUT => Change::MovedOut,
             other => return Err(record.meaningless("change", other)),
         },
         id: cgroup.id,

@@ -1,10 +1,12 @@
 //! The end of a process.
 
+use std::mem::offset_of;
+
 use tracer_ebpf::abi::exit as abi;
 
 use super::{arch::Arch, components, error::DecodeError, record::Record};
 use crate::{
-    event::{Event, Exit, Limits, Status, What},
+    event::{Event, Exit, Limits, MemoryUse, MoreLimits, Status, What},
     signal::Signal,
 };
 
@@ -34,7 +36,27 @@ pub(super) fn exit(record: &Record<'_>, arch: Arch) -> Result<Event, DecodeError
         recorded: exit.recorder != 0,
         user_time_ns: exit.user_time_ns,
         system_time_ns: exit.system_time_ns,
+        memory: exit
+            .has(offset_of!(abi::Exit, rlimit_memlock))
+            .then(|| memory(&exit, arch))
+            .flatten(),
+        more_limits: exit.has(offset_of!(abi::Exit, cap_bounding)).then(|| MoreLimits {
+            locked_memory_bytes: limit(exit.rlimit_memlock),
+            file_size_bytes: limit(exit.rlimit_fsize),
+            cpu_seconds: limit(exit.rlimit_cpu),
+            stack_bytes: limit(exit.rlimit_stack),
+            data_bytes: limit(exit.rlimit_data),
+        }),
+        cap_bounding: exit.has(size_of::<abi::Exit>()).then_some(exit.cap_bounding),
     })))
+}
+
+/// `None` where the kernel does not say.
+fn memory(exit: &abi::Exit, arch: Arch) -> Option<MemoryUse> {
+    (exit.memory_peak_pages != u64::MAX).then(|| MemoryUse {
+        peak_bytes: arch.bytes_of_pages(exit.memory_peak_pages),
+        limit_bytes: arch.limit_of_pages(exit.memory_limit_pages),
+    })
 }
 
 /// A wait(2) status. Bits above the lower 16 are no part of it (ptrace leaves events there).
@@ -54,6 +76,8 @@ pub(super) fn limit(raw: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use tracer_ebpf::abi::header::Kind;
+
     use super::*;
     use crate::{
         decode::{decode, golden},
@@ -83,6 +107,9 @@ mod tests {
                 recorded: true,
                 user_time_ns: 5_000_000,
                 system_time_ns: 6_000_000,
+                memory: None,
+                more_limits: None,
+                cap_bounding: None,
             })
         );
     }
@@ -106,7 +133,8 @@ mod tests {
     #[test]
     fn what_was_written_is_unknown_without_the_recorder() {
         let mut bytes = golden::exit(0);
-        bytes[152..160].copy_from_slice(&u64::MAX.to_ne_bytes());
+        let written = offset_of!(abi::Exit, written);
+        bytes[written..written + 8].copy_from_slice(&u64::MAX.to_ne_bytes());
         let events = decode(&bytes, Arch::X86_64).unwrap();
         assert!(matches!(&events[0].what, What::Exit(exit) if exit.written.is_none()));
     }
@@ -114,9 +142,9 @@ mod tests {
     #[test]
     fn the_root_is_a_working_directory_without_names() {
         let mut bytes = golden::exit(0);
-        bytes.truncate(size_of::<abi::Exit>());
+        bytes.truncate(Kind::Exit.first_body());
         bytes[4] = 208;
-        bytes[108] = 0;
+        bytes[offset_of!(abi::Exit, cwd_size)] = 0;
         let events = decode(&bytes, Arch::X86_64).unwrap();
         let What::Exit(exit) = &events[0].what else { panic!("not an exit") };
         assert_eq!(exit.cwd, Some(Text::from("/")));

@@ -2,11 +2,14 @@
 
 use tracer_ebpf::abi::fork as abi;
 
-use super::{error::DecodeError, record::Record};
+use super::{
+    error::DecodeError,
+    record::{Body, Record},
+};
 use crate::event::{Event, Fork, What};
 
 pub(super) fn fork(record: &Record<'_>) -> Result<Event, DecodeError> {
-    let fork: abi::Fork = record.whole()?;
+    let fork: Body<abi::Fork> = record.whole()?;
     Ok(record.event(What::Fork(Fork { forker_pid: fork.forker })))
 }
 

@@ -2,7 +2,10 @@
 
 use tracer_ebpf::abi::found as abi;
 
-use super::{error::DecodeError, record::Record};
+use super::{
+    error::DecodeError,
+    record::{Body, Record},
+};
 use crate::{
     event::{Event, Found, What},
     text::Text,
@@ -11,7 +14,7 @@ use crate::{
 /// The event stands at the start of the process, where a timeline needs it. What the process is, its program and
 /// arguments, is not in the record: whoever may read /proc adds it.
 pub(super) fn found(record: &Record<'_>) -> Result<Event, DecodeError> {
-    let found: abi::Found = record.whole()?;
+    let found: Body<abi::Found> = record.whole()?;
     let what = Found { found_ns: found.header.time_ns, path: Text::default(), args: Vec::new() };
     Ok(record.event_at(found.header.task.start_ns, What::Found(what)))
 }

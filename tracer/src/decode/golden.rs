@@ -2,9 +2,9 @@
 //! them: a moved field fails here.
 
 use tracer_ebpf::abi::{
-    bind, cgroup, exec, exit, fork, found as abi_found,
+    bind, cgroup, exec, fork, found as abi_found,
     header::{Header, Kind, Task},
-    oom, recorder, signal, words,
+    oom, recorder, said, signal, words,
 };
 
 use crate::{
@@ -66,7 +66,7 @@ impl Bytes {
         done
     }
 
-    /// The record, its size put into the header; `body` is the size of its structure.
+    /// The record, its size put into the header; of the first layout, whose header names no size of the body.
     pub fn record(mut self, body: usize, tail: usize) -> Vec<u8> {
         assert_eq!(self.0.len(), body + tail);
         let size = u32::try_from(self.0.len()).unwrap();
@@ -100,6 +100,7 @@ pub fn process() -> Process {
         root: false,
         runtime_init: false,
         kernel_thread: false,
+        below_root: None,
     }
 }
 
@@ -170,7 +171,7 @@ pub fn exit(status: u32) -> Vec<u8> {
         .u64(5_000_000)
         .u64(6_000_000)
         .bytes(b"app\0srv\0", 8)
-        .record(size_of::<exit::Exit>(), 8)
+        .record(Kind::Exit.first_body(), 8)
 }
 
 pub fn signal(number: u32, code: i32, syscall: i32, address: u64) -> Vec<u8> {
@@ -255,7 +256,7 @@ pub fn calls(seen: u32, slots: &[Slot<'_>]) -> Vec<u8> {
     let bytes = header(Kind::Calls).u32(seen).u32(9).u32(1).u32(2).u32(3).u32(0);
     let bytes = slots.iter().fold(bytes, |bytes, slot| call(bytes, *slot));
     let empty = (recorder::SLOTS - slots.len()) * size_of::<recorder::Call>();
-    bytes.bytes(&[], empty).record(size_of::<recorder::Calls>(), 0)
+    bytes.bytes(&[], empty).record(Kind::Calls.first_body(), 0)
 }
 
 fn call(bytes: Bytes, slot: Slot<'_>) -> Bytes {
@@ -296,6 +297,35 @@ pub fn words(rings: [Ring<'_>; 3]) -> Vec<u8> {
         bytes.u64(*total).u64(*time).u32(*next).u32(*end).u32(0).u32(0).bytes(&ring, words::RING)
     });
     bytes.record(size_of::<words::Words>(), 0)
+}
+
+/// One stream of a process.
+pub struct Stream<'a> {
+    pub stream: u32,
+    pub next: u32,
+    pub tail: &'a [u8],
+    /// Where the beginning starts in its ring, and the ring.
+    pub head: Option<(u32, &'a [u8])>,
+    pub burst: u64,
+    pub total: u64,
+}
+
+pub fn said(said: &Stream<'_>) -> Vec<u8> {
+    let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap();
+    let (start, head) = said.head.unwrap_or_default();
+    header(Kind::Said)
+        .u32(said.stream)
+        .u32(said.next)
+        .u32(size(said.tail))
+        .u32(start)
+        .u32(size(head))
+        .u32(0)
+        .u64(said.total)
+        .u64(400)
+        .u64(said.burst)
+        .bytes(said.tail, said.tail.len())
+        .bytes(head, head.len())
+        .record(size_of::<said::Said>(), said.tail.len() + head.len())
 }
 
 pub fn cgroup(change: u32) -> Vec<u8> {
@@ -348,5 +378,6 @@ pub fn all() -> Vec<Vec<u8>> {
         cgroup(0),
         long_call(slot, b"/etc/app.yml"),
         found(),
+        said(&Stream { stream: 1, next: 3, tail: b"oh!", head: None, burst: 3, total: 3 }),
     ]
 }

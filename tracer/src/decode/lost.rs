@@ -20,6 +20,7 @@ pub fn lost_kind(kind: u32) -> Option<LostKind> {
         (Kind::Bind, LostKind::Bind),
         (Kind::Calls, LostKind::Calls),
         (Kind::Words, LostKind::Words),
+        (Kind::Said, LostKind::Words),
         (Kind::Cgroup, LostKind::Cgroup),
         (Kind::LongCall, LostKind::Calls),
         (Kind::Found, LostKind::Process),

@@ -12,10 +12,12 @@ mod exec;
 mod exit;
 mod fork;
 mod found;
+mod lookup;
 mod lost;
 mod oom;
 mod record;
 mod recorder;
+mod said;
 mod signal;
 mod task;
 mod threads;
@@ -57,6 +59,7 @@ pub fn decode(bytes: &[u8], arch: Arch) -> Result<Vec<Event>, DecodeError> {
         Kind::Bind => one(bind::bind(&record)?),
         Kind::Calls => recorder::calls(&record, arch),
         Kind::Words => words::words(&record),
+        Kind::Said => one(said::said(&record)?),
         Kind::Cgroup => one(cgroup::cgroup(&record)?),
         Kind::LongCall => one(recorder::long_call(&record, arch)?),
         Kind::Found => one(found::found(&record)?),

@@ -2,11 +2,17 @@
 
 use tracer_ebpf::abi::oom as abi;
 
-use super::{arch::Arch, error::DecodeError, exit::limit, record::Record, task};
+use super::{
+    arch::Arch,
+    error::DecodeError,
+    exit::limit,
+    record::{Body, Record},
+    task,
+};
 use crate::event::{Event, Memcg, Oom, What};
 
 pub(super) fn oom(record: &Record<'_>, arch: Arch) -> Result<Event, DecodeError> {
-    let oom: abi::Oom = record.whole()?;
+    let oom: Body<abi::Oom> = record.whole()?;
     let levels = record.at_most("levels", oom.levels, abi::LEVELS)?;
     Ok(record.event(What::Oom(Oom {
         trigger: task::process(&oom.trigger),

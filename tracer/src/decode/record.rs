@@ -1,6 +1,8 @@
 //! The frame of every record: header, body of fixed size, tails of counted bytes. It must not know
 //! what the fields of a body mean.
 
+use std::ops::Deref;
+
 use tracer_ebpf::abi::{
     ABI,
     header::{Header, Kind},
@@ -31,7 +33,7 @@ impl<'a> Record<'a> {
         if header.abi != ABI {
             return Err(DecodeError::Abi(header.abi));
         }
-        let kind = kind(header.kind).ok_or(DecodeError::Kind(header.kind))?;
+        let kind = Kind::of(header.kind).ok_or(DecodeError::Kind(header.kind))?;
         let wrong_size = DecodeError::Size { said: header.size, got: bytes.len() };
         let size = usize::try_from(header.size).map_err(|_| wrong_size)?;
         if size < size_of::<Header>()
@@ -42,22 +44,31 @@ impl<'a> Record<'a> {
         Ok(Self { kind, header, bytes: &bytes[..size] })
     }
 
-    /// The body, and what comes behind it.
-    pub fn body<T>(&self) -> Result<(T, Tail<'a>), DecodeError>
+    /// The body, and what comes behind it. Of a shorter one, as an older program wrote it, the fields that it lacks are
+    /// zero and [`Body::has`] tells; of a longer one, of a newer program, what is known of it is read.
+    pub fn body<T>(&self) -> Result<(Body<T>, Tail<'a>), DecodeError>
     where
         T: FromBytes + KnownLayout + Immutable,
     {
         let name = self.name();
-        let (body, rest) = T::read_from_prefix(self.bytes).map_err(|_| DecodeError::Short {
-            part: name,
-            needed: size_of::<T>(),
-            got: self.bytes.len(),
-        })?;
-        Ok((body, Tail { record: name, rest }))
+        let size = match self.header.body {
+            0 => self.kind.first_body(),
+            size => usize::try_from(size).unwrap_or(usize::MAX),
+        };
+        let short = |needed| DecodeError::Short { part: name, needed, got: self.bytes.len() };
+        if size < self.kind.first_body() {
+            return Err(short(self.kind.first_body()));
+        }
+        let (body, rest) = self.bytes.split_at_checked(size).ok_or(short(size))?;
+        let known = size.min(size_of::<T>());
+        let mut whole = vec![0; size_of::<T>()];
+        whole[..known].copy_from_slice(&body[..known]);
+        let fields = T::read_from_bytes(&whole).map_err(|_| short(size_of::<T>()))?;
+        Ok((Body { fields, known }, Tail { record: name, rest }))
     }
 
     /// The body of a record that has nothing behind it.
-    pub fn whole<T>(&self) -> Result<T, DecodeError>
+    pub fn whole<T>(&self) -> Result<Body<T>, DecodeError>
     where
         T: FromBytes + KnownLayout + Immutable,
     {
@@ -96,21 +107,28 @@ impl<'a> Record<'a> {
 
     /// The kind's word.
     pub fn name(&self) -> &'static str {
-        match self.kind {
-            Kind::Exec => "exec",
-            Kind::ExecFailed => "exec_failed",
-            Kind::Fork => "fork",
-            Kind::Exit => "exit",
-            Kind::Signal => "signal",
-            Kind::Threads => "threads",
-            Kind::Oom => "oom",
-            Kind::Bind => "bind",
-            Kind::Calls => "calls",
-            Kind::Words => "words",
-            Kind::Cgroup => "cgroup",
-            Kind::LongCall => "long_call",
-            Kind::Found => "found",
-        }
+        self.kind.name()
+    }
+}
+
+/// The fixed part of a record, and how much of it was there.
+pub(super) struct Body<T> {
+    fields: T,
+    known: usize,
+}
+
+impl<T> Body<T> {
+    /// Whether the field that ends at this offset was written.
+    pub fn has(&self, end: usize) -> bool {
+        end <= self.known
+    }
+}
+
+impl<T> Deref for Body<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.fields
     }
 }
 
@@ -165,28 +183,10 @@ fn at_most(
     }
 }
 
-fn kind(number: u16) -> Option<Kind> {
-    const ALL: [Kind; 13] = [
-        Kind::Exec,
-        Kind::ExecFailed,
-        Kind::Fork,
-        Kind::Exit,
-        Kind::Signal,
-        Kind::Threads,
-        Kind::Oom,
-        Kind::Bind,
-        Kind::Calls,
-        Kind::Words,
-        Kind::Cgroup,
-        Kind::LongCall,
-        Kind::Found,
-    ];
-    const _: () = assert!(ALL.len() + 1 == tracer_ebpf::abi::header::KINDS);
-    ALL.into_iter().find(|kind| *kind as u16 == number)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::mem::offset_of;
+
     use super::*;
     use crate::decode::{Arch, decode, golden};
 
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_refused_by_its_number() {
-        for number in [0_u16, 14, 500] {
+        for number in [0_u16, 15, 500] {
             let mut bytes = fork();
             bytes[..2].copy_from_slice(&number.to_ne_bytes());
             assert_eq!(decode(&bytes, Arch::X86_64), Err(DecodeError::Kind(number)));
@@ -252,5 +252,24 @@ mod tests {
             decode(&bytes, Arch::X86_64),
             Err(DecodeError::Trailing { record: "fork", bytes: 8 })
         );
+    }
+
+    #[test]
+    fn a_longer_body_of_a_newer_program_is_read_as_far_as_it_is_known() {
+        let expected = decode(&fork(), Arch::X86_64).unwrap();
+        let mut bytes = fork();
+        let offset = offset_of!(Header, body);
+        bytes[offset..offset + 4].copy_from_slice(&120_u32.to_ne_bytes());
+        bytes[4] = 120;
+        bytes.resize(120, 0xee);
+        assert_eq!(decode(&bytes, Arch::X86_64).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_body_shorter_than_the_first_layout_is_refused() {
+        let mut bytes = fork();
+        let offset = offset_of!(Header, body);
+        bytes[offset..offset + 4].copy_from_slice(&104_u32.to_ne_bytes());
+        assert!(matches!(decode(&bytes, Arch::X86_64), Err(DecodeError::Short { .. })));
     }
 }

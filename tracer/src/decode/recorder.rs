@@ -1,37 +1,71 @@
 //! The flight recorder: the failed calls of one process.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    mem::offset_of,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use tracer_ebpf::abi::{
     exec::PATH_MAX,
     recorder::{self as abi, call_flag, data_kind},
 };
 
-use super::{address, arch::Arch, bind, components, dns, error::DecodeError, record::Record};
+use super::{
+    address,
+    arch::Arch,
+    bind, components, dns,
+    error::DecodeError,
+    lookup,
+    record::{Body, Record},
+};
 use crate::{
     errno::Errno,
-    event::{Address, Call, Event, Object, Protocol, What},
+    event::{Address, After, Call, Event, Object, Protocol, What},
     text::Text,
 };
 
-/// One event for each call that is still there, in the order of their counts and each at its own
-/// time, then one for those that were overwritten.
+/// One event for each call that is still there, in the order of their counts and each at its own time, those that tell of
+/// the names it asked for, then one for those that were overwritten.
 pub(super) fn calls(record: &Record<'_>, arch: Arch) -> Result<Vec<Event>, DecodeError> {
-    let recorder: abi::Calls = record.whole()?;
-    let mut kept: Vec<&abi::Call> = recorder.calls.iter().filter(|call| call.seq != 0).collect();
-    kept.sort_by_key(|call| call.seq);
+    let recorder: Body<abi::Calls> = record.whole()?;
+    let grown = recorder.has(offset_of!(abi::Calls, looked));
+    let slots = recorder.calls.iter().chain(&recorder.looked).zip(&recorder.more);
+    let mut kept: Vec<(&abi::Call, &abi::More)> = slots.filter(|(call, _)| call.seq != 0).collect();
+    kept.sort_by_key(|(call, _)| call.seq);
     let mut events = Vec::with_capacity(kept.len() + 1);
-    for raw in &kept {
-        let mut event = record.event_at(raw.time_ns, What::Call(call(record, raw, arch)?));
+    for (raw, more) in &kept {
+        let mut call = call(record, raw, arch)?;
+        if grown {
+            call.after = after(&recorder, raw, more);
+        }
+        let mut event = record.event_at(raw.time_ns, What::Call(call));
         event.process.tid = raw.tid;
         events.push(event);
     }
-    let kept = u32::try_from(kept.len()).unwrap_or(u32::MAX);
-    let forgotten = recorder.seen.saturating_sub(kept);
+    let repeats: u32 = kept.iter().map(|(_, more)| more.repeats).fold(0, u32::saturating_add);
+    let mut known = u32::try_from(kept.len()).unwrap_or(u32::MAX).saturating_add(repeats);
+    for lookup in recorder.lookups.iter().filter(|lookup| lookup.seq != 0) {
+        let told = lookup::lookup(record, lookup, arch)?;
+        known = known.saturating_add(told.messages);
+        events.extend(told.events);
+    }
+    let forgotten = recorder.seen.saturating_sub(known);
     if forgotten > 0 {
         events.push(record.event(What::CallsForgotten(forgotten)));
     }
     Ok(events)
+}
+
+/// What is known of the time after a call.
+fn after(recorder: &abi::Calls, call: &abi::Call, more: &abi::More) -> After {
+    After {
+        repeats: more.repeats,
+        first_ns: (more.repeats > 0).then_some(more.first_ns),
+        made_good: call.flags & call_flag::MADE_GOOD != 0,
+        same_port_reached: call.flags & call_flag::SAME_PORT_LATER != 0,
+        opened: Some(recorder.opened.saturating_sub(more.opened)),
+        connected: Some(recorder.connected.saturating_sub(more.connected)),
+    }
 }
 
 /// A call whose path did not fit the recorder; the recorder tells of it again, with the path cut.
@@ -69,6 +103,7 @@ fn named(
         protocol: protocol(raw.socket, &object),
         object,
         reported: raw.flags & call_flag::REPORTED != 0,
+        after: After::default(),
     })
 }
 
@@ -115,7 +150,7 @@ fn pids(data: &[u8]) -> Option<Object> {
 
 /// Type in the low byte, protocol in the high one; a call without a socket has neither. Families other
 /// than the internet's count their protocols otherwise.
-fn protocol(socket: u16, object: &Object) -> Option<Protocol> {
+pub(super) fn protocol(socket: u16, object: &Object) -> Option<Protocol> {
     if socket == 0 {
         return None;
     }
@@ -186,6 +221,7 @@ mod tests {
                 object: Object::Path { path: Text::from("/etc/app.yml"), truncated: false },
                 reported: false,
                 protocol: None,
+                after: crate::event::After::default(),
             }
         );
     }

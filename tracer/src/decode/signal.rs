@@ -2,7 +2,12 @@
 
 use tracer_ebpf::abi::signal as abi;
 
-use super::{arch::Arch, error::DecodeError, record::Record, task};
+use super::{
+    arch::Arch,
+    error::DecodeError,
+    record::{Body, Record},
+    task,
+};
 use crate::{
     event::{Delivery, Disposition, Event, SignalEvent, What},
     signal::{Signal, SignalCode},
@@ -14,7 +19,7 @@ use crate::{
 const SI_KERNEL: i32 = 0x80;
 
 pub(super) fn signal(record: &Record<'_>, arch: Arch) -> Result<Event, DecodeError> {
-    let raw: abi::Signal = record.whole()?;
+    let raw: Body<abi::Signal> = record.whole()?;
     let signal = Signal(raw.signal);
     let code = SignalCode::from_raw(raw.code);
     Ok(record.event(What::Signal(SignalEvent {
@@ -31,22 +36,21 @@ pub(super) fn signal(record: &Record<'_>, arch: Arch) -> Result<Event, DecodeErr
     })))
 }
 
-/// `TRACE_SIGNAL_*` of include/trace/events/signal.h.
 fn delivery(raw: u32) -> Option<Delivery> {
     match raw {
-        0 => Some(Delivery::Delivered),
-        1 => Some(Delivery::Ignored),
-        2 => Some(Delivery::AlreadyPending),
-        3 | 4 => Some(Delivery::Lost),
+        abi::result::DELIVERED => Some(Delivery::Delivered),
+        abi::result::IGNORED => Some(Delivery::Ignored),
+        abi::result::ALREADY_PENDING => Some(Delivery::AlreadyPending),
+        abi::result::OVERFLOW_FAIL | abi::result::LOSE_INFO => Some(Delivery::Lost),
         _ => None,
     }
 }
 
 fn disposition(raw: u32) -> Option<Disposition> {
     match raw {
-        0 => Some(Disposition::Default),
-        1 => Some(Disposition::Ignored),
-        2 => Some(Disposition::Handled),
+        abi::disposition::DEFAULT => Some(Disposition::Default),
+        abi::disposition::IGNORED => Some(Disposition::Ignored),
+        abi::disposition::HANDLED => Some(Disposition::Handled),
         _ => None,
     }
 }
@@ -73,6 +77,8 @@ fn has_address(signal: Signal, code: SignalCode) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::offset_of;
+
     use super::*;
     use crate::decode::{decode, golden};
 
@@ -118,7 +124,11 @@ mod tests {
 
     #[test]
     fn a_result_without_meaning_is_refused() {
-        for (offset, field) in [(184, "result"), (188, "disposition")] {
+        let fields = [
+            (offset_of!(abi::Signal, result), "result"),
+            (offset_of!(abi::Signal, disposition), "disposition"),
+        ];
+        for (offset, field) in fields {
             let mut bytes = golden::signal(15, 0, -1, 0);
             bytes[offset] = 9;
             assert_eq!(

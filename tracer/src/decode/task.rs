@@ -28,5 +28,10 @@ pub(super) fn process(task: &Task) -> Process {
         root: flag(task_flag::ROOT),
         runtime_init: flag(task_flag::RUNTIME_INIT),
         kernel_thread: flag(task_flag::KERNEL),
+        below_root: match (flag(task_flag::BELOW_ROOT), flag(task_flag::OUTSIDE)) {
+            (true, _) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        },
     }
 }

@@ -2,7 +2,10 @@
 
 use tracer_ebpf::abi::words as abi;
 
-use super::{error::DecodeError, record::Record};
+use super::{
+    error::DecodeError,
+    record::{Body, Record},
+};
 use crate::{
     event::{Event, Stream, What, Words},
     text::Text,
@@ -13,7 +16,7 @@ const STREAMS: [Stream; abi::STREAMS] = [Stream::Stdout, Stream::Stderr, Stream:
 
 /// One event for each stream that was written to, at the time of its last write.
 pub(super) fn words(record: &Record<'_>) -> Result<Vec<Event>, DecodeError> {
-    let words: abi::Words = record.whole()?;
+    let words: Body<abi::Words> = record.whole()?;
     let mut events = Vec::new();
     for (stream, raw) in STREAMS.into_iter().zip(&words.streams) {
         let bytes = kept(record, raw)?;
@@ -21,7 +24,13 @@ pub(super) fn words(record: &Record<'_>) -> Result<Vec<Event>, DecodeError> {
             continue;
         }
         let time_ns = if raw.time_ns == 0 { record.header.time_ns } else { raw.time_ns };
-        let what = What::Words(Words { stream, bytes: Text(bytes), total_bytes: raw.total });
+        let what = What::Words(Words {
+            stream,
+            head: Text::default(),
+            skipped_bytes: 0,
+            bytes: Text(bytes),
+            total_bytes: raw.total,
+        });
         events.push(record.event_at(time_ns, what));
     }
     Ok(events)
@@ -60,8 +69,13 @@ mod tests {
     fn each_stream_speaks_at_its_last_write() {
         let stdout = (6, 400, 6, 0, b"hello\n".as_slice());
         let init = (4, 0, 4, 0, b"oops".as_slice());
-        let words =
-            |stream, bytes, total_bytes| Words { stream, bytes: Text::from(bytes), total_bytes };
+        let words = |stream, bytes, total_bytes| Words {
+            stream,
+            head: Text::default(),
+            skipped_bytes: 0,
+            bytes: Text::from(bytes),
+            total_bytes,
+        };
         assert_eq!(
             decoded([stdout, NOTHING, init]),
             [

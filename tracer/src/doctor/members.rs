@@ -41,6 +41,11 @@ fn lack(index: usize, member: &at::Member) -> Check {
 fn cost(index: usize) -> Option<&'static str> {
     match index {
         at::TASK_SECCOMP => Some("whether a seccomp filter may have refused a call is not told"),
+        at::TASK_COMPAT => {
+            Some("calls by the 32-bit entry are read by the numbers of the 64-bit one")
+        }
+        at::SK_PEER6 => Some("IPv6 peers of connections that broke are not named"),
+        at::COUNTER_PEAK => Some("the highest memory use of a container is not told"),
         at::TASK_UTIME | at::TASK_STIME | at::SIGNAL_UTIME | at::SIGNAL_STIME => {
             Some("CPU times are told too small")
         }

@@ -68,6 +68,9 @@ fn exit(process: &Process, code: u8) -> Event {
         recorded: true,
         user_time_ns: 0,
         system_time_ns: 0,
+        memory: None,
+        more_limits: None,
+        cap_bounding: None,
     };
     event(process, What::Exit(exit))
 }
@@ -82,6 +85,7 @@ fn failed_open(process: &Process, path: &str) -> Event {
         object: Object::Path { path: Text::from(path), truncated: false },
         reported: false,
         protocol: None,
+        after: crate::event::After::default(),
     };
     event(process, What::Call(call))
 }

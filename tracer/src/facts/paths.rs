@@ -174,6 +174,7 @@ mod tests {
             object: Object::Path { path: Text::from(path), truncated: false },
             reported: false,
             protocol: None,
+            after: crate::event::After::default(),
         }))
     }
 
@@ -214,6 +215,9 @@ mod tests {
             recorded: true,
             user_time_ns: 0,
             system_time_ns: 0,
+            memory: None,
+            more_limits: None,
+            cap_bounding: None,
         });
         let blamed = worth_blaming(&[call("open", 0, "conf", Errno::ENOENT), event(exit)]);
         assert_eq!(blamed[0].cwd, Some(Text::from("/srv")));

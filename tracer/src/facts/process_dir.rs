@@ -202,6 +202,7 @@ pub mod tests {
             root: true,
             runtime_init: false,
             kernel_thread: false,
+            below_root: None,
         }
     }
 

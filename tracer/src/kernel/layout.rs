@@ -44,6 +44,8 @@ pub struct Options {
     pub events_budget: u32,
     /// Flight recorders that a container may hold.
     pub recorders_budget: u32,
+    /// Streams of processes, of which the last words are kept, that a container may hold.
+    pub streams_budget: u32,
     pub window_ns: u64,
 }
 
@@ -53,7 +55,8 @@ impl Default for Options {
             capture_output: true,
             deaths_budget: 400,
             events_budget: 20_000,
-            recorders_budget: 256,
+            recorders_budget: 128,
+            streams_budget: 256,
             window_ns: 1_000_000_000,
         }
     }
@@ -102,10 +105,12 @@ impl Layout {
             deaths_budget: options.deaths_budget,
             events_budget: options.events_budget,
             recorders_budget: options.recorders_budget,
+            streams_budget: options.streams_budget,
             window_ns: options.window_ns,
             page_shift: rustix::param::page_size().trailing_zeros(),
             hierarchy_id: hierarchy.id(),
             pids_subsystem: btf.enumerator("pids_cgrp_id").unwrap_or(u32::MAX),
+            _pad: 0,
         };
         Ok(Self { offsets, settings, numbers: numbers(table), shapes: shapes(table), missing })
     }
@@ -159,8 +164,22 @@ fn shapes(table: SyscallTable) -> [u8; SHAPES] {
     shapes
 }
 
-/// What a call's arguments are about, from its manual page.
+/// What a call's arguments are about, and what else of it is looked at, from its manual page.
 fn shape_of(name: &str) -> u8 {
+    let looks = match name {
+        "open" | "openat" | "openat2" => shape::OPENS | shape::SUCCESS,
+        "stat" | "lstat" | "newfstatat" | "statx" | "access" | "faccessat" | "faccessat2"
+        | "readlink" | "readlinkat" | "statfs" | "getxattr" | "lgetxattr" | "listxattr"
+        | "llistxattr" | "name_to_handle_at" => shape::LOOKS,
+        "clone" | "clone3" | "fork" | "vfork" | "flock" | "fcntl" | "io_setup" | "mlock"
+        | "mlock2" | "mlockall" | "setuid" | "setreuid" | "setresuid" | "timer_create"
+        | "keyctl" | "add_key" | "request_key" | "shmget" | "io_uring_setup" => shape::REFUSES,
+        _ => 0,
+    };
+    object_of(name) | looks
+}
+
+fn object_of(name: &str) -> u8 {
     match name {
         "open" | "stat" | "lstat" | "access" | "truncate" | "chdir" | "rename" | "mkdir"
         | "rmdir" | "creat" | "link" | "unlink" | "symlink" | "readlink" | "chmod" | "chown"
@@ -200,8 +219,9 @@ mod tests {
 
     #[test]
     fn shapes_follow_the_machine_s_numbers() {
-        assert_eq!(shapes(SyscallTable::X86_64)[257], shape::PATH1);
-        assert_eq!(shapes(SyscallTable::Aarch64)[56], shape::PATH1);
+        let openat = shape::PATH1 | shape::OPENS | shape::SUCCESS;
+        assert_eq!(shapes(SyscallTable::X86_64)[257], openat);
+        assert_eq!(shapes(SyscallTable::Aarch64)[56], openat);
         assert_eq!(shapes(SyscallTable::X86_64)[39], shape::NONE);
     }
 }

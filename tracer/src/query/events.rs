@@ -148,25 +148,28 @@ mod tests {
         2001-02-03T04:05:06.014Z  -  app[4242]  connect tcp 10.0.0.7:5432 = EINPROGRESS
         2001-02-03T04:05:06.015Z  -  app[4242]  getsockopt = ECONNREFUSED
         2001-02-03T04:05:06.016Z  -  app[4242]  connect tcp 10.0.0.7:5432 = ECONNREFUSED
-        2001-02-03T04:05:06.017Z  -  app[4242]  connect tcp [::1]:5432 = ECONNREFUSED
-        2001-02-03T04:05:06.018Z  -  app[4242]  connect unix @bus = ECONNREFUSED
-        2001-02-03T04:05:06.019Z  -  app[4242]  connect AF_NETLINK = ECONNREFUSED
-        2001-02-03T04:05:06.020Z  -  app[4242]  connect AF_PACKET = ECONNREFUSED
-        2001-02-03T04:05:06.021Z  -  app[4242]  bind 0.0.0.0:80 = EACCES
-        2001-02-03T04:05:06.022Z  -  app[4242]  recvfrom DNS question db.example.com
-        2001-02-03T04:05:06.023Z  -  app[4242]  recvfrom DNS answer to db.example.com: NXDOMAIN
-        2001-02-03T04:05:06.024Z  -  app[4242]  gap: 9 earlier failed calls were overwritten
-        2001-02-03T04:05:06.025Z  -  app[4242]  stdout: plain
-        2001-02-03T04:05:06.026Z  -  app[4242]  init: exec failed\xff
-        2001-02-03T04:05:06.027Z  -  app[4242]  SIGTERM (SI_USER) from runc[90]: delivered, disposition default
-        2001-02-03T04:05:06.028Z  -  app[4242]  SIGSEGV (SEGV_MAPERR) from app[4242]: delivered, disposition default
-        2001-02-03T04:05:06.029Z  -  app[4242]  SIGSYS (SYS_SECCOMP) from app[4242]: delivered, disposition default
-        2001-02-03T04:05:06.030Z  -  app[4242]  out of memory: the kernel chose it to be killed; a memory cgroup used 64 MiB of 64 MiB
-        2001-02-03T04:05:06.031Z  -  gap: 12 of kind calls were lost
-        2001-02-03T04:05:06.032Z  -  app[4242]  killed by SIGKILL
-        2001-02-03T04:05:06.033Z  -  app[4242]  killed by SIGSEGV (core dumped)
-        2001-02-03T04:05:06.034Z  -  app[4242]  exited with status 1
-        2001-02-03T04:05:06.035Z  -  app[4242]  ran already when the agent came: /usr/bin/app app serve
+        2001-02-03T04:05:06.017Z  -  app[4242]  connect tcp 10.0.0.8:5432 = ECONNREFUSED
+        2001-02-03T04:05:06.018Z  -  app[4242]  connect tcp [::1]:5432 = ECONNREFUSED
+        2001-02-03T04:05:06.019Z  -  app[4242]  connect unix @bus = ECONNREFUSED
+        2001-02-03T04:05:06.020Z  -  app[4242]  connect AF_NETLINK = ECONNREFUSED
+        2001-02-03T04:05:06.021Z  -  app[4242]  connect AF_PACKET = ECONNREFUSED
+        2001-02-03T04:05:06.022Z  -  app[4242]  bind 0.0.0.0:80 = EACCES
+        2001-02-03T04:05:06.023Z  -  app[4242]  recvfrom DNS question db.example.com
+        2001-02-03T04:05:06.024Z  -  app[4242]  recvfrom DNS answer to db.example.com: NXDOMAIN
+        2001-02-03T04:05:06.025Z  -  app[4242]  gap: 9 earlier failed calls were overwritten
+        2001-02-03T04:05:06.026Z  -  app[4242]  stdout: plain
+        2001-02-03T04:05:06.027Z  -  app[4242]  init: exec failed\xff
+        2001-02-03T04:05:06.028Z  -  app[4242]  stderr: exit status 2
+        2001-02-03T04:05:06.029Z  -  app[4242]  SIGTERM (SI_USER) from runc[90]: delivered, disposition default
+        2001-02-03T04:05:06.030Z  -  app[4242]  SIGSEGV (SEGV_MAPERR) from app[4242]: delivered, disposition default
+        2001-02-03T04:05:06.031Z  -  app[4242]  SIGSYS (SYS_SECCOMP) from app[4242]: delivered, disposition default
+        2001-02-03T04:05:06.032Z  -  app[4242]  out of memory: the kernel chose it to be killed; a memory cgroup used 64 MiB of 64 MiB
+        2001-02-03T04:05:06.033Z  -  gap: 12 of kind calls were lost
+        2001-02-03T04:05:06.034Z  -  app[4242]  killed by SIGKILL
+        2001-02-03T04:05:06.035Z  -  app[4242]  killed by SIGSEGV (core dumped)
+        2001-02-03T04:05:06.036Z  -  app[4242]  exited with status 1
+        2001-02-03T04:05:06.037Z  -  app[4242]  exited with status 1
+        2001-02-03T04:05:06.038Z  -  app[4242]  ran already when the agent came: /usr/bin/app app serve
         ");
     }
 

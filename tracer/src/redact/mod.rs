@@ -110,9 +110,11 @@ impl Redactor {
             What::ExecFailed(exec) => self.arguments(&mut exec.args),
             What::Found(found) => self.arguments(&mut found.args),
             What::Words(words) => {
-                let before = words.bytes.0.len();
+                let before = words.head.0.len() + words.bytes.0.len();
+                self.text(&mut words.head);
                 self.text(&mut words.bytes);
-                words.total_bytes = corrected(words.total_bytes, before, words.bytes.0.len());
+                let after = words.head.0.len() + words.bytes.0.len();
+                words.total_bytes = corrected(words.total_bytes, before, after);
             }
             What::Fork(_)
             | What::Exit(_)

@@ -46,6 +46,7 @@ fn event(what: What) -> Event {
         root: true,
         runtime_init: false,
         kernel_thread: false,
+        below_root: None,
     };
     Event { time_ns: 0, cgroup: 1, process, what }
 }
@@ -229,7 +230,8 @@ fn events_are_redacted_without_a_hint_at_lengths() {
 
 #[test]
 fn words_and_senders_are_redacted() {
-    let words = Words { stream: Stream::Stderr, bytes: "password=x".into(), total_bytes: 110 };
+    let words =
+        Words { total_bytes: 110, ..crate::render::samples::words(Stream::Stderr, b"password=x") };
     let mut event = event(What::Words(words));
     let command = "kill --token x 1".into();
     let mut facts = Facts {

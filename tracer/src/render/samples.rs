@@ -8,10 +8,10 @@ use crate::{
     crash::Evidence,
     errno::Errno,
     event::{
-        Address, Bind, Call, CgroupChange, Change, Delivery, Disposition, Dns, DnsAnswer, Event,
-        Exec, ExecFailed, Exit, Fork, Found, Limits, Lost, LostKind, Memcg, Object, Oom, Process,
-        ProcessId, Protocol, SignalEvent, Status, Stream, Thread, ThreadState, Threads, What,
-        Words,
+        Address, After, Bind, Call, CgroupChange, Change, Delivery, Disposition, Dns, DnsAnswer,
+        Event, Exec, ExecFailed, Exit, Fork, Found, Limits, Lost, LostKind, Memcg, MemoryUse,
+        MoreLimits, Object, Oom, Process, ProcessId, Protocol, SignalEvent, Status, Stream, Thread,
+        ThreadState, Threads, What, Words,
     },
     facts::model::{Facts, Machine},
     signal::{Signal, SignalCode},
@@ -37,6 +37,7 @@ pub fn main_process() -> Process {
         root: true,
         runtime_init: false,
         kernel_thread: false,
+        below_root: None,
     }
 }
 
@@ -97,6 +98,9 @@ pub fn exit(status: Status) -> Exit {
         recorded: true,
         user_time_ns: 1_000_000,
         system_time_ns: 2_000_000,
+        memory: None,
+        more_limits: None,
+        cap_bounding: None,
     }
 }
 
@@ -118,6 +122,7 @@ pub fn call(name: &'static str, errno: Errno, object: Object) -> Call {
         object,
         reported: false,
         protocol: None,
+        after: After::default(),
     }
 }
 
@@ -174,7 +179,8 @@ pub fn oom() -> Oom {
 
 pub fn words(stream: Stream, bytes: &[u8]) -> Words {
     let total_bytes = bytes.len().try_into().unwrap();
-    Words { stream, bytes: Text(bytes.to_vec()), total_bytes }
+    let head = Text::default();
+    Words { stream, head, skipped_bytes: 0, bytes: Text(bytes.to_vec()), total_bytes }
 }
 
 /// An application that ends because its configuration is missing.
@@ -210,12 +216,14 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
     let (_, facts, verdict) = missing_file();
     let connect = |address| Call {
         protocol: Some(Protocol::Tcp),
+        after: After::default(),
         ..call("connect", Errno::ECONNREFUSED, Object::Address(address))
     };
     let other = |address| Call { protocol: Some(Protocol::Other(0)), ..connect(address) };
     let inet = |text: &str| Address::Inet(text.parse().unwrap());
     let dns = |answer| Call {
         protocol: Some(Protocol::Udp),
+        after: After::default(),
         ..call(
             "recvfrom",
             Errno(0),
@@ -283,6 +291,7 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
         What::Call(call("clone", Errno::EAGAIN, Object::Pids { count: 20, max: 20 })),
         What::Call(Call {
             protocol: Some(Protocol::Tcp),
+            after: After::default(),
             args: [5, 0, 16, 0, 0],
             ..call("connect", Errno::EINPROGRESS, Object::Address(inet("10.0.0.7:5432")))
         }),
@@ -293,6 +302,17 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
             ..call("getsockopt", Errno::ECONNREFUSED, Object::None)
         }),
         What::Call(connect(inet("10.0.0.7:5432"))),
+        What::Call(Call {
+            after: After {
+                repeats: 7,
+                first_ns: Some(8_000_000),
+                made_good: true,
+                same_port_reached: true,
+                opened: Some(3),
+                connected: Some(1),
+            },
+            ..connect(inet("10.0.0.8:5432"))
+        }),
         What::Call(connect(inet("[::1]:5432"))),
         What::Call(other(Address::Unix(Text::from("@bus")))),
         What::Call(other(Address::Netlink)),
@@ -303,6 +323,12 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
         What::CallsForgotten(9),
         What::Words(words(Stream::Stdout, b"plain\n")),
         What::Words(words(Stream::Init, b"exec failed\xff")),
+        What::Words(Words {
+            head: Text::from("panic: no"),
+            skipped_bytes: 70_000,
+            total_bytes: 90_000,
+            ..words(Stream::Stderr, b"exit status 2\n")
+        }),
         What::Signal(signal(Signal::SIGTERM, SignalCode::User, runtime())),
         What::Signal(fault),
         What::Signal(refused),
@@ -316,6 +342,12 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
             ..exit(killed(Signal::SIGSEGV, true))
         }),
         What::Exit(exit(code(1))),
+        What::Exit(Exit {
+            memory: Some(MemoryUse { peak_bytes: 60 << 20, limit_bytes: Some(64 << 20) }),
+            more_limits: Some(MoreLimits { cpu_seconds: Some(10), ..MoreLimits::default() }),
+            cap_bounding: Some(0x3ff),
+            ..exit(code(1))
+        }),
         What::Found(Found {
             found_ns: 352_000_000_000,
             path: Text::from("/usr/bin/app"),

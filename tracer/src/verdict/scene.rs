@@ -172,7 +172,17 @@ impl Scene {
         let (seq, reported, protocol) = (self.calls, name == "getsockopt", None);
         self.add(
             who,
-            What::Call(Call { seq, number: 1, name, errno, args, object, reported, protocol }),
+            What::Call(Call {
+                seq,
+                number: 1,
+                name,
+                errno,
+                args,
+                object,
+                reported,
+                protocol,
+                after: After::default(),
+            }),
         )
     }
 
@@ -242,7 +252,16 @@ impl Scene {
 
     pub fn words(&mut self, who: Who, stream: Stream, words: &str) -> &mut Self {
         let total_bytes = words.len() as u64;
-        self.add(who, What::Words(Words { stream, bytes: words.into(), total_bytes }))
+        self.add(
+            who,
+            What::Words(Words {
+                stream,
+                head: Text::default(),
+                skipped_bytes: 0,
+                bytes: words.into(),
+                total_bytes,
+            }),
+        )
     }
 
     pub fn exits(&mut self, who: Who, code: u8) -> &mut Self {
@@ -270,6 +289,9 @@ impl Scene {
             recorded: true,
             user_time_ns: 1,
             system_time_ns: 1,
+            memory: None,
+            more_limits: None,
+            cap_bounding: None,
         };
         more(&mut exit);
         self.add(who, What::Exit(exit))
@@ -446,6 +468,7 @@ impl Scene {
             root: false,
             runtime_init: false,
             kernel_thread: false,
+            below_root: None,
         };
         self.processes.insert(pid, process);
         pid

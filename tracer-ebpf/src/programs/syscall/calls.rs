@@ -4,9 +4,10 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use tracer_ebpf::{
     abi::{
         exec::PATH_MAX,
-        header::Kind,
+        header::{Kind, task_flag},
         recorder::{
-            Call, Calls, DATA, LANE_SIZE, LANE_START, LongCall, call_flag, data_kind, lane,
+            Call, Calls, DATA, LANE_SIZE, LANE_START, LOOKED_SLOTS, LongCall, More, SLOTS,
+            call_flag, data_kind, lane,
         },
         state::{LOST_RECORDER, Process, container_flag, shape as kind},
     },
@@ -17,12 +18,13 @@ use crate::programs::{
     kernel::{
         Ptr, copy_kernel, copy_user, copy_user_str, current, has, load, member, pointer, read,
     },
-    maps::{CALLS, NO_CALLS, TASK_SCRATCH, TRACKED, setting, shape},
+    maps::{CALLS, CALLS_MAX, NO_CALLS, TASK_SCRATCH, TRACKED, USED_CALLS, setting, shape},
     path::{LIMIT, Names, file_of, walk},
-    record::{self, Ring, lost, now, scratch, send},
+    record::{self, Ring, counted, lost, now, scratch, send},
+    track::used,
 };
 
-use super::Ended;
+use super::{Ended, likeness, socket};
 
 /// A call is put together here.
 #[repr(C)]
@@ -30,12 +32,19 @@ pub struct Draft {
     long: LongCall,
     path: [u8; PATH_MAX],
     names: Names,
+    key: u64,
+    more: More,
 }
 
 impl Draft {
     #[inline(always)]
     pub fn call(&mut self) -> &mut Call {
         &mut self.long.call
+    }
+
+    #[inline(always)]
+    pub fn set_key(&mut self, key: u64) {
+        self.key = key;
     }
 }
 
@@ -64,6 +73,8 @@ const DENIED: u64 = 1 << 1
 const ELIBBAD: i64 = 80;
 const ELIBACC: i64 = 79;
 const EDQUOT: i64 = 122;
+/// EPIPE, ENETUNREACH, ECONNABORTED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH: a connection that was there is gone.
+const BROKEN: [i64; 6] = [32, 101, 103, 104, 110, 113];
 
 /// Keeps one failed call.
 #[inline(never)]
@@ -73,8 +84,9 @@ pub fn keep(tgid: u32, process: &mut Process, ended: &Ended) -> u32 {
     let call = &mut draft.long.call;
     let data = call.data.as_mut_ptr();
     let mut path = 0;
-    let shape = shape(ended.nr) & !kind::SUCCESS;
-    let in_lane = lane_of(-ended.ret, shape);
+    let bits = shape(ended.nr);
+    let shape = bits & kind::KIND;
+    let mut in_lane = lane_of(-ended.ret, bits);
     match shape {
         kind::PATH0 | kind::PATH1 | kind::PATH2 => {
             let address = match shape {
@@ -85,6 +97,7 @@ pub fn keep(tgid: u32, process: &mut Process, ended: &Ended) -> u32 {
             if let Some(size) = copy_user_str(data, DATA as u32, address) {
                 call.data_kind = data_kind::PATH;
                 call.data_size = size as u16;
+                draft.key = likeness::name_key(address, size);
                 if size as usize == DATA - 1 {
                     call.flags |= call_flag::TRUNCATED;
                     path = address;
@@ -118,12 +131,19 @@ pub fn keep(tgid: u32, process: &mut Process, ended: &Ended) -> u32 {
                 call.data_kind = data_kind::ADDRESS;
                 call.data_size = size as u16;
             }
-            call.socket = super::socket::kind_of(ended.args[0]);
+            call.socket = socket::kind_of(ended.args[0]);
+            draft.key = likeness::address_key(call);
         }
         _ => {}
     }
-    if ended.ret == -EAGAIN {
-        // Only a fork's is kept.
+    let by_fd = shape == kind::FD0 || shape == kind::NONE;
+    if by_fd && call.data_kind == data_kind::NONE && is_broken(-ended.ret) {
+        if socket::peer(call, ended.args[0]) {
+            in_lane = lane::NET;
+            draft.key = likeness::address_key(call);
+        }
+    }
+    if ended.ret == -EAGAIN && shape == kind::NONE {
         if let Some((count, max)) = full_pids_cgroup() {
             call.data[..8].copy_from_slice(&count.to_ne_bytes());
             call.data[8..16].copy_from_slice(&max.to_ne_bytes());
@@ -157,6 +177,7 @@ fn send_long(process: &Process, draft: &mut Draft, address: u64) -> u32 {
     let total = size_of::<LongCall>() as u32 + size;
     let (cgroup, flags) = (process.cgroup, process.flags);
     record::begin(&mut draft.long.header, Kind::LongCall, total, cgroup, current(), flags);
+    counted(&mut draft.long.header, size_of::<LongCall>());
     send(Ring::Events, Kind::LongCall, cgroup, (&raw const *draft).cast(), total, false);
     0
 }
@@ -193,6 +214,7 @@ fn full_pids_cgroup() -> Option<(u64, u64)> {
 #[inline(always)]
 pub fn begin(draft: &mut Draft, process: &mut Process, ended: &Ended, errno: i32) {
     process.failed = process.failed.wrapping_add(1);
+    draft.key = 0;
     let call = draft.call();
     call.time_ns = now();
     call.seq = process.failed;
@@ -200,6 +222,8 @@ pub fn begin(draft: &mut Draft, process: &mut Process, ended: &Ended, errno: i32
     call.number = ended.nr as u32;
     call.errno = errno;
     call.args = ended.args;
+    // What is alike is found by all of it.
+    call.data = [0; DATA];
     call.data_kind = data_kind::NONE;
     call.flags = 0;
     call.data_size = 0;
@@ -207,12 +231,17 @@ pub fn begin(draft: &mut Draft, process: &mut Process, ended: &Ended, errno: i32
 }
 
 #[inline(always)]
+fn is_broken(errno: i64) -> bool {
+    BROKEN.contains(&errno)
+}
+
+#[inline(always)]
 fn lane_of(errno: i64, shape: u8) -> usize {
-    if shape == kind::ADDRESS {
+    if shape & kind::KIND == kind::ADDRESS {
         return lane::NET;
     }
     if errno == ENOENT || errno == ENOTDIR {
-        return lane::LOOKUP;
+        return if shape & kind::LOOKS != 0 { lane::LOOKED } else { lane::LOOKUP };
     }
     let denied = (errno < 64 && DENIED & (1 << (errno & 63)) != 0)
         || errno == ELIBBAD
@@ -221,51 +250,170 @@ fn lane_of(errno: i64, shape: u8) -> usize {
     if denied { lane::DENIED } else { lane::OTHER }
 }
 
-/// Writes a draft into its slot, making the recorder at the first one.
+/// Writes a draft into its slot, making the recorder at the first one: the slot of a call like it, else the one whose
+/// call is the oldest.
 #[inline(always)]
-pub fn commit(tgid: u32, process: &mut Process, draft: &Draft, in_lane: usize) {
-    let Some(calls) = recorder(tgid, process.cgroup) else { return };
+pub fn commit(tgid: u32, process: &mut Process, draft: &mut Draft, in_lane: usize) {
+    let Some(calls) = recorder(tgid, process) else { return };
     // SAFETY: a map value; two threads of a process may take one slot, then the later call stays.
     let calls = unsafe { &mut *calls };
     calls.seen = process.failed;
-    if in_lane >= 4 {
+    draft.more.key = draft.key;
+    draft.more.like = likeness::of(&draft.long.call);
+    draft.more.opened = process.opened;
+    draft.more.connected = process.connected;
+    // A lane is a constant in each arm, so that the verifier knows where it lies.
+    let fresh = match in_lane {
+        lane::LOOKUP => keep_in::<0, { LANE_SIZE[lane::LOOKUP] }>(calls, draft),
+        lane::DENIED => {
+            keep_in::<{ LANE_START[lane::DENIED] }, { LANE_SIZE[lane::DENIED] }>(calls, draft)
+        }
+        lane::NET => keep_in::<{ LANE_START[lane::NET] }, { LANE_SIZE[lane::NET] }>(calls, draft),
+        lane::OTHER => {
+            keep_in::<{ LANE_START[lane::OTHER] }, { LANE_SIZE[lane::OTHER] }>(calls, draft)
+        }
+        _ => keep_in::<SLOTS, LOOKED_SLOTS>(calls, draft),
+    };
+    if fresh == 0 {
         return;
     }
-    let turn = calls.next[in_lane];
-    calls.next[in_lane] = turn.wrapping_add(1);
-    let slot = LANE_START[in_lane] + (turn as usize % LANE_SIZE[in_lane]);
-    if slot >= calls.calls.len() {
-        return;
+    if in_lane < calls.next.len() {
+        calls.next[in_lane] = calls.next[in_lane].wrapping_add(1);
+    } else if (calls.looked_used as usize) < LOOKED_SLOTS {
+        calls.looked_used += 1;
     }
+}
+
+/// Writes a draft into the lane of `SIZE` slots from `START` on. 0 if a call like it was there.
+#[inline(never)]
+fn keep_in<const START: usize, const SIZE: usize>(calls: &mut Calls, draft: &mut Draft) -> u32 {
+    let slots: *mut [Call; SIZE] = if START < SLOTS {
+        (&raw mut calls.calls).cast::<Call>().wrapping_add(START).cast()
+    } else {
+        (&raw mut calls.looked).cast()
+    };
+    let more: *mut [More; SIZE] = (&raw mut calls.more).cast::<More>().wrapping_add(START).cast();
+    // SAFETY: SIZE slots lie there, and as many of `more`.
+    let (slots, more) = unsafe { (&mut *slots, &mut *more) };
+    let like = draft.more.like;
+    let mut oldest = u32::MAX;
+    let mut place = SIZE;
+    let mut fresh = 1;
+    for index in 0..SIZE {
+        let seq = slots[index].seq;
+        if seq != 0 && more[index].like == like && slots[index].number == draft.long.call.number {
+            place = index;
+            fresh = 0;
+            break;
+        }
+        if seq < oldest {
+            oldest = seq;
+            place = index;
+        }
+    }
+    if place >= SIZE {
+        return 0;
+    }
+    let (slot, held) = (&mut slots[place], &mut more[place]);
+    if fresh == 0 {
+        draft.more.repeats = held.repeats.wrapping_add(1);
+        draft.more.first_ns = held.first_ns;
+    } else {
+        draft.more.repeats = 0;
+        draft.more.first_ns = draft.long.call.time_ns;
+    }
+    *held = draft.more;
     copy_kernel(
-        (&raw mut calls.calls[slot]).cast(),
+        (&raw mut *slot).cast(),
         size_of::<Call>() as u32,
         (&raw const draft.long.call).cast(),
     );
+    fresh
 }
 
+/// Marks failures of the same name as made good: it was opened.
+#[inline(never)]
+pub fn made_good(tgid: u32, process: &mut Process, address: u64) -> u32 {
+    process.opened = process.opened.wrapping_add(1);
+    let Some(calls) = CALLS.get_ptr_mut(&tgid) else { return 0 };
+    // SAFETY: as above.
+    let calls = unsafe { &mut *calls };
+    let Some(draft) = scratch::<Draft>(&TASK_SCRATCH) else { return 0 };
+    let Some(size) = copy_user_str(draft.path.as_mut_ptr(), PATH_MAX as u32, address) else {
+        return 0;
+    };
+    let key = likeness::name_key(address, size);
+    if key == 0 {
+        return 0;
+    }
+    // LOOKUP and DENIED lie one behind the other.
+    for index in 0..LANE_START[lane::NET] {
+        if calls.more[index].key == key {
+            calls.calls[index].flags |= call_flag::MADE_GOOD;
+        }
+    }
+    for index in 0..LOOKED_SLOTS {
+        if calls.more[SLOTS + index].key == key {
+            calls.looked[index].flags |= call_flag::MADE_GOOD;
+        }
+    }
+    0
+}
+
+/// Marks failed connects to an address as made good: it was reached. Those to another address at its port are marked
+/// as such.
+#[inline(never)]
+pub fn reached(tgid: u32, process: &mut Process, key: u64) -> u32 {
+    process.connected = process.connected.wrapping_add(1);
+    let Some(calls) = CALLS.get_ptr_mut(&tgid) else { return 0 };
+    // SAFETY: as above.
+    let calls = unsafe { &mut *calls };
+    if key == 0 {
+        return 0;
+    }
+    for offset in 0..LANE_SIZE[lane::NET] {
+        let index = LANE_START[lane::NET] + offset;
+        let held = calls.more[index].key;
+        if held == key {
+            calls.calls[index].flags |= call_flag::MADE_GOOD;
+        } else if held != 0 && likeness::port_of(held) == likeness::port_of(key) {
+            calls.calls[index].flags |= call_flag::SAME_PORT_LATER;
+        }
+    }
+    0
+}
+
+/// Entries of CALLS from which only a container's first process gets one.
+const RESERVED_FROM: u64 = CALLS_MAX as u64 / 4 * 3;
+
+/// The recorder of a process, made at its first use.
 #[inline(always)]
-fn recorder(tgid: u32, cgroup: u64) -> Option<*mut Calls> {
+pub fn recorder(tgid: u32, process: &Process) -> Option<*mut Calls> {
     if let Some(calls) = CALLS.get_ptr_mut(&tgid) {
         return Some(calls);
     }
-    let container = TRACKED.get_ptr_mut(&cgroup);
-    if let Some(container) = container {
+    let (cgroup, flags) = (process.cgroup, process.flags);
+    if let Some(container) = TRACKED.get_ptr_mut(&cgroup) {
         // SAFETY: a map value; counted loosely.
         let container = unsafe { &mut *container };
         if container.flags & container_flag::UNWANTED != 0 {
             return None;
         }
-        if container.recorders >= setting!(recorders_budget) {
+        let full = container.recorders >= setting!(recorders_budget)
+            || used(USED_CALLS, 0) >= RESERVED_FROM;
+        if full && flags & task_flag::ROOT == 0 {
             lost(cgroup, LOST_RECORDER);
             return None;
         }
         container.recorders += 1;
     }
     let empty = NO_CALLS.get(0)?;
-    if CALLS.insert(&tgid, empty, 1 /* BPF_NOEXIST */).is_err() && CALLS.get_ptr(&tgid).is_none() {
-        lost(cgroup, LOST_RECORDER);
-        return None;
+    if CALLS.insert(&tgid, empty, 1 /* BPF_NOEXIST */).is_ok() {
+        used(USED_CALLS, 1);
     }
-    CALLS.get_ptr_mut(&tgid)
+    let made = CALLS.get_ptr_mut(&tgid);
+    if made.is_none() {
+        lost(cgroup, LOST_RECORDER);
+    }
+    made
 }

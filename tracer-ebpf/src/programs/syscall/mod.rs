@@ -1,8 +1,10 @@
 //! sys_exit (struct pt_regs *regs, long ret): include/trace/events/syscalls.h. Every system call of the node comes
 //! through here while it is attached, so return value and number are tested before anything that costs.
-//! Calls of 32-bit programs have numbers of another table and are passed over where those are not looked at.
+//! Calls of 32-bit programs, and by int 0x80, have numbers of another table and are passed over.
 
 mod calls;
+mod dns;
+mod likeness;
 mod socket;
 mod words;
 
@@ -19,7 +21,7 @@ use tracer_ebpf::{
 
 use super::{
     exec::exec_failed,
-    kernel::{Ptr, offset},
+    kernel::{Ptr, current, has, offset, read},
     maps::{number, shape},
     track::{any_curious, process},
 };
@@ -45,8 +47,9 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     // The low half is the number on both machines: x86_64 keeps a long, aarch64 an int.
     // SAFETY: `regs` is a BTF pointer and the offset a known constant: the verifier checks the access.
     let number = u64::from(unsafe { *regs.add(offset(at::REGS_NR)).cast::<u32>() });
+    let bits = shape(number);
     if ret >= 0 {
-        if shape(number) & kind::SUCCESS == 0 {
+        if bits & kind::SUCCESS == 0 {
             return 0;
         }
     } else if ret == -EINTR || ret < -MAX_ERRNO || (ret <= -ERESTART_FIRST && ret >= -ERESTART_LAST)
@@ -61,6 +64,9 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     }
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     let Some(process) = process(tgid) else { return 0 };
+    if is_32_bit() {
+        return 0;
+    }
     let ended = Ended {
         nr: number,
         ret,
@@ -73,11 +79,19 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
         ],
     };
     if ret < 0 {
-        failed(tgid, process, &ended)
+        failed(tgid, process, &ended, bits)
     } else {
-        succeeded(tgid, process, &ended)
+        succeeded(tgid, process, &ended, bits)
     }
     0
+}
+
+/// TS_COMPAT (arch/x86/include/asm/thread_info.h): the call came in by the 32-bit entry.
+const COMPAT: u32 = 2;
+
+#[inline(always)]
+fn is_32_bit() -> bool {
+    has(at::TASK_COMPAT) && read::<u32>(current(), at::TASK_COMPAT) & COMPAT != 0
 }
 
 /// True if a successful call need not be looked at: a write to a descriptor other than 1 and 2, or a read,
@@ -92,45 +106,47 @@ fn passes(number_: u64, first: u64) -> bool {
 }
 
 #[inline(always)]
-fn succeeded(tgid: u32, process: &mut Process, ended: &Ended) {
+fn succeeded(tgid: u32, process: &mut Process, ended: &Ended, bits: u8) {
     let is = |index: usize| ended.nr == u64::from(number(index));
     if is(nr::WRITE) || is(nr::WRITEV) {
         let init = process.flags & task_flag::RUNTIME_INIT != 0;
         if ended.args[0] == 1 || ended.args[0] == 2 || init {
             words::keep(tgid, process, ended, is(nr::WRITEV));
-        } else if is(nr::WRITE)
-            && process.dns_fd != 0
-            && ended.args[0] + 1 == u64::from(process.dns_fd)
-        {
-            socket::dns(tgid, process, ended, ended.args[1], true);
+        } else if is(nr::WRITE) {
+            dns::plain(tgid, process, ended, 0, true);
         }
+    } else if bits & kind::OPENS != 0 {
+        let by_first = bits & kind::KIND == kind::PATH0;
+        calls::made_good(tgid, process, if by_first { ended.args[0] } else { ended.args[1] });
     } else if is(nr::BIND) || is(nr::LISTEN) {
         socket::bound(process, ended, is(nr::LISTEN));
     } else if is(nr::CONNECT) {
-        socket::connected(process, ended);
+        socket::connected(tgid, process, ended);
     } else if is(nr::GETSOCKOPT) {
         socket::option(tgid, process, ended);
     } else if is(nr::SENDTO) {
-        socket::sent(tgid, process, ended, ended.args[1], ended.args[4]);
+        dns::plain(tgid, process, ended, ended.args[4], true);
     } else if is(nr::SENDMSG) || is(nr::SENDMMSG) {
-        socket::message(tgid, process, ended, true);
-    } else if is(nr::RECVFROM) || is(nr::READ) {
-        if process.dns_fd != 0 && ended.args[0] + 1 == u64::from(process.dns_fd) {
-            socket::dns(tgid, process, ended, ended.args[1], false);
-        }
-    } else if is(nr::RECVMSG)
-        && process.dns_fd != 0
-        && ended.args[0] + 1 == u64::from(process.dns_fd)
-    {
-        socket::message(tgid, process, ended, false);
+        dns::vectored(tgid, process, ended, true, is(nr::SENDMMSG));
+    } else if is(nr::RECVFROM) {
+        dns::plain(tgid, process, ended, ended.args[4], false);
+    } else if is(nr::READ) {
+        dns::plain(tgid, process, ended, 0, false);
+    } else if is(nr::RECVMSG) {
+        dns::vectored(tgid, process, ended, false, false);
     }
 }
 
+/// F_SETLK and F_OFD_SETLK (include/uapi/asm-generic/fcntl.h): of fcntl only a lock is refused by EAGAIN.
+const SETLK: [u64; 2] = [6, 37];
+
 #[inline(always)]
-fn failed(tgid: u32, process: &mut Process, ended: &Ended) {
+fn failed(tgid: u32, process: &mut Process, ended: &Ended, bits: u8) {
     let is = |index: usize| ended.nr == u64::from(number(index));
-    let forks = is(nr::CLONE) || is(nr::CLONE3) || is(nr::FORK) || is(nr::VFORK);
-    if ended.ret == -EAGAIN && !forks {
+    if ended.ret == -EAGAIN
+        && (bits & kind::REFUSES == 0
+            || (is(nr::FCNTL) && ended.args[1] != SETLK[0] && ended.args[1] != SETLK[1]))
+    {
         return;
     }
     let errno = -ended.ret as i32;
@@ -142,7 +158,7 @@ fn failed(tgid: u32, process: &mut Process, ended: &Ended) {
     } else if is(nr::BIND) || is(nr::LISTEN) {
         socket::bound(process, ended, is(nr::LISTEN));
     } else if is(nr::CONNECT) {
-        socket::connected(process, ended);
+        socket::connected(tgid, process, ended);
     }
     calls::keep(tgid, process, ended);
 }

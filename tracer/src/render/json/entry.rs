@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     event::{
-        Bind, BootNs, Call, CgroupChange, Event, Exec, ExecFailed, Exit, Lost, Object, Oom,
+        After, Bind, BootNs, Call, CgroupChange, Event, Exec, ExecFailed, Exit, Lost, Object, Oom,
         SignalEvent, Threads, What, Words,
     },
     render::{names, time::rfc3339},
@@ -40,7 +40,7 @@ pub fn entry(event: &Event, began_ns: BootNs, boot_offset_ns: i64) -> Value {
             What::Threads(what) => threads(fields, what),
             What::Oom(what) => oom(fields, what, boot_offset_ns),
             What::Bind(what) => bind(fields, what),
-            What::Call(what) => call(fields, what),
+            What::Call(what) => call(fields, what, boot_offset_ns),
             What::CallsForgotten(count) => {
                 fields.put("count", *count);
             }
@@ -99,6 +99,14 @@ fn exit(fields: &mut Fields, exit: &Exit) {
                 .put("processes", exit.limits.processes)
                 .put("address_space_bytes", exit.limits.address_space_bytes)
                 .put("core_bytes", exit.limits.core_bytes);
+            if let Some(more) = &exit.more_limits {
+                fields
+                    .put("locked_memory_bytes", more.locked_memory_bytes)
+                    .put("file_size_bytes", more.file_size_bytes)
+                    .put("cpu_seconds", more.cpu_seconds)
+                    .put("stack_bytes", more.stack_bytes)
+                    .put("data_bytes", more.data_bytes);
+            }
         });
     match exit.written {
         Some([stdout, stderr]) => fields.object("written_bytes", |fields| {
@@ -110,6 +118,14 @@ fn exit(fields: &mut Fields, exit: &Exit) {
         Some(cwd) => fields.text("working_directory", cwd),
         None => fields.put("working_directory", Value::Null),
     };
+    if let Some(memory) = &exit.memory {
+        fields.object("memory", |fields| {
+            fields.put("peak_bytes", memory.peak_bytes).put("limit_bytes", memory.limit_bytes);
+        });
+    }
+    if let Some(set) = exit.cap_bounding {
+        fields.put("capabilities_bounding", hex(set));
+    }
     fields
         .put("max_rss_bytes", exit.max_rss_bytes)
         .put("failed_calls", exit.failed_calls)
@@ -188,13 +204,14 @@ fn bind(fields: &mut Fields, bind: &Bind) {
     network(fields, Side::Local, &bind.address, Some(bind.protocol));
 }
 
-fn call(fields: &mut Fields, call: &Call) {
+fn call(fields: &mut Fields, call: &Call, boot_offset_ns: i64) {
     fields
         .put("seq", call.seq)
         .put("syscall", syscall((call.number, call.name)))
         .put("errno", (call.errno.0 != 0).then(|| errno(call.errno)))
         .put("arguments", call.args.map(hex).to_vec())
         .put("reported", call.reported);
+    after(fields, &call.after, boot_offset_ns);
     match &call.object {
         Object::None => {}
         Object::Path { path, truncated } => {
@@ -234,11 +251,33 @@ fn call(fields: &mut Fields, call: &Call) {
     }
 }
 
+fn after(fields: &mut Fields, after: &After, boot_offset_ns: i64) {
+    if after.repeats > 0 {
+        fields.put("repeats", after.repeats);
+    }
+    if let Some(first_ns) = after.first_ns {
+        fields.put("first_time", rfc3339(first_ns, boot_offset_ns));
+    }
+    for (name, is_so) in
+        [("made_good", after.made_good), ("same_port_reached", after.same_port_reached)]
+    {
+        if is_so {
+            fields.put(name, true);
+        }
+    }
+    for (name, count) in [("opened_later", after.opened), ("connected_later", after.connected)] {
+        if let Some(count) = count {
+            fields.put(name, count);
+        }
+    }
+}
+
 fn words(fields: &mut Fields, words: &Words) {
-    fields
-        .put("stream", names::stream(words.stream))
-        .text("text", &words.bytes)
-        .put("total_bytes", words.total_bytes);
+    fields.put("stream", names::stream(words.stream)).text("text", &words.bytes);
+    if !words.head.is_empty() {
+        fields.text("head", &words.head).put("skipped_bytes", words.skipped_bytes);
+    }
+    fields.put("total_bytes", words.total_bytes);
 }
 
 fn cgroup(fields: &mut Fields, change: &CgroupChange) {

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     errno::Errno,
     event::{
-        Address, Bind, Call, CgroupChange, Change, Dns, Event, Exec, ExecFailed, Found, Lost,
-        LostKind, Object, Protocol, What,
+        Address, After, Bind, Call, CgroupChange, Change, Dns, Event, Exec, ExecFailed, Found,
+        Lost, LostKind, Object, Protocol, What,
     },
     render::names,
     text::Text,
@@ -151,10 +151,25 @@ fn call(call: &Call) -> String {
             format!(" in a cgroup with {count} of at most {max} processes")
         }
     };
+    let after = after(&call.after);
     if call.errno.0 == 0 {
-        return format!("{name}{about}");
+        return format!("{name}{about}{after}");
     }
-    format!("{name}{about} = {}", error(call.errno))
+    format!("{name}{about} = {}{after}", error(call.errno))
+}
+
+/// How often it failed, and whether it was made good.
+fn after(after: &After) -> String {
+    let mut notes = Vec::new();
+    if after.repeats > 0 {
+        notes.push(format!("{} times", u64::from(after.repeats) + 1));
+    }
+    if after.made_good {
+        notes.push("succeeded later".to_owned());
+    } else if after.same_port_reached {
+        notes.push("another address was reached at that port later".to_owned());
+    }
+    if notes.is_empty() { String::new() } else { format!("; {}", notes.join("; ")) }
 }
 
 fn dns_text(dns: &Dns) -> String {

@@ -159,7 +159,6 @@ mod tests {
     use crate::{
         event::{Stream, Words},
         render::samples,
-        text::Text,
         verdict::Confidence,
     };
 
@@ -200,26 +199,32 @@ mod tests {
           13  +0.014000s  app[4242]  connect tcp 10.0.0.7:5432 on descriptor 5 = EINPROGRESS (operation now in progress)
           14  +0.015000s  app[4242]  getsockopt(SO_ERROR) tcp on descriptor 5 = ECONNREFUSED (connection refused)
           15  +0.016000s  app[4242]  connect tcp 10.0.0.7:5432 = ECONNREFUSED (connection refused)
-          16  +0.017000s  app[4242]  connect tcp [::1]:5432 = ECONNREFUSED (connection refused)
-          17  +0.018000s  app[4242]  connect unix "@bus" = ECONNREFUSED (connection refused)
-          18  +0.019000s  app[4242]  connect AF_NETLINK = ECONNREFUSED (connection refused)
-          19  +0.020000s  app[4242]  connect AF_PACKET = ECONNREFUSED (connection refused)
-          20  +0.021000s  app[4242]  bind 0.0.0.0:80 = EACCES (permission denied)
-          21  +0.022000s  app[4242]  recvfrom DNS question "db.example.com" to 10.96.0.10
-          22  +0.023000s  app[4242]  recvfrom DNS answer from 10.96.0.10 to "db.example.com": NXDOMAIN, 0 records
-          23  +0.024000s  app[4242]  9 earlier failed calls were overwritten in the recorder
-          24  +0.025000s  app[4242]  stdout: "plain"
-          25  +0.026000s  app[4242]  to another descriptor: "exec failed\xff"
-          26  +0.027000s  app[4242]  SIGTERM from runc[90] (kill): no handler, the default action is taken
-          27  +0.028000s  app[4242]  SIGSEGV from the kernel (SEGV_MAPERR at 0x10, where nothing is mapped): no handler, the default action is taken
-          28  +0.029000s  app[4242]  SIGSYS from the kernel (SYS_SECCOMP: mount, system call 165): no handler, the default action is taken
-          29  +0.030000s  app[4242]  out of memory: the kernel chose it to be killed; it held 62 MiB (address space 1 GiB)
+          16  +0.017000s  app[4242]  connect tcp 10.0.0.8:5432 = ECONNREFUSED (connection refused); 8 times; succeeded later
+          17  +0.018000s  app[4242]  connect tcp [::1]:5432 = ECONNREFUSED (connection refused)
+          18  +0.019000s  app[4242]  connect unix "@bus" = ECONNREFUSED (connection refused)
+          19  +0.020000s  app[4242]  connect AF_NETLINK = ECONNREFUSED (connection refused)
+          20  +0.021000s  app[4242]  connect AF_PACKET = ECONNREFUSED (connection refused)
+          21  +0.022000s  app[4242]  bind 0.0.0.0:80 = EACCES (permission denied)
+          22  +0.023000s  app[4242]  recvfrom DNS question "db.example.com" to 10.96.0.10
+          23  +0.024000s  app[4242]  recvfrom DNS answer from 10.96.0.10 to "db.example.com": NXDOMAIN, 0 records
+          24  +0.025000s  app[4242]  9 earlier failed calls were overwritten in the recorder
+          25  +0.026000s  app[4242]  stdout: "plain"
+          26  +0.027000s  app[4242]  to another descriptor: "exec failed\xff"
+          27  +0.028000s  app[4242]  stderr (the last 23 bytes of 87.8 KiB):
+                                       | panic: no
+                                       | ... 68.3 KiB not kept ...
+                                       | exit status 2
+          28  +0.029000s  app[4242]  SIGTERM from runc[90] (kill): no handler, the default action is taken
+          29  +0.030000s  app[4242]  SIGSEGV from the kernel (SEGV_MAPERR at 0x10, where nothing is mapped): no handler, the default action is taken
+          30  +0.031000s  app[4242]  SIGSYS from the kernel (SYS_SECCOMP: mount, system call 165): no handler, the default action is taken
+          31  +0.032000s  app[4242]  out of memory: the kernel chose it to be killed; it held 62 MiB (address space 1 GiB)
                                      memory cgroup 31: 64 MiB used of a limit of 64 MiB; all in it are killed together
-          30  +0.031000s  -          gap: 12 records of kind calls were lost
-          31  +0.032000s  app[4242]  killed by SIGKILL; wrote 21 bytes to stderr; peak memory 10 MiB
-          32  +0.033000s  app[4242]  killed by SIGSEGV (core dumped); peak memory 10 MiB; the recorder was not on from its first exec
-          33  +0.034000s  app[4242]  exited with status 1; wrote 21 bytes to stderr; peak memory 10 MiB
-          34  +0.035000s  app[4242]  started /usr/bin/app serve; the recorder came 351 s later
+          32  +0.033000s  -          gap: 12 records of kind calls were lost
+          33  +0.034000s  app[4242]  killed by SIGKILL; wrote 21 bytes to stderr; peak memory 10 MiB
+          34  +0.035000s  app[4242]  killed by SIGSEGV (core dumped); peak memory 10 MiB; the recorder was not on from its first exec
+          35  +0.036000s  app[4242]  exited with status 1; wrote 21 bytes to stderr; peak memory 10 MiB
+          36  +0.037000s  app[4242]  exited with status 1; wrote 21 bytes to stderr; peak memory 10 MiB
+          37  +0.038000s  app[4242]  started /usr/bin/app serve; the recorder came 351 s later
           12 records were lost: entries may be missing
         "#);
     }
@@ -262,7 +267,7 @@ mod tests {
     #[test]
     fn hostile_output_reaches_no_terminal() {
         let bytes = "\x1b[2J\rok\u{202e}evil\u{7}\0\u{9b}31m".as_bytes().to_vec();
-        let words = Words { stream: Stream::Stdout, total_bytes: 1 << 20, bytes: Text(bytes) };
+        let words = Words { total_bytes: 1 << 20, ..samples::words(Stream::Stdout, &bytes) };
         let timeline = samples::timeline(vec![samples::event(5, What::Words(words))]);
         let text = timeline_text(&timeline, None, Style::Plain, Detail::Folded);
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");

@@ -21,14 +21,16 @@ pub(super) fn words(words: &Words, detail: Detail) -> Vec<String> {
         // Of a runtime's init, which tells the runtime there why it failed.
         Stream::Init => "to another descriptor",
     };
-    let bytes = words.bytes.as_bytes();
+    let all = with_head(words);
+    let bytes = all.as_slice();
     let lines: Vec<&[u8]> =
         bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|b| *b == b'\n').collect();
     let skipped = match detail {
         Detail::Folded => lines.len().saturating_sub(LINES),
         Detail::All => 0,
     };
-    let kept = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let kept = words.head.as_bytes().len() + words.bytes.as_bytes().len();
+    let kept = u64::try_from(kept).unwrap_or(u64::MAX);
     let mut notes = Vec::new();
     if words.total_bytes > kept {
         notes.push(format!("the last {} of {}", size(kept), size(words.total_bytes)));
@@ -47,6 +49,15 @@ pub(super) fn words(words: &Words, detail: Detail) -> Vec<String> {
             std::iter::once(format!("{name}{notes}:")).chain(shown).collect()
         }
     }
+}
+
+/// The beginning of the burst, what is missing, and the end.
+fn with_head(words: &Words) -> Vec<u8> {
+    if words.head.is_empty() {
+        return words.bytes.as_bytes().to_vec();
+    }
+    let gap = format!("\n... {} not kept ...\n", size(words.skipped_bytes));
+    [words.head.as_bytes(), gap.as_bytes(), words.bytes.as_bytes()].concat()
 }
 
 #[cfg(test)]
