@@ -5,6 +5,7 @@
 mod authority;
 mod certificates;
 mod client;
+mod ends;
 mod peer;
 mod process;
 mod refusals;
