@@ -11,6 +11,7 @@ mod process;
 mod refusals;
 mod replicas;
 mod serving;
+mod sessions;
 mod signals;
 mod stopping;
 mod wire;
