@@ -4,8 +4,7 @@
 use std::{env, time::Duration};
 
 use anyhow::{Context, Result};
-use bytes::Bytes;
-use gateway::client::{CallError, Client, Config, Trust};
+use gateway::client::{CallError, Client, Config, Term, Trust};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -26,12 +25,13 @@ pub async fn sum_of(address: String, trust: Trust, numbers: String) -> Result<St
     let result = caller.call("com.example.sum", numbers, Duration::from_secs(5)).await?;
     caller.close().await;
     provider.close().await;
-    Ok(String::from_utf8_lossy(&result).into_owned())
+    Ok(String::from_utf8_lossy(&result.bytes()?).into_owned())
 }
 
-fn sum(args: &[u8]) -> Result<Bytes, CallError> {
+fn sum(args: &Term) -> Result<Term, CallError> {
     let wrong = |why: &dyn ToString| CallError::handler(why.to_string());
-    let text = str::from_utf8(args).map_err(|error| wrong(&error))?;
+    let args = args.bytes()?;
+    let text = str::from_utf8(&args).map_err(|error| wrong(&error))?;
     let mut sum = 0i64;
     for number in text.split_whitespace() {
         let number: i64 = number.parse().map_err(|error| wrong(&error))?;

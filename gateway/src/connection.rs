@@ -12,9 +12,10 @@ use tokio::{
 
 use crate::{
     flood::Allowance,
-    frame::{self, Frame, Frames},
+    frame::{self, Frames, Kind},
     hub::{Hub, Identity, Member, calendar_ms},
-    message::{Connect, Incoming, Message, Ping, encode, incoming},
+    id::FreshIds,
+    message::{Connect, Incoming, Message, Ping, decode, encode, incoming},
     metrics::RealmMetrics,
     outbox::Outbox,
     session::Close,
@@ -34,6 +35,11 @@ pub struct Keep {
     pub last_words: Duration,
     /// Units of its allowance that a client may use a second.
     pub control_per_second: u32,
+    /// How long the connection of a client stays that was not admitted and told so: those of upstream come again a second
+    /// after the end of their stream, for ever.
+    pub hold_refused: Duration,
+    /// So many at once; others end at once.
+    pub most_held: usize,
 }
 
 impl Default for Keep {
@@ -44,6 +50,8 @@ impl Default for Keep {
             idle: Some(Duration::from_secs(30)),
             last_words: Duration::from_secs(1),
             control_per_second: 10_000,
+            hold_refused: Duration::from_secs(5),
+            most_held: 256,
         }
     }
 }
@@ -54,6 +62,8 @@ const CHUNK: usize = 64 << 10;
 const LITTLE: usize = 1 << 10;
 /// How many pings remain without an answer before an idle connection ends.
 const PINGS: u32 = 2;
+/// Who says more than this after it was refused does not wait.
+const MOST_OF_REFUSED: usize = 4 << 10;
 
 /// Serves a client until it ends; returns why. The last frame that it is sent is a DISCONNECT, but for one that said goodbye
 /// or ended its stream.
@@ -72,7 +82,7 @@ where
     let member = match admit(&mut input, identity, hub, keep).await {
         Ok(member) => member,
         Err(Ended::Closed(close)) if close != Close::Ended => {
-            return refuse(writer, close, keep).await;
+            return Box::pin(turn_away(input, writer, close, hub, keep)).await;
         }
         Err(ended) => return ended,
     };
@@ -101,6 +111,44 @@ where
     }
     member.leave(hub);
     ended
+}
+
+/// Tells a client that was not admitted why. One that would be refused again is held a while, if there is room.
+async fn turn_away<R, W>(input: Input<R>, writer: W, close: Close, hub: &Hub, keep: Keep) -> Ended
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let will_come_again =
+        matches!(close, Close::UnknownRealm(_) | Close::Identity(_) | Close::Version(_));
+    let place = if will_come_again { hub.hold(keep.most_held) } else { None };
+    if place.is_none() {
+        return refuse(writer, close, keep).await;
+    }
+    let mut reader = input.reader;
+    drop(input.frames);
+    let mut output = Output::new(writer, None);
+    let last = encode(&Message::Disconnect(close.disconnect()));
+    if let Ok(Ok(())) = timeout(keep.last_words, output.say(&last)).await {
+        tokio::select! {
+            () = sleep(keep.hold_refused) => {}
+            () = hub.stopping() => {}
+            () = gone(&mut reader) => {}
+        }
+        let _ = timeout(keep.last_words, output.writer.shutdown()).await;
+    }
+    Ended::Closed(close)
+}
+
+/// Waits until a client has gone, or says more than one that waits does.
+async fn gone<R: AsyncRead + Unpin>(reader: &mut R) {
+    let mut unread = vec![0; MOST_OF_REFUSED];
+    let mut left = MOST_OF_REFUSED;
+    while let Ok(bytes @ 1..) = reader.read(&mut unread).await
+        && bytes < left
+    {
+        left -= bytes;
+    }
 }
 
 /// Tells a client that is not served why.
@@ -181,29 +229,36 @@ async fn admit<R: AsyncRead + Unpin>(
         if let Some(frame) = input.frames.take().map_err(|error| Ended::Closed(error.into()))? {
             break frame;
         }
-        match timeout_at(until, input.fill()).await {
+        let filled = tokio::select! {
+            filled = timeout_at(until, input.fill()) => filled,
+            () = hub.stopping() => return Err(Ended::Closed(Close::Draining)),
+        };
+        match filled {
             Ok(Ok(more)) => bytes += more,
             Ok(Err(ended)) => return Err(ended),
             Err(_) => return Err(Ended::Closed(Close::Idle(keep.connect_within.as_secs()))),
         }
     };
-    let connect: Connect = match message(&frame).map_err(Ended::Closed)? {
-        Incoming::Message(Message::Connect(connect)) => connect,
-        _ => return Err(Ended::Closed(Close::NotConnected)),
+    let connect: Connect = match (frame.kind, decode(&frame)) {
+        (_, Ok(Message::Connect(connect))) => connect,
+        (Kind::Connect, Err(error)) => {
+            return Err(Ended::Closed(Close::Message { kind: frame.kind.name(), error }));
+        }
+        (_, Ok(_) | Err(_)) => return Err(Ended::Closed(Close::NotConnected)),
     };
     let member = hub.admit(&connect, identity).map_err(Ended::Closed)?;
     member.realm().metrics.received(1, bytes);
     Ok(member)
 }
 
-fn message(frame: &Frame) -> Result<Incoming, Close> {
-    incoming(frame).map_err(|error| Close::Message { kind: frame.kind.name(), error })
-}
-
-/// All whole frames that are there. What came before one that is wrong is in `messages` too.
-fn decode_all(frames: &mut Frames, messages: &mut Vec<Incoming>) -> Result<(), Close> {
+/// All whole frames that are there. What came before one that is none is in `messages` too.
+fn take_frames(
+    frames: &mut Frames,
+    fresh: &mut FreshIds,
+    messages: &mut Vec<Incoming>,
+) -> Result<(), Close> {
     while let Some(frame) = frames.take()? {
-        messages.push(message(&frame)?);
+        messages.push(incoming(&frame, fresh));
     }
     Ok(())
 }
@@ -216,10 +271,11 @@ async fn read<R: AsyncRead + Unpin>(
 ) -> Ended {
     let metrics = &member.realm().metrics;
     let mut messages = Vec::new();
+    let mut fresh = FreshIds::new(random());
     let mut pace =
         Pace { allowance: Allowance::new(keep.control_per_second), began: Instant::now() };
     loop {
-        let decoded = decode_all(&mut input.frames, &mut messages);
+        let decoded = take_frames(&mut input.frames, &mut fresh, &mut messages);
         metrics.received(messages.len(), 0);
         let taken = take_all(&mut messages.drain(..), member, hub, &mut pace).await;
         if let Err(close) = taken.and(decoded) {
@@ -333,10 +389,15 @@ impl<'a, W: AsyncWrite + Unpin> Output<'a, W> {
     }
 
     async fn end(&mut self, last: &[u8]) -> io::Result<()> {
-        self.flush().await?;
-        self.writer.write_all(last).await?;
-        self.count(1, last.len());
+        self.say(last).await?;
         self.writer.shutdown().await
+    }
+
+    async fn say(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.flush().await?;
+        self.writer.write_all(frame).await?;
+        self.count(1, frame.len());
+        self.writer.flush().await
     }
 
     async fn flush(&mut self) -> io::Result<()> {
@@ -353,6 +414,13 @@ impl<'a, W: AsyncWrite + Unpin> Output<'a, W> {
             metrics.sent(messages, bytes);
         }
     }
+}
+
+/// From the system; zeros where it has none, which only makes ids of two connections alike.
+fn random() -> [u8; 8] {
+    let mut bytes = [0; 8];
+    let _ = rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes);
+    bytes
 }
 
 fn written(bytes: usize) -> io::Result<()> {

@@ -49,7 +49,7 @@ async fn publishing_and_calling_are_not_slowed() {
     for number in 0..100 {
         client.send(publish(number, 10)).await;
         assert_eq!(subscriber.next().await, Some(publish(number, 10)));
-        let (call_id, args) = (CallId([number; 16]), Bytes::new());
+        let (call_id, args) = (CallId::from([number; 16]), "".into());
         let call = Call { procedure: procedure.clone(), args, call_id, timeout: None };
         client.send(Message::Call(call)).await;
         assert!(matches!(provider.next().await, Some(Message::Call(_))));
@@ -109,7 +109,7 @@ async fn a_stuck_subscriber_costs_its_own_messages_and_no_others() {
     publisher.send(publish(255, 0)).await;
     while last != Some(255) {
         let Some(Message::Publish(publish)) = stuck.next().await else { panic!("no publish") };
-        let number = publish.message_id.0[0];
+        let number = publish.message_id.bytes()[0];
         assert!(last.is_none_or(|last| last < number));
         last = Some(number);
     }

@@ -10,7 +10,7 @@ use crate::{
     id::{CallId, MessageId, NodeId},
     message::{
         Call, Disconnect, Ping, Pong, Procedure, Publish, Qos, RealmId, RegisterProcedure, Reply,
-        Subscribe, decode,
+        Subscribe, Term, decode,
     },
     metrics::Metrics,
     outbox::OutboxLimits,
@@ -92,6 +92,8 @@ impl Client {
                 other => panic!("{other:?} is no disconnect"),
             }
         };
+        // Who was told that it is refused does not wait for the end.
+        let _ = self.writer.shutdown().await;
         assert_eq!(self.next().await, None);
         (last.reason, self.served.await.unwrap())
     }
@@ -125,7 +127,7 @@ pub(super) fn publish(number: u8, payload: usize) -> Message {
         payload: vec![number; payload].into(),
         qos: Qos::AtMostOnce,
         retain: false,
-        message_id: MessageId([number; 16]),
+        message_id: MessageId::from([number; 16]),
     })
 }
 
@@ -207,12 +209,12 @@ async fn a_call_reaches_its_provider_and_the_reply_its_caller() {
     let register = RegisterProcedure { procedure: procedure.clone() };
     provider.send(Message::RegisterProcedure(register)).await;
     provider.settle().await;
-    let (call_id, args) = (CallId([1; 16]), Bytes::from_static(b"[1,2]"));
-    let call = Call { procedure, args: args.clone(), call_id, timeout: None };
+    let (call_id, args) = (CallId::from([1; 16]), Term::from("[1,2]"));
+    let call = Call { procedure, args: args.clone(), call_id: call_id.clone(), timeout: None };
     caller.send(Message::Call(call)).await;
     let Some(Message::Call(asked)) = provider.next().await else { panic!("no call") };
     assert_eq!(asked.args, args);
-    let outcome = Ok(Bytes::from_static(b"3"));
+    let outcome = Ok(Term::from("3"));
     let reply = Reply { call_id: asked.call_id, outcome: outcome.clone() };
     provider.send(Message::Reply(reply)).await;
     assert_eq!(caller.next().await, Some(Message::Reply(Reply { call_id, outcome })));
@@ -235,7 +237,8 @@ async fn a_provider_that_says_nothing_costs_its_caller_no_more_than_the_deadline
     let register = RegisterProcedure { procedure: procedure.clone() };
     provider.send(Message::RegisterProcedure(register)).await;
     provider.settle().await;
-    let call = Call { procedure, args: Bytes::new(), call_id: CallId([1; 16]), timeout: Some(1) };
+    let call =
+        Call { procedure, args: "".into(), call_id: CallId::from([1; 16]), timeout: Some(1) };
     caller.send(Message::Call(call)).await;
     let Some(Message::Reply(reply)) = caller.next().await else { panic!("no reply") };
     assert_eq!(reply.outcome.unwrap_err().code, "timeout");
@@ -246,9 +249,14 @@ async fn diagnostics_are_answered_by_the_gateway() {
     let hub = hub(OutboxLimits::default());
     let mut client = Client::connect(&hub).await;
     let procedure = Procedure("com.macula.diagnostics.echo".to_owned());
-    let (call_id, args) = (CallId([1; 16]), Bytes::from_static(b"hi"));
+    let (call_id, args) = (CallId::from([1; 16]), Term::from("hi"));
     client
-        .send(Message::Call(Call { procedure, args: args.clone(), call_id, timeout: None }))
+        .send(Message::Call(Call {
+            procedure,
+            args: args.clone(),
+            call_id: call_id.clone(),
+            timeout: None,
+        }))
         .await;
     let reply = Message::Reply(Reply { call_id, outcome: Ok(args) });
     assert_eq!(client.next().await, Some(reply));
@@ -261,9 +269,10 @@ async fn who_asks_for_more_echoes_than_it_reads_is_slowed_and_stays() {
     let hub = hub(limits);
     let mut client = Client::connect(&hub).await;
     let procedure = Procedure("com.macula.diagnostics.echo".to_owned());
-    let args = Bytes::from(vec![7; 32 << 10]);
+    let args = Term::from(vec![7; 32 << 10]);
     let mut writer = std::mem::replace(&mut client.writer, split(duplex(1).0).1);
-    let call = Call { procedure, args: args.clone(), call_id: CallId([1; 16]), timeout: None };
+    let call =
+        Call { procedure, args: args.clone(), call_id: CallId::from([1; 16]), timeout: None };
     let call = encode(&Message::Call(call));
     let asking = tokio::spawn(async move {
         for _ in 0..64 {
@@ -459,8 +468,10 @@ async fn a_gateway_that_stops_lets_calls_end_and_admits_nobody() {
     let register = RegisterProcedure { procedure: procedure.clone() };
     provider.send(Message::RegisterProcedure(register)).await;
     provider.settle().await;
-    let (call_id, args) = (CallId([1; 16]), Bytes::new());
-    caller.send(Message::Call(Call { procedure, args, call_id, timeout: None })).await;
+    let (call_id, args) = (CallId::from([1; 16]), Term::from(""));
+    caller
+        .send(Message::Call(Call { procedure, args, call_id: call_id.clone(), timeout: None }))
+        .await;
     let Some(Message::Call(asked)) = provider.next().await else { panic!("no call") };
     hub.stop();
     assert_eq!(hub.drain_some(usize::MAX), 2);
@@ -468,7 +479,7 @@ async fn a_gateway_that_stops_lets_calls_end_and_admits_nobody() {
     let mut late = Client::begin(&hub, Keep::default(), CHUNK, None);
     late.send(connect(REALM)).await;
     assert_eq!(late.ended().await.0, "draining");
-    let outcome = Ok(Bytes::from_static(b"3"));
+    let outcome = Ok(Term::from("3"));
     let reply = Reply { call_id: asked.call_id, outcome: outcome.clone() };
     provider.send(Message::Reply(reply)).await;
     assert_eq!(caller.next().await, Some(Message::Reply(Reply { call_id, outcome })));
@@ -484,8 +495,10 @@ async fn a_gateway_that_cannot_wait_replies_to_calls_under_way() {
     let register = RegisterProcedure { procedure: procedure.clone() };
     provider.send(Message::RegisterProcedure(register)).await;
     provider.settle().await;
-    let (call_id, args) = (CallId([1; 16]), Bytes::new());
-    caller.send(Message::Call(Call { procedure, args, call_id, timeout: None })).await;
+    let (call_id, args) = (CallId::from([1; 16]), Term::from(""));
+    caller
+        .send(Message::Call(Call { procedure, args, call_id: call_id.clone(), timeout: None }))
+        .await;
     assert!(matches!(provider.next().await, Some(Message::Call(_))));
     hub.drain();
     let Some(Message::Reply(reply)) = caller.next().await else { panic!("no reply") };
@@ -512,6 +525,26 @@ async fn a_gateway_that_stops_tells_its_clients() {
     hub.drain();
     let (reason, ended) = client.ended().await;
     assert_eq!((reason.as_str(), ended.reason()), ("draining", "draining"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_again_and_again_what_is_passed_over_is_slowed_and_stays() {
+    let hub = hub(OutboxLimits::default());
+    let keep = Keep { control_per_second: 100, ..Keep::default() };
+    let unreadable = [&frame::header(Kind::Publish, 1)[..], &[0xc1]].concat();
+    for said in [frame::header(Kind::Other(0x99), 0).to_vec(), unreadable] {
+        let mut client = Client::begin(&hub, keep, CHUNK, None);
+        client.send(connect(REALM)).await;
+        assert!(matches!(client.next().await, Some(Message::Pong(_))));
+        let mut other = Client::connect(&hub).await;
+        let began = Instant::now();
+        client.writer.write_all(&said.repeat(500)).await.unwrap();
+        other.settle().await;
+        assert!(began.elapsed() < Duration::from_secs(1), "nobody else waits");
+        client.settle().await;
+        assert!(began.elapsed() >= Duration::from_secs(4), "{:?}", began.elapsed());
+    }
+    assert!(hub.metrics.slowed.get() > 0);
 }
 
 #[tokio::test]

@@ -2,11 +2,10 @@
 
 use std::{fs, sync::OnceLock, time::Instant};
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
-    message::{CallError, Procedure},
+    message::{CallError, Procedure, Term},
     session::BUILT_IN,
 };
 
@@ -21,11 +20,11 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// The answer to a call of a built-in procedure: JSON.
+    /// The answer to a call of a built-in procedure: JSON, in a `bin`.
     ///
     /// # Errors
     /// There is no such procedure.
-    pub fn answer(&self, procedure: &Procedure, args: &Bytes) -> Result<Bytes, CallError> {
+    pub fn answer(&self, procedure: &Procedure, args: &Term) -> Result<Term, CallError> {
         match procedure.0.strip_prefix(BUILT_IN) {
             Some("hello") => Ok(self.hello()),
             Some("echo") => Ok(args.clone()),
@@ -37,9 +36,9 @@ impl Diagnostics {
         }
     }
 
-    fn hello(&self) -> Bytes {
+    fn hello(&self) -> Term {
         let Self { node, realm, started } = self;
-        bytes(&json!({
+        text(&json!({
             "gateway": node,
             "realm": realm,
             "uptime_seconds": started.elapsed().as_secs(),
@@ -48,8 +47,8 @@ impl Diagnostics {
         }))
     }
 
-    fn info(&self) -> Bytes {
-        bytes(&json!({
+    fn info(&self) -> Term {
+        text(&json!({
             "gateway": self.node,
             "process": {
                 "pid": std::process::id(),
@@ -61,7 +60,7 @@ impl Diagnostics {
     }
 }
 
-fn bytes(value: &Value) -> Bytes {
+fn text(value: &Value) -> Term {
     value.to_string().into()
 }
 
@@ -113,19 +112,20 @@ mod tests {
 
     use super::*;
 
-    fn ask(name: &str, args: &'static [u8]) -> Result<Bytes, CallError> {
+    fn ask(name: &str, args: &[u8]) -> Result<Term, CallError> {
         let diagnostics = Diagnostics {
             node: "gateway-0".to_owned(),
             realm: "be.cortexiq.energy".to_owned(),
             started: Instant::now(),
         };
         let procedure = Procedure(format!("com.macula.diagnostics.{name}"));
-        diagnostics.answer(&procedure, &Bytes::from_static(args))
+        diagnostics.answer(&procedure, &args.into())
     }
 
     #[test]
     fn hello_names_gateway_realm_and_protocol() {
-        let hello: Value = serde_json::from_slice(&ask("hello", b"").unwrap()).unwrap();
+        let hello: Value =
+            serde_json::from_slice(&ask("hello", b"").unwrap().bytes().unwrap()).unwrap();
         assert_eq!(hello["gateway"], "gateway-0");
         assert_eq!(hello["realm"], "be.cortexiq.energy");
         assert_eq!(hello["protocol"], "macula/1.0");
@@ -135,7 +135,8 @@ mod tests {
     #[test]
     fn echo_gives_back_what_it_got_and_info_counts_this_process() {
         assert_eq!(ask("echo", b"{\"a\":1}").unwrap(), "{\"a\":1}");
-        let info: Value = serde_json::from_slice(&ask("info", b"").unwrap()).unwrap();
+        let info: Value =
+            serde_json::from_slice(&ask("info", b"").unwrap().bytes().unwrap()).unwrap();
         assert!(info["process"]["resident_bytes"].as_u64().unwrap() > 1 << 20);
         assert!(info["system"]["cpus"].as_u64().unwrap() >= 1);
     }

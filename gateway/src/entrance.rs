@@ -66,6 +66,8 @@ impl Entrance {
         handshakes: HandshakeLimits,
         most_connections: usize,
     ) -> Self {
+        // Those that are held take up no more than an eighth of the places.
+        let keep = Keep { most_held: keep.most_held.min(most_connections / 8), ..keep };
         Self {
             hub,
             keep,

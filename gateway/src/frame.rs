@@ -16,27 +16,33 @@ pub enum FrameError {
     Version(u8),
     #[error("a frame has a payload of {bytes} bytes, {most} are allowed (--max-frame)")]
     TooLong { bytes: u32, most: u32 },
-    #[error("a frame's type is 0x{0:02x}, which is none")]
-    Kind(u8),
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $code:literal)*) => {
+    ($($name:ident = $code:literal)*) => {
         /// The type in a frame's header.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[repr(u8)]
         pub enum Kind {
-            $($(#[$doc])* $name = $code,)*
+            $($name,)*
+            /// None that is named here: its code.
+            Other(u8),
         }
 
         impl Kind {
+            /// Those with a name.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// `None` where the code is of no type.
-            pub fn of(code: u8) -> Option<Self> {
+            pub const fn of(code: u8) -> Self {
                 match code {
-                    $($code => Some(Self::$name),)*
-                    _ => None,
+                    $($code => Self::$name,)*
+                    other => Self::Other(other),
+                }
+            }
+
+            pub const fn code(self) -> u8 {
+                match self {
+                    $(Self::$name => $code,)*
+                    Self::Other(code) => code,
                 }
             }
         }
@@ -65,10 +71,6 @@ kinds! {
 }
 
 impl Kind {
-    pub const fn code(self) -> u8 {
-        self as u8
-    }
-
     /// As the protocol names it.
     pub fn name(self) -> &'static str {
         match self {
@@ -90,6 +92,7 @@ impl Kind {
             Self::FindNodeReply => "find_node_reply",
             Self::Store => "store",
             Self::FindValue => "find_value",
+            Self::Other(_) => "a frame of another type",
         }
     }
 }
@@ -176,7 +179,7 @@ impl Frames {
         if version != VERSION {
             return Err(FrameError::Version(version));
         }
-        let kind = Kind::of(code).ok_or(FrameError::Kind(code))?;
+        let kind = Kind::of(code);
         let bytes = u32::from_be_bytes([a, b, c, d]);
         if bytes > self.most_payload_bytes {
             return Err(FrameError::TooLong { bytes, most: self.most_payload_bytes });
@@ -237,7 +240,6 @@ mod tests {
             frames.take().unwrap_err()
         };
         assert_eq!(refused(&[2, 3, 0, 0, 0, 0, 0, 0]), FrameError::Version(2));
-        assert_eq!(refused(&[1, 0x99, 0, 0, 0, 0, 0, 0]), FrameError::Kind(0x99));
         let too_long = FrameError::TooLong { bytes: 65, most: 64 };
         assert_eq!(refused(&[1, 3, 0, 0, 0, 0, 0, 65]), too_long);
     }
@@ -245,8 +247,21 @@ mod tests {
     #[test]
     fn each_kind_has_its_code() {
         for kind in Kind::ALL {
-            assert_eq!(Kind::of(kind.code()), Some(*kind));
+            assert_eq!(Kind::of(kind.code()), *kind);
         }
         assert_eq!(Kind::ALL.len(), 18);
+        for code in 0..=u8::MAX {
+            assert_eq!(Kind::of(code).code(), code);
+        }
+    }
+
+    #[test]
+    fn a_frame_of_any_type_is_passed_by_its_length() {
+        for code in 0..=u8::MAX {
+            let mut frames = Frames::new(64);
+            frames.push(&[&[1, code, 0, 0, 0, 0, 0, 2, 0xc1, 0xc1][..], &ping()].concat());
+            assert_eq!(frames.take().unwrap().unwrap().kind, Kind::of(code));
+            assert_eq!(frames.take().unwrap().unwrap().kind, Kind::Ping);
+        }
     }
 }

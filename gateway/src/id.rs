@@ -1,37 +1,118 @@
-//! Ids of the protocol: bytes of a fixed length, shown in hexadecimal. They must not know who has them.
+//! Ids of the protocol, shown in hexadecimal: of nodes, of a fixed length; of messages and calls, as long as their sender
+//! made them. They must not know who has them.
 
 use std::fmt;
 
-macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident: $bytes:literal)*) => {
+/// Of a node of the mesh. Chosen by the node; proven only by a certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub [u8; 32]);
+
+impl NodeId {
+    pub const BYTES: usize = 32;
+
+    /// `None` where the bytes are not as many.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// `None` where it is not as many bytes in hexadecimal.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let byte = |[high, low]: &[u8; 2]| u8::try_from(digit(*high)? * 16 + digit(*low)?).ok();
+        let bytes = pairs.iter().map(byte).collect::<Option<Vec<_>>>()?;
+        if rest.is_empty() { Self::of(&bytes) } else { None }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Bytes of an id that fit without memory of their own.
+const SHORT: usize = 22;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Bytes {
+    /// What is behind the length is zero.
+    Short {
+        length: u8,
+        bytes: [u8; SHORT],
+    },
+    Long(Box<[u8]>),
+}
+
+impl Bytes {
+    fn copy(from: &[u8]) -> Self {
+        let mut bytes = [0; SHORT];
+        match (bytes.get_mut(..from.len()), u8::try_from(from.len())) {
+            (Some(place), Ok(length)) => {
+                place.copy_from_slice(from);
+                Self::Short { length, bytes }
+            }
+            (None, _) | (_, Err(_)) => Self::Long(from.into()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
+}
+
+macro_rules! lengthy_ids {
+    ($($(#[$doc:meta])* $name:ident)*) => {
         $(
             $(#[$doc])*
-            #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-            pub struct $name(pub [u8; $bytes]);
+            #[derive(Clone, PartialEq, Eq, Hash)]
+            pub struct $name(Bytes);
 
             impl $name {
-                pub const BYTES: usize = $bytes;
+                /// How long ours are.
+                pub const BYTES: usize = 16;
+                pub const MOST_BYTES: usize = 256;
 
-                /// `None` where the bytes are not as many.
+                /// A copy; `None` where the bytes are more than [`Self::MOST_BYTES`].
                 pub fn of(bytes: &[u8]) -> Option<Self> {
-                    bytes.try_into().ok().map(Self)
+                    (bytes.len() <= Self::MOST_BYTES).then(|| Self(Bytes::copy(bytes)))
                 }
 
-                /// `None` where it is not as many bytes in hexadecimal.
-                pub fn from_hex(text: &str) -> Option<Self> {
-                    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-                    let digit = |byte: u8| char::from(byte).to_digit(16);
-                    let byte = |[high, low]: &[u8; 2]| {
-                        u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()
-                    };
-                    let bytes = pairs.iter().map(byte).collect::<Option<Vec<_>>>()?;
-                    if rest.is_empty() { Self::of(&bytes) } else { None }
+                pub fn bytes(&self) -> &[u8] {
+                    self.0.bytes()
                 }
             }
 
+            impl Default for $name {
+                /// None.
+                fn default() -> Self {
+                    Self(Bytes::copy(&[]))
+                }
+            }
+
+            impl From<[u8; 16]> for $name {
+                fn from(bytes: [u8; 16]) -> Self {
+                    Self(Bytes::copy(&bytes))
+                }
+            }
+        )*
+    };
+}
+
+lengthy_ids! {
+    /// Of a message, unique within its publisher if that wants it. May have no byte at all.
+    MessageId
+    /// Of a call, unique within its caller.
+    CallId
+}
+
+macro_rules! hexadecimal {
+    ($($name:ident)*) => {
+        $(
             impl fmt::Display for $name {
                 fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                    self.bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
                 }
             }
 
@@ -44,13 +125,28 @@ macro_rules! ids {
     };
 }
 
-ids! {
-    /// Of a node of the mesh. Chosen by the node; proven only by a certificate.
-    NodeId: 32
-    /// Of a message, unique within its publisher.
-    MessageId: 16
-    /// Of a call, unique within its caller.
-    CallId: 16
+hexadecimal! { NodeId MessageId CallId }
+
+/// Ids that nobody else gives, if `seed` is random.
+#[derive(Debug)]
+pub struct FreshIds {
+    seed: [u8; 8],
+    last: u64,
+}
+
+impl FreshIds {
+    pub fn new(seed: [u8; 8]) -> Self {
+        Self { seed, last: 0 }
+    }
+
+    pub fn take(&mut self) -> [u8; 16] {
+        self.last = self.last.wrapping_add(1);
+        let mut id = [0; 16];
+        let (seed, number) = id.split_at_mut(8);
+        seed.copy_from_slice(&self.seed);
+        number.copy_from_slice(&self.last.to_be_bytes());
+        id
+    }
 }
 
 #[cfg(test)]
@@ -59,16 +155,34 @@ mod tests {
 
     #[test]
     fn an_id_is_shown_in_hexadecimal() {
-        let id = CallId::of(&[0xab; 16]).unwrap();
-        assert_eq!(id.to_string(), "ab".repeat(16));
-        assert!(CallId::of(&[0; 15]).is_none());
+        assert_eq!(CallId::from([0xab; 16]).to_string(), "ab".repeat(16));
+        assert!(NodeId::of(&[0; 31]).is_none());
     }
 
     #[test]
     fn an_id_is_read_from_hexadecimal() {
-        assert_eq!(CallId::from_hex(&"aB".repeat(16)), CallId::of(&[0xab; 16]));
-        for wrong in ["", "ab", &"ab".repeat(17), &"g0".repeat(16), &"\u{e9}".repeat(16)] {
-            assert_eq!(CallId::from_hex(wrong), None, "{wrong}");
+        assert_eq!(NodeId::from_hex(&"aB".repeat(32)), NodeId::of(&[0xab; 32]));
+        for wrong in ["", "ab", &"ab".repeat(33), &"g0".repeat(32), &"\u{e9}".repeat(32)] {
+            assert_eq!(NodeId::from_hex(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_id_is_as_long_as_it_was_made_and_no_longer_than_256_bytes() {
+        for length in [0, 1, 12, 16, SHORT, SHORT + 1, 256] {
+            let bytes = vec![7; length];
+            let id = MessageId::of(&bytes).unwrap();
+            assert_eq!(id.bytes(), bytes, "{length}");
+            assert_eq!(Some(id), MessageId::of(&bytes));
+        }
+        assert_eq!(MessageId::of(&[7; 257]), None);
+        assert_ne!(CallId::of(&[0; 3]), CallId::of(&[0; 4]));
+    }
+
+    #[test]
+    fn fresh_ids_differ_within_a_source_and_between_sources() {
+        let (mut one, mut other) = (FreshIds::new([1; 8]), FreshIds::new([2; 8]));
+        let ids = [one.take(), one.take(), other.take()];
+        assert!(ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2], "{ids:?}");
     }
 }

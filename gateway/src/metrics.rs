@@ -37,7 +37,7 @@ labels! {
     ByCode { code: &'static str }
     /// `quic`, `tcp`
     ByTransport { transport: &'static str }
-    /// Why a connection was refused or ended.
+    /// Why a connection was refused or ended, or a message was passed over.
     ByReason { reason: &'static str }
     /// Of a configured realm: there are few.
     ByRealm { realm: String }
@@ -80,6 +80,8 @@ pub struct Metrics {
     pub slowed: Counter,
     /// Messages that found no room among the retained.
     pub not_retained: Counter,
+    /// Messages of clients that were passed over.
+    pub passed_over: Family<ByReason, Counter>,
     /// Seconds until the certificate is no longer valid.
     pub certificate_expiry_seconds: Gauge,
     /// What may wait in the UDP socket.
@@ -139,6 +141,10 @@ impl Metrics {
             slowed: of.add("clients_slowed", "Waits of clients that asked for too much a second"),
             not_retained: of
                 .add("messages_not_retained", "Messages without room among the retained"),
+            passed_over: of.add(
+                "messages_passed_over",
+                "Messages of clients that were passed over, by reason",
+            ),
             certificate_expiry_seconds: of
                 .add("certificate_expiry_seconds", "Until the certificate ends; 0 is over"),
             udp_receive_buffer_bytes: of
@@ -263,6 +269,7 @@ mod tests {
         metrics.refused.get_or_create(&ByReason { reason: "rate" }).inc();
         metrics.closed.get_or_create(&ByReason { reason: "normal" }).inc();
         metrics.calls_failed.get_or_create(&ByCode { code: "timeout" }).inc();
+        metrics.passed_over.get_or_create(&ByReason { reason: "topic" }).inc();
         let mut text = String::new();
         encode(&mut text, &metrics.registry).unwrap();
         let mut found = BTreeSet::new();

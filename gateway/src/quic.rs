@@ -5,8 +5,9 @@ use std::{any::Any, net::UdpSocket, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use quinn::{
-    Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, RecvStream, SendStream,
-    ServerConfig, TokioRuntime, TransportConfig, VarInt, crypto::rustls::QuicServerConfig,
+    Connection, ConnectionError, Endpoint, EndpointConfig, IdleTimeout, Incoming, RecvStream,
+    SendStream, ServerConfig, TokioRuntime, TransportConfig, VarInt,
+    crypto::rustls::QuicServerConfig,
 };
 use rustls::pki_types::CertificateDer;
 use tokio::{task::JoinSet, time::timeout};
@@ -118,6 +119,7 @@ async fn client(incoming: Incoming, mut pass: Pass) {
     pass.entered(Transport::Quic);
     let ended = match timeout(keep.connect_within, connection.accept_bi()).await {
         Ok(Ok((send, receive))) => talk(&connection, send, receive, &pass, keep).await,
+        Ok(Err(_)) if said_goodbye(&connection) => Ended::Closed(Close::Ended),
         Ok(Err(error)) => Ended::Lost(error.into()),
         Err(_) => Ended::Closed(Close::Idle(keep.connect_within.as_secs())),
     };
@@ -146,12 +148,28 @@ async fn talk(
         }
         Err(why) => refuse(&mut send, Close::Identity(why), keep).await,
     };
-    if let Ended::Closed(_) = ended {
-        // It may be finished already.
-        let _ = send.finish();
-        let _ = timeout(keep.last_words, send.stopped()).await;
-    }
+    let ended = if said_goodbye(connection) { Ended::Closed(Close::Ended) } else { ended };
+    // It may be finished already. Clients of upstream notice at once only the end of the stream.
+    let _ = send.finish();
+    let _ = timeout(keep.last_words, send.stopped()).await;
     ended
+}
+
+/// Whether the client closed the connection with the code of a normal end.
+fn said_goodbye(connection: &Connection) -> bool {
+    match connection.close_reason() {
+        Some(ConnectionError::ApplicationClosed(close)) => close.error_code.into_inner() == 0,
+        Some(
+            ConnectionError::VersionMismatch
+            | ConnectionError::TransportError(_)
+            | ConnectionError::ConnectionClosed(_)
+            | ConnectionError::Reset
+            | ConnectionError::TimedOut
+            | ConnectionError::LocallyClosed
+            | ConnectionError::CidsExhausted,
+        )
+        | None => false,
+    }
 }
 
 fn chain(identity: Option<Box<dyn Any>>) -> Option<Vec<CertificateDer<'static>>> {

@@ -86,13 +86,13 @@ async fn client(socket: TcpStream, acceptor: TlsAcceptor, mut pass: Pass) {
         }
         Err(close) => refuse(&mut writer, close, keep).await,
     };
-    if let Ended::Closed(_) = ended {
-        let last = async {
-            let _ = writer.shutdown().await;
+    let last = async {
+        let _ = writer.shutdown().await;
+        if let Ended::Closed(_) = ended {
             let _ = read_to_end(&mut reader).await;
-        };
-        let _ = timeout(keep.last_words, last).await;
-    }
+        }
+    };
+    let _ = timeout(keep.last_words, last).await;
     pass.left(&ended);
 }
 

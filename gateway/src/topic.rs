@@ -1,7 +1,7 @@
 //! Topics and the patterns that match them. Pure.
 //!
-//! A topic is segments with dots between them. In a pattern the segment `*` is exactly one segment, `#` is zero or more,
-//! wherever it stands.
+//! A topic is segments with dots between them: any text without control characters, none at all too. In a pattern the
+//! segment `*` is exactly one segment, `#` is zero or more, wherever it stands; `**` is another word for `#`.
 
 use std::{fmt, str::FromStr};
 
@@ -31,14 +31,10 @@ pub enum TopicError {
     TooLong(usize),
     #[error("a topic has {0} segments, {MOST_SEGMENTS} are allowed")]
     TooManySegments(usize),
-    /// Columns count from 1.
-    #[error("{topic:?} has an empty segment at column {column}")]
-    EmptySegment { topic: String, column: usize },
-    #[error(
-        "{topic:?} has {character:?} at column {column}: letters, digits, `_`, `-` and `/` make a segment"
-    )]
-    Character { topic: String, character: char, column: usize },
-    #[error("{0:?} is a pattern: only a subscription may have `*` or `#`")]
+    /// Columns count characters from 1.
+    #[error("{topic:?} has the control character {character:?} at column {column}")]
+    Control { topic: String, character: char, column: usize },
+    #[error("{0:?} is a pattern: only a subscription may have a segment `*`, `#` or `**`")]
     Wildcard(String),
     #[error("{0:?} has more than {MOST_MULTI} `#`")]
     TooManyWildcards(String),
@@ -52,7 +48,7 @@ struct Text(Bytes);
 
 impl Text {
     fn as_str(&self) -> &str {
-        // It was checked to be ASCII.
+        // It was checked to be UTF-8.
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
@@ -86,6 +82,8 @@ impl Pattern {
         if wildcards.multi > MOST_MULTI {
             return Err(TopicError::TooManyWildcards(shown(&bytes)));
         }
+        // One spelling for what is the same, as patterns are compared by their text.
+        let bytes = if wildcards.double { with_hashes(&bytes) } else { bytes };
         Ok(Self(Text(bytes)))
     }
 
@@ -158,6 +156,8 @@ fn fit<'a, T>(
 struct Wildcards {
     any: bool,
     multi: usize,
+    /// A `#` is written `**`.
+    double: bool,
 }
 
 fn check(bytes: &[u8]) -> Result<Wildcards, TopicError> {
@@ -167,20 +167,16 @@ fn check(bytes: &[u8]) -> Result<Wildcards, TopicError> {
     if bytes.len() > LONGEST {
         return Err(TopicError::TooLong(bytes.len()));
     }
-    let mut wildcards = Wildcards { any: false, multi: 0 };
-    let (mut segments, mut column) = (0, 1);
+    if !bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+        check_text(bytes)?;
+    }
+    let mut wildcards = Wildcards { any: false, multi: 0, double: false };
+    let mut segments = 0;
     for segment in bytes.split(|byte| *byte == b'.') {
         segments += 1;
-        match segment {
-            b"" => return Err(TopicError::EmptySegment { topic: shown(bytes), column }),
-            b"*" => wildcards.any = true,
-            b"#" => {
-                wildcards.any = true;
-                wildcards.multi += 1;
-            }
-            literal => check_literal(bytes, literal, column)?,
-        }
-        column += segment.len() + 1;
+        wildcards.any |= matches!(segment, b"*" | b"#" | b"**");
+        wildcards.multi += usize::from(matches!(segment, b"#" | b"**"));
+        wildcards.double |= segment == b"**";
     }
     if segments > MOST_SEGMENTS {
         return Err(TopicError::TooManySegments(segments));
@@ -188,13 +184,21 @@ fn check(bytes: &[u8]) -> Result<Wildcards, TopicError> {
     Ok(wildcards)
 }
 
-/// What stands before the first character that is none of a topic is ASCII: bytes are columns.
-fn check_literal(whole: &[u8], segment: &[u8], column: usize) -> Result<(), TopicError> {
-    let ordinary = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-/".contains(byte);
-    let Some(at) = segment.iter().position(|byte| !ordinary(byte)) else { return Ok(()) };
-    let Ok(text) = str::from_utf8(&segment[at..]) else { return Err(TopicError::NotText) };
-    let character = text.chars().next().unwrap_or_default();
-    Err(TopicError::Character { topic: shown(whole), character, column: column + at })
+/// What is not all printable ASCII.
+fn check_text(bytes: &[u8]) -> Result<(), TopicError> {
+    let text = str::from_utf8(bytes).map_err(|_| TopicError::NotText)?;
+    match text.chars().enumerate().find(|(_, character)| character.is_control()) {
+        None => Ok(()),
+        Some((before, character)) => {
+            Err(TopicError::Control { topic: text.to_owned(), character, column: before + 1 })
+        }
+    }
+}
+
+fn with_hashes(bytes: &[u8]) -> Bytes {
+    let segments = bytes.split(|byte| *byte == b'.');
+    let named = segments.map(|segment| if segment == b"**" { &b"#"[..] } else { segment });
+    named.collect::<Vec<_>>().join(&b'.').into()
 }
 
 fn shown(bytes: &[u8]) -> String {
@@ -348,16 +352,77 @@ mod tests {
     }
 
     #[test]
+    fn a_topic_is_any_text_without_control_characters() {
+        for text in [
+            "a..b",
+            ".a",
+            "a.",
+            ".",
+            "a b",
+            "b*",
+            "*b.##",
+            "temp:kitchen@home+1=~2",
+            "größe.日本",
+            "_dist.data.bm9kZUBob3N0LWE==.in",
+            "'\"|$`\\",
+        ] {
+            assert_eq!(text.parse::<Topic>().map(|topic| topic.to_string()), Ok(text.to_owned()));
+            check(text, text, true);
+            check("#", text, true);
+        }
+        check("a.*.b", "a..b", true);
+        check("a.#.b", "a..b", true);
+        check("b*", "bc", false);
+        check("*", "日本", true);
+    }
+
+    #[test]
+    fn two_stars_are_another_word_for_a_hash() {
+        for (one, other) in [("a.**", "a.#"), ("**", "#"), ("**.b.**", "#.b.#"), ("a.**.", "a.#.")]
+        {
+            assert_eq!(one.parse::<Pattern>(), other.parse::<Pattern>());
+        }
+        check("a.**", "a", true);
+        check("a.**", "a.b.c", true);
+        check("a***", "a***", true);
+        assert!("**.**.**".parse::<Pattern>().is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn text_without_control_characters_and_wildcards_is_a_topic_that_matches_itself(
+            text in "[^\\p{Cc}]{1,40}",
+        ) {
+            let wild = text.split('.').any(|segment| ["*", "#", "**"].contains(&segment));
+            let topic = text.parse::<Topic>();
+            proptest::prop_assert_eq!(topic.is_ok(), !wild, "{:?}", topic);
+            if let Ok(topic) = topic {
+                proptest::prop_assert_eq!(topic.as_str(), &text);
+                let pattern: Pattern = text.parse().unwrap();
+                proptest::prop_assert!(pattern.matches(&topic) && pattern.covers(&pattern));
+            }
+        }
+
+        #[test]
+        fn whatever_bytes_are_a_topic_or_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..40)) {
+            if let Ok(topic) = Topic::new(bytes.clone().into()) {
+                proptest::prop_assert_eq!(topic.as_str().as_bytes(), &bytes);
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_topic_says_why() {
         let error = |text: &str| text.parse::<Topic>().unwrap_err().to_string();
         assert_eq!(error(""), "a topic is empty");
-        assert_eq!(error("a..b"), "\"a..b\" has an empty segment at column 3");
-        assert!(error("a.*").contains("is a pattern"));
-        assert!(error("a.b c").contains("' ' at column 4"));
+        assert_eq!(error("ü.\n"), "\"ü.\\n\" has the control character '\\n' at column 3");
+        assert!(error("a.\u{85}").contains("control character"));
+        for wildcard in ["a.*", "#", "a.**"] {
+            assert!(error(wildcard).contains("is a pattern"));
+        }
         assert!(error(&"a".repeat(1025)).contains("1025 bytes"));
         assert!(error(&vec!["a"; 65].join(".")).contains("65 segments"));
         assert!("#.#.#".parse::<Pattern>().is_err());
-        assert!("a.b*".parse::<Pattern>().is_err());
         assert_eq!(Topic::new(Bytes::from_static(b"\xff")), Err(TopicError::NotText));
     }
 }

@@ -75,7 +75,7 @@ fn no_command_is_a_usage_error() {
 
 #[test]
 fn a_bad_topic_is_a_usage_error_that_says_where() {
-    insta::assert_snapshot!(told(&["client", "pub", "--insecure", "meters.7 .power", "230"]));
+    insta::assert_snapshot!(told(&["client", "pub", "--insecure", "meters.7\n.power", "230"]));
 }
 
 #[test]
@@ -189,6 +189,24 @@ fn serve_answers_by_a_command_until_it_is_asked_to_stop() {
         assert_eq!(first_line(child.stderr.as_mut().unwrap()), "serving upper\n");
         assert_eq!(local.run(&["call", "upper", "-"], b"ab"), b"AB\n");
         assert_eq!(ended(child, Some(signal)), (Some(0), String::new()));
+    }
+}
+
+#[test]
+fn serve_gives_its_command_maps_as_json_and_answers_by_what_the_output_means() {
+    let local = Local::start();
+    let call = ["call", "p", "-o", "json", "--json", "{\"a\": [1]}"];
+    for (options, answer) in [
+        (&["--json"][..], "{\"result\":{\"a\":[1]}}\n"),
+        (&[], "{\"result\":\"{\\\"a\\\":[1]}\"}\n"),
+    ] {
+        let serve = [&["serve", "p", "--insecure"][..], options, &["--", "cat"]].concat();
+        let mut command = gateway(&[&["client"], &serve[..]].concat());
+        command.env("GATEWAY_SERVER", local.gateway.udp.to_string());
+        let mut child = command.spawn().unwrap();
+        assert_eq!(first_line(child.stderr.as_mut().unwrap()), "serving p\n");
+        assert_eq!(String::from_utf8(local.run(&call, b"")).unwrap(), answer);
+        assert_eq!(ended(child, Some(Signal::TERM)).0, Some(0));
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::{CallError, Client, Error, link::Link, table::Handler};
+use super::{CallError, Client, Error, Term, link::Link, table::Handler};
 use crate::{
     id::CallId,
     message::{Call, Cast, Message, Procedure},
@@ -13,7 +12,9 @@ use crate::{
 };
 
 impl Client {
-    /// Calls a procedure. The gateway shortens a timeout that is longer than it allows.
+    /// Calls a procedure with one value, whatever it is: bytes, or a [`Term`] from [`Term::of_json`]. The gateway shortens a
+    /// timeout that is longer than it allows. A result that is a map with an `error` in it, as upstream's relay answers, is
+    /// an error.
     ///
     /// # Errors
     /// The provider's own error, or one of these codes: `no_such_procedure`, `handler_error`, `timeout`, `busy`,
@@ -29,7 +30,7 @@ impl Client {
     /// # let client = Client::connect(config).await?;
     /// let soon = Duration::from_secs(5);
     /// let hello = client.call("com.macula.diagnostics.hello", "", soon).await?;
-    /// assert!(hello.starts_with(b"{"));
+    /// assert!(hello.bytes()?.starts_with(b"{"));
     /// let failed = client.call("com.example.nobody", "", soon).await.unwrap_err();
     /// assert_eq!(failed.code, "no_such_procedure");
     /// # Ok(())
@@ -38,20 +39,21 @@ impl Client {
     pub async fn call(
         &self,
         procedure: &str,
-        args: impl Into<Bytes>,
+        args: impl Into<Term>,
         within: Duration,
-    ) -> Result<Bytes, CallError> {
+    ) -> Result<Term, CallError> {
         let procedure = named(procedure)?;
         let args = args.into();
-        self.check(args.len())?;
+        self.check(args.packed().len())?;
         let link = &self.handle.shared.link;
         let asked = async {
             let begun = link.with_room(|link| {
                 let (call_id, answer) = link.begin_call()?;
+                let id = call_id.clone();
                 let milliseconds = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
                 let timeout = Some(milliseconds);
                 link.push(&Message::Call(Call { procedure, args, call_id, timeout }));
-                Ok((call_id, answer))
+                Ok((id, answer))
             });
             let (call_id, answer) = begun.await?;
             let _pending = Pending { link, call_id };
@@ -66,10 +68,10 @@ impl Client {
     ///
     /// # Errors
     /// There is no connection, or it is no procedure's name, or the arguments are too long.
-    pub async fn cast(&self, procedure: &str, args: impl Into<Bytes>) -> Result<(), Error> {
+    pub async fn cast(&self, procedure: &str, args: impl Into<Term>) -> Result<(), Error> {
         let procedure = named(procedure)?;
         let args = args.into();
-        self.check(args.len())?;
+        self.check(args.packed().len())?;
         self.handle
             .shared
             .link
@@ -97,7 +99,8 @@ impl Client {
     /// # let config = Config::new(gateway.udp.to_string(), "be.cortexiq.energy".parse()?, Trust::Insecure);
     /// # let client = Client::connect(config).await?;
     /// client.register("com.example.length", |args| async move {
-    ///     let text = str::from_utf8(&args).map_err(|error| CallError::handler(error.to_string()))?;
+    ///     let bytes = args.bytes()?;
+    ///     let text = str::from_utf8(&bytes).map_err(|error| CallError::handler(error.to_string()))?;
     ///     Ok(text.chars().count().to_string().into())
     /// }).await?;
     /// assert_eq!(client.call("com.example.length", "fünf", Duration::from_secs(5)).await?, "4");
@@ -106,8 +109,8 @@ impl Client {
     /// ```
     pub async fn register<H, F>(&self, procedure: &str, handler: H) -> Result<(), Error>
     where
-        H: Fn(Bytes) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Bytes, CallError>> + Send + 'static,
+        H: Fn(Term) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Term, CallError>> + Send + 'static,
     {
         let procedure = named(procedure)?;
         let handler = Handler(Arc::new(move |args| Box::pin(handler(args))));
@@ -125,21 +128,12 @@ struct Pending<'a> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        self.link.forget_call(self.call_id);
+        self.link.forget_call(&self.call_id);
     }
 }
 
 fn named(procedure: &str) -> Result<Procedure, Error> {
     let wrong =
         |why| Error::Procedure { procedure: procedure.chars().take(topic::LONGEST).collect(), why };
-    if procedure.is_empty() {
-        return Err(wrong("it is empty"));
-    }
-    if procedure.len() > topic::LONGEST {
-        return Err(wrong("it is longer than 1024 bytes"));
-    }
-    if procedure.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(wrong("it has a space or a control character in it"));
-    }
-    Ok(Procedure(procedure.to_owned()))
+    Procedure::new(procedure).map_err(wrong)
 }

@@ -4,7 +4,10 @@ use std::{fmt, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::{message::CallError, topic::TopicError};
+use crate::{
+    message::{CallError, NotBytes},
+    topic::TopicError,
+};
 
 /// Why a client cannot do what it was asked. Its text says what to do where that is known.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -87,7 +90,10 @@ impl Error {
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.message)
+        match self.message.as_str() {
+            "" => f.write_str(&self.code),
+            message => write!(f, "{}: {message}", self.code),
+        }
     }
 }
 
@@ -102,6 +108,13 @@ impl CallError {
     /// What a handler says that could not do it.
     pub fn handler(message: impl Into<String>) -> Self {
         Self::new("handler_error", message)
+    }
+}
+
+impl From<NotBytes> for CallError {
+    /// What a handler says that is called with something else.
+    fn from(error: NotBytes) -> Self {
+        Self::handler(error.to_string())
     }
 }
 

@@ -171,7 +171,7 @@ mod tests {
             payload: Bytes::from(vec![number; 10]),
             qos: Qos::AtMostOnce,
             retain: false,
-            message_id: MessageId([number; 16]),
+            message_id: MessageId::from([number; 16]),
         }
     }
 

@@ -6,13 +6,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::sync::{Notify, oneshot};
 
 use super::Error;
 use crate::{
-    id::CallId,
-    message::{CallError, Message, encode},
+    id::{CallId, FreshIds},
+    message::{CallError, Message, Term, encode},
 };
 
 /// Who publishes or calls waits while more than this is to be written.
@@ -21,7 +21,7 @@ const MARK_BYTES: usize = 256 << 10;
 const MOST_CALLS: usize = 4096;
 const MOST_PINGS: usize = 1024;
 
-pub(super) type Answer = Result<Bytes, CallError>;
+pub(super) type Answer = Result<Term, CallError>;
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -41,14 +41,14 @@ pub(super) struct State {
     out: BytesMut,
     calls: HashMap<CallId, oneshot::Sender<Answer>>,
     pings: VecDeque<oneshot::Sender<()>>,
-    last_id: u64,
+    ids: FreshIds,
 }
 
 impl State {
-    /// Ids of calls and messages are never given twice: an answer that comes late is nobody's.
+    /// Ids of calls and messages are never given twice: an answer that comes late is nobody's, and two runs of a program
+    /// have no message of the same id.
     pub fn next_id(&mut self) -> [u8; 16] {
-        self.last_id += 1;
-        u128::from(self.last_id).to_be_bytes()
+        self.ids.take()
     }
 
     pub fn push(&mut self, message: &Message) {
@@ -60,9 +60,9 @@ impl State {
         if self.calls.len() >= MOST_CALLS {
             return Err(Error::TooMany { what: "calls under way", most: MOST_CALLS });
         }
-        let id = CallId(self.next_id());
+        let id = CallId::from(self.next_id());
         let (sender, receiver) = oneshot::channel();
-        self.calls.insert(id, sender);
+        self.calls.insert(id.clone(), sender);
         Ok((id, receiver))
     }
 
@@ -85,7 +85,7 @@ impl Link {
             out: BytesMut::new(),
             calls: HashMap::new(),
             pings: VecDeque::new(),
-            last_id: 0,
+            ids: FreshIds::new(super::random()),
         };
         Self { state: Mutex::new(state), filled: Notify::new(), room: Notify::new() }
     }
@@ -203,15 +203,15 @@ impl Link {
         true
     }
 
-    pub fn answer_call(&self, id: CallId, answer: Answer) {
-        if let Some(call) = self.lock().calls.remove(&id) {
+    pub fn answer_call(&self, id: &CallId, answer: Answer) {
+        if let Some(call) = self.lock().calls.remove(id) {
             let _ = call.send(answer);
         }
     }
 
     /// Nobody waits for the call any more.
-    pub fn forget_call(&self, id: CallId) {
-        self.lock().calls.remove(&id);
+    pub fn forget_call(&self, id: &CallId) {
+        self.lock().calls.remove(id);
     }
 
     pub fn answer_ping(&self) {

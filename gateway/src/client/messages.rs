@@ -39,7 +39,7 @@ impl Client {
             .shared
             .link
             .with_room(|link| {
-                let message_id = MessageId(link.next_id());
+                let message_id = MessageId::from(link.next_id());
                 let topic = topic.clone();
                 link.push(&Message::Publish(Publish { topic, payload, qos, retain, message_id }));
                 Ok(())

@@ -14,7 +14,10 @@
 //! let client = Client::connect(config.clone()).await?;
 //!
 //! let mut meters = client.subscribe(&"meters.*.power".parse()?, SubscribeOptions::default()).await?;
-//! client.register("com.example.twice", |args| async move { Ok([&args[..], &args[..]].concat().into()) }).await?;
+//! client.register("com.example.twice", |args| async move {
+//!     let args = args.bytes()?;
+//!     Ok([&args[..], &args[..]].concat().into())
+//! }).await?;
 //!
 //! let other = Client::connect(config).await?;
 //! other.publish(&"meters.7.power".parse()?, "230", PublishOptions::default()).await?;
@@ -45,6 +48,7 @@ mod config;
 mod dial;
 mod error;
 mod inbox;
+mod json;
 mod link;
 mod messages;
 mod run;
@@ -64,7 +68,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use crate::message::{CallError, Publish, Qos};
+pub use crate::message::{CallError, NotBytes, PackError, Publish, Qos, Term};
 pub use config::{ClientCertificate, Config, Timing, Transport, Trust};
 pub use error::Error;
 pub use inbox::{SubscribeOptions, WhenFull};
@@ -102,6 +106,7 @@ struct Shared {
     table: Table,
     closing: Notify,
     casts_dropped: AtomicU64,
+    passed_over: AtomicU64,
     /// Of one payload, arguments or result.
     most_bytes: usize,
 }
@@ -117,6 +122,7 @@ impl Client {
             table: Table::default(),
             closing: Notify::new(),
             casts_dropped: AtomicU64::new(0),
+            passed_over: AtomicU64::new(0),
             most_bytes: most_bytes(config.most_payload_bytes),
         });
         let (sender, status) = watch::channel(Status::Connected);
@@ -193,6 +199,7 @@ impl Client {
         Losses {
             messages: shared.table.dropped(),
             casts: shared.casts_dropped.load(Ordering::Relaxed),
+            passed_over: shared.passed_over.load(Ordering::Relaxed),
         }
     }
 

@@ -22,7 +22,10 @@ use super::{
 };
 use crate::{
     frame::Frames,
-    message::{Connect, Disconnect, Message, Ping, Pong, Publish, RealmId, decode, encode},
+    message::{
+        CallError, Connect, DecodeError, Disconnect, Message, Ping, Pong, Publish, RealmId, STRICT,
+        Term, decode, encode,
+    },
 };
 
 /// Read at once.
@@ -101,7 +104,8 @@ impl Runner {
             version: "1.0".to_owned(),
             node_id: self.config.node_id,
             realm_id: RealmId::Name(self.config.realm.to_string()),
-            capabilities: vec!["pubsub".to_owned(), "rpc".to_owned()],
+            // What the gateway would pass over, its user is to hear of.
+            capabilities: ["pubsub", "rpc", STRICT].map(str::to_owned).to_vec(),
             token: None,
         });
         let mut frames = Frames::new(self.config.most_payload_bytes.saturating_add(LONGER));
@@ -116,14 +120,12 @@ impl Runner {
             return Err(lost(&wire, error));
         }
         loop {
-            match next(&mut frames)? {
-                Some(Message::Pong(_)) => return Ok(Welcomed { wire, frames }),
-                Some(Message::Disconnect(said)) => return Err(goodbye(said)),
-                Some(other) => {
-                    let why = format!("it answered by {}", other.kind().name());
-                    return Err(self.dialer.failed(why));
+            while let Some(next) = next(&mut frames)? {
+                match next {
+                    Ok(Message::Pong(_)) => return Ok(Welcomed { wire, frames }),
+                    Ok(Message::Disconnect(said)) => return Err(goodbye(said)),
+                    Ok(_) | Err(_) => self.pass_over(),
                 }
-                None => {}
             }
             if let Err(error) = fill(&mut wire.reader, &mut frames).await {
                 return Err(lost(&wire, error));
@@ -226,11 +228,17 @@ impl Runner {
     ) -> Result<(), Error> {
         let link = &self.shared.link;
         while let Some(message) = next(frames)? {
+            let Ok(message) = message else {
+                self.pass_over();
+                continue;
+            };
             match message {
                 Message::Publish(publish) => published.push(publish),
                 Message::Call(call) => serving.call(call),
                 Message::Cast(cast) => serving.cast(cast),
-                Message::Reply(reply) => link.answer_call(reply.call_id, reply.outcome),
+                Message::Reply(reply) => {
+                    link.answer_call(&reply.call_id, reply.outcome.and_then(without_error));
+                }
                 Message::Pong(_) => link.answer_ping(),
                 Message::Ping(Ping { timestamp }) => {
                     let server_time = super::milliseconds();
@@ -242,10 +250,14 @@ impl Runner {
                 | Message::Subscribe(_)
                 | Message::Unsubscribe(_)
                 | Message::RegisterProcedure(_)
-                | Message::Unserved(_) => {}
+                | Message::Unserved(_) => self.pass_over(),
             }
         }
         Ok(())
+    }
+
+    fn pass_over(&self) {
+        self.shared.passed_over.fetch_add(1, Ordering::Relaxed);
     }
 
     /// All frames that came together make one write. What is not written yet stays in `out`.
@@ -305,14 +317,18 @@ fn goodbye(said: Disconnect) -> Error {
     Error::Disconnected { reason: said.reason, message: said.message }
 }
 
-/// The next whole message.
-fn next(frames: &mut Frames) -> Result<Option<Message>, Error> {
-    let wrong = |why: &dyn std::fmt::Display| {
-        Error::Lost(format!("the gateway sent what cannot be read: {why}"))
-    };
-    match frames.take().map_err(|error| wrong(&error))? {
-        None => Ok(None),
-        Some(frame) => decode(&frame).map(Some).map_err(|error| wrong(&error)),
+/// The next whole frame: its message, if it can be read.
+fn next(frames: &mut Frames) -> Result<Option<Result<Message, DecodeError>>, Error> {
+    let wrong = |error| Error::Lost(format!("the gateway sent what cannot be read: {error}"));
+    let frame = frames.take().map_err(wrong)?;
+    Ok(frame.map(|frame| decode(&frame)))
+}
+
+/// A result, or the error in it: so upstream's relay says that nobody offers a procedure.
+fn without_error(result: Term) -> Result<Term, CallError> {
+    match result.error() {
+        Some(error) => Err(error),
+        None => Ok(result),
     }
 }
 

@@ -28,7 +28,7 @@ impl Serving {
     pub fn call(&mut self, call: Call) {
         let life = self.shared.link.life();
         let mut owed =
-            Owed { shared: self.shared.clone(), call_id: call.call_id, life, paid: false };
+            Owed { shared: self.shared.clone(), call_id: call.call_id.clone(), life, paid: false };
         let Some(handler) = self.shared.table.handler(&call.procedure) else {
             let why = format!("{} is not offered here", call.procedure.0);
             return owed.pay(Err(CallError::new("no_such_procedure", why)));
@@ -86,13 +86,14 @@ impl Owed {
         self.paid = true;
         let most = self.shared.most_bytes;
         let outcome = match outcome {
-            Ok(result) if result.len() > most => {
-                let why = format!("the result has {} bytes, {most} are allowed", result.len());
+            Ok(result) if result.packed().len() > most => {
+                let bytes = result.packed().len();
+                let why = format!("the result has {bytes} bytes, {most} are allowed");
                 Err(CallError::handler(why))
             }
             other => other,
         };
-        let reply = Message::Reply(Reply { call_id: self.call_id, outcome });
+        let reply = Message::Reply(Reply { call_id: self.call_id.clone(), outcome });
         self.shared.link.push_in_life(self.life, &reply);
     }
 }

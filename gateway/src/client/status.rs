@@ -25,4 +25,6 @@ pub struct Losses {
     pub messages: u64,
     /// Casts while as many handlers ran as may, or to a procedure that is not offered here.
     pub casts: u64,
+    /// Messages of the gateway that cannot be read, or are of a type that is not known here.
+    pub passed_over: u64,
 }

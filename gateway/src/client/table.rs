@@ -16,11 +16,10 @@ use super::{
     link::{Answer, Link},
 };
 use crate::{
-    message::{Message, Procedure, Publish, Qos, RegisterProcedure, Subscribe, Unsubscribe},
+    message::{Message, Procedure, Publish, Qos, RegisterProcedure, Subscribe, Term, Unsubscribe},
     router::{ClientId, Router},
     topic::Pattern,
 };
-use bytes::Bytes;
 
 /// As many as a gateway allows one client by default.
 const MOST_SUBSCRIPTIONS: usize = 1024;
@@ -32,7 +31,7 @@ type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Answers calls of one procedure.
 #[derive(Clone)]
-pub(super) struct Handler(pub Arc<dyn Fn(Bytes) -> Answering + Send + Sync>);
+pub(super) struct Handler(pub Arc<dyn Fn(Term) -> Answering + Send + Sync>);
 
 impl fmt::Debug for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -74,7 +74,7 @@ fn a_file_that_means_nothing_says_where_and_why() {
         ("[[realm]]\nname = \"a..b\"".to_owned(), "a segment is empty"),
         (rule("nodes = [\"12\"]"), "\"12\" is no node"),
         (rule("nodes = []"), "a rule for no node"),
-        (rule("publish = [\"a b\"]"), "realm a:"),
+        (rule("publish = [\"a\\u0007b\"]"), "realm a:"),
         (format!("{realm}certificate_required = true"), "--client-ca"),
         (rule(&format!("nodes = [\"{}\"]", "00".repeat(32))), "--client-ca"),
     ] {

@@ -6,7 +6,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -15,14 +15,15 @@ use crate::{
     diagnostics::Diagnostics,
     health::Beat,
     id::NodeId,
-    message::{Connect, RealmId},
+    message::{Connect, RealmId, STRICT},
     metrics::Metrics,
     outbox::{Outbox, OutboxLimits},
     realm::RealmName,
     router::Counts,
-    session::{Close, Limits, Now, Permissions},
+    session::{Close, First, Joining, Limits, Now, Permissions},
 };
-use tokio::time::MissedTickBehavior;
+use tokio::{sync::watch, time::MissedTickBehavior};
+use tracing::{debug, info};
 
 pub use realm::{Member, SharedRealm};
 
@@ -58,6 +59,21 @@ pub struct Hub {
     clock: Clock,
     /// Published messages dropped for clients that read too slowly.
     dropped: Arc<AtomicU64>,
+    stops: watch::Sender<bool>,
+    /// Refused connections that are held.
+    held: AtomicUsize,
+    /// The second, on the steady clock and from 1, in which something passed over was last logged.
+    told: AtomicU64,
+}
+
+/// The place of a refused connection that is held, until this is dropped.
+#[derive(Debug)]
+pub struct Held<'a>(&'a AtomicUsize);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The time since this was made, and of the calendar.
@@ -99,6 +115,9 @@ impl Hub {
             diagnostics,
             clock: Clock(Instant::now()),
             dropped: Arc::default(),
+            stops: watch::Sender::new(false),
+            held: AtomicUsize::default(),
+            told: AtomicU64::default(),
         };
         hub.configure(realms);
         hub
@@ -147,12 +166,28 @@ impl Hub {
             None => false,
         };
         let outbox = Arc::new(Outbox::new(self.outbox_limits, self.dropped.clone()));
-        let id = realm.join(connect.node_id, proven, outbox.clone(), self)?;
+        let strict = connect.capabilities.iter().any(|word| word == STRICT);
+        let joining = Joining { node: connect.node_id, proven, strict };
+        let id = realm.join(joining, outbox.clone(), self)?;
         Ok(Member { realm, id, outbox })
+    }
+
+    /// A place for a refused connection, if fewer than `most` are held.
+    pub fn hold(&self, most: usize) -> Option<Held<'_>> {
+        let one_more = |held| (held < most).then_some(held + 1);
+        let held = self.held.try_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        held.is_ok().then(|| Held(&self.held))
+    }
+
+    /// Waits until nobody is admitted any more.
+    pub async fn stopping(&self) {
+        // The sender lives as long as this.
+        let _ = self.stops.subscribe().wait_for(|stops| *stops).await;
     }
 
     /// From now on nobody is admitted and new calls are refused; calls under way go on.
     pub fn stop(&self) {
+        self.stops.send_replace(true);
         self.each(|realm| {
             realm.refuse_new(&Close::Draining);
             realm.lock().realm.stop();
@@ -208,6 +243,16 @@ impl Hub {
     /// Published messages dropped for clients that read too slowly.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Logs the first message of a client that was passed over; one a second of all clients, so that nobody fills the log.
+    fn tell_of(&self, First { node, what }: &First) {
+        let second = self.clock.0.elapsed().as_secs() + 1;
+        if self.told.swap(second, Ordering::Relaxed) == second {
+            debug!(%node, "passed over: {what}");
+        } else {
+            info!(%node, "passed over, and counted from now on: {what}");
+        }
     }
 
     fn each(&self, mut of: impl FnMut(&Arc<SharedRealm>)) {

@@ -10,13 +10,12 @@ use sha2::{Digest, Sha256};
 
 use super::{Hub, RealmConfig};
 use crate::{
-    id::NodeId,
     message::{Incoming, Message, Reply, encode},
-    metrics::{ByCode, RealmMetrics},
+    metrics::{ByCode, ByReason, RealmMetrics},
     outbox::Outbox,
     realm::RealmName,
     router::ClientId,
-    session::{Action, Close, Limits, Now, Permissions, Realm},
+    session::{Action, Close, Joining, Limits, Now, Permissions, Realm},
 };
 
 /// What was decided is carried out, and others get their turn, after so many actions.
@@ -81,8 +80,7 @@ impl SharedRealm {
 
     pub(super) fn join(
         &self,
-        node: NodeId,
-        proven: bool,
+        joining: Joining,
         outbox: Arc<Outbox>,
         hub: &Hub,
     ) -> Result<ClientId, Close> {
@@ -90,12 +88,12 @@ impl SharedRealm {
         if let Some(close) = &inner.refuses {
             return Err(close.clone());
         }
-        if inner.certificate_required && !proven {
+        if inner.certificate_required && !joining.proven {
             let why = "this realm asks for one, and there is none";
             return Err(Close::Identity(why.to_owned()));
         }
         let Inner { realm, permissions, actions, .. } = &mut *inner;
-        let id = realm.join(node, proven, permissions, hub.clock.now(), actions);
+        let id = realm.join(joining, permissions, hub.clock.now(), actions);
         if inner.outboxes.len() <= id.index() {
             inner.outboxes.resize_with(id.index() + 1, || None);
         }
@@ -191,6 +189,12 @@ impl Inner {
                 Action::Failed(code) => {
                     hub.metrics.calls_failed.get_or_create(&ByCode { code }).inc();
                 }
+                Action::PassedOver(reason, first) => {
+                    hub.metrics.passed_over.get_or_create(&ByReason { reason }).inc();
+                    if let Some(first) = first {
+                        hub.tell_of(&first);
+                    }
+                }
             }
         }
         wake.drain(..).filter_map(of).for_each(|outbox| outbox.wake());
@@ -237,6 +241,9 @@ impl Member {
                         realm.publish(self.id, publication, actions)
                     }
                     Incoming::Message(message) => realm.take(self.id, message, now, actions),
+                    Incoming::Unread(unread) => {
+                        realm.pass_over_unread(self.id, unread, now, actions)
+                    }
                 };
             }
             inner.carry_out(hub, above);

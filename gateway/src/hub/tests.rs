@@ -3,14 +3,14 @@
 use super::*;
 use crate::{
     frame::Frames,
-    id::MessageId,
+    id::{FreshIds, MessageId},
     message::{Incoming, Message, Publish, Qos, Subscribe, Unsubscribe, encode, incoming},
 };
 
 fn read(message: &Message) -> Incoming {
     let mut frames = Frames::new(1 << 20);
     frames.push(&encode(message));
-    incoming(&frames.take().unwrap().unwrap()).unwrap()
+    incoming(&frames.take().unwrap().unwrap(), &mut FreshIds::new([7; 8]))
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn what_a_batch_of_messages_brings_about_does_not_pile_up() {
             payload: "x".into(),
             qos: Qos::AtMostOnce,
             retain: true,
-            message_id: MessageId([0; 16]),
+            message_id: MessageId::from([0; 16]),
         }))
     });
     client.take(&mut retained, &hub, &mut Vec::new()).unwrap();

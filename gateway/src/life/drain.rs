@@ -34,6 +34,8 @@ impl Gateway {
         });
         if last.await.is_err() {
             self.accepting.shutdown().await;
+            // Their streams end before their connections do.
+            sleep(STEP).await;
         }
         self.state.set_ready(false);
         self.endpoint.close(0_u8.into(), b"the gateway has stopped");

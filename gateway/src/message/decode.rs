@@ -1,17 +1,19 @@
-//! Frames to messages. Accepts or refuses a payload whole and never panics, whatever the bytes.
+//! Frames to messages. Accepts or refuses a payload whole and never panics, whatever the bytes. It is lenient: what need not
+//! be there may be missing, and counts as missing where it is something else.
 
 use bytes::Bytes;
 use thiserror::Error;
 
 use super::{
     Call, CallError, Cast, Connect, Disconnect, Incoming, Message, PackError, Ping, Pong,
-    Procedure, Publication, Publish, Qos, RealmId, RegisterProcedure, Reply, Subscribe,
-    Unsubscribe, pack::Reader,
+    Procedure, Publication, Publish, Qos, RealmId, RegisterProcedure, Reply, Subscribe, Term,
+    Unsubscribe,
+    pack::{Reader, Value},
 };
 use crate::{
     frame::{Frame, Kind},
-    id::{CallId, MessageId, NodeId},
-    topic::{self, Pattern, Topic, TopicError},
+    id::{CallId, FreshIds, MessageId, NodeId},
+    topic::{Pattern, Topic, TopicError},
 };
 
 /// Most keys of a message, unknown ones included.
@@ -28,16 +30,25 @@ pub enum DecodeError {
     Missing { key: &'static str },
     #[error("{key} has {found} bytes, {wanted} are wanted")]
     Length { key: &'static str, found: usize, wanted: usize },
+    #[error("{key} has {found} bytes, {most} are allowed")]
+    TooLong { key: &'static str, found: usize, most: usize },
     #[error("{key}: {error}")]
     Topic { key: &'static str, error: TopicError },
-    #[error("qos is {0}: 0, 1 or 2 are wanted")]
-    Qos(u64),
     #[error("{key} has {found} values, {most} are allowed")]
     TooMany { key: &'static str, found: usize, most: usize },
     #[error("a reply has neither a result nor an error")]
     NoOutcome,
     #[error("procedure: {0}")]
     Procedure(&'static str),
+}
+
+/// A frame whose payload is not the message of its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    pub kind: Kind,
+    pub error: DecodeError,
+    /// Who waits for an answer to it, if that could be read.
+    pub call_id: Option<CallId>,
 }
 
 /// What a frame says.
@@ -63,7 +74,8 @@ pub fn decode(frame: &Frame) -> Result<Message, DecodeError> {
         | Kind::FindNode
         | Kind::FindNodeReply
         | Kind::Store
-        | Kind::FindValue => Message::Unserved(frame.kind),
+        | Kind::FindValue
+        | Kind::Other(_) => Message::Unserved(frame.kind),
     })
 }
 
@@ -111,14 +123,31 @@ fn required<T>(key: &'static str, value: Option<T>) -> Result<T, DecodeError> {
     value.ok_or(DecodeError::Missing { key })
 }
 
-fn id<T>(
+/// The value of a key that need not be there.
+fn optional<'a, T>(
     key: &'static str,
-    make: fn(&[u8]) -> Option<T>,
-    wanted: usize,
-    value: Option<&[u8]>,
-) -> Result<T, DecodeError> {
-    let bytes = required(key, value)?;
-    make(bytes).ok_or(DecodeError::Length { key, found: bytes.len(), wanted })
+    reader: &mut Reader<'a>,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, PackError>,
+) -> Result<Option<T>, DecodeError> {
+    reader.if_it_is(read).map_err(|error| DecodeError::Pack { key, error })
+}
+
+fn text(reader: &mut Reader<'_>) -> Result<String, PackError> {
+    reader.text().map(str::to_owned)
+}
+
+fn call_id(value: Option<&[u8]>) -> Result<CallId, DecodeError> {
+    let bytes = required("call_id", value)?;
+    CallId::of(bytes).ok_or(DecodeError::TooLong {
+        key: "call_id",
+        found: bytes.len(),
+        most: CallId::MOST_BYTES,
+    })
+}
+
+/// Nil where there is none.
+fn term(frame: &Frame, packed: Option<&[u8]>) -> Term {
+    packed.map_or_else(Term::nil, |packed| Term::checked(frame.part(packed)))
 }
 
 fn values(key: &'static str, reader: &mut Reader<'_>) -> Result<usize, DecodeError> {
@@ -137,10 +166,12 @@ fn connect(frame: &Frame) -> Result<Connect, DecodeError> {
             b"version" => version = of("version", reader.text())?,
             b"node_id" => node = of("node_id", reader.bytes())?,
             b"realm_id" => realm = of("realm_id", reader.bytes())?,
-            b"token" => token = of("token", reader.bytes())?,
+            b"token" => {
+                token = optional("token", reader, |it| it.bytes().map(Bytes::copy_from_slice))?;
+            }
             b"capabilities" => {
                 for _ in 0..values("capabilities", reader)? {
-                    capabilities.extend(of("capabilities", reader.text())?.map(str::to_owned));
+                    capabilities.extend(optional("capabilities", reader, text)?);
                 }
             }
             _ => return Ok(false),
@@ -159,12 +190,14 @@ fn connect(frame: &Frame) -> Result<Connect, DecodeError> {
             }
         },
     };
+    let node = required("node_id", node)?;
+    let (found, wanted) = (node.len(), NodeId::BYTES);
     Ok(Connect {
         version: required("version", version)?.to_owned(),
-        node_id: id("node_id", NodeId::of, NodeId::BYTES, node)?,
+        node_id: NodeId::of(node).ok_or(DecodeError::Length { key: "node_id", found, wanted })?,
         realm_id,
         capabilities,
-        token: token.map(Bytes::copy_from_slice),
+        token,
     })
 }
 
@@ -172,16 +205,13 @@ fn disconnect(frame: &Frame) -> Result<Disconnect, DecodeError> {
     let (mut reason, mut message) = (None, None);
     fields(frame.payload(), |key, reader| {
         match key {
-            b"reason" => reason = of("reason", reader.text())?,
-            b"message" => message = of("message", reader.text())?,
+            b"reason" => reason = optional("reason", reader, text)?,
+            b"message" => message = optional("message", reader, text)?,
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(Disconnect {
-        reason: required("reason", reason)?.to_owned(),
-        message: required("message", message)?.to_owned(),
-    })
+    Ok(Disconnect { reason: reason.unwrap_or_default(), message: message.unwrap_or_default() })
 }
 
 fn ping(frame: &Frame) -> Result<Ping, DecodeError> {
@@ -200,15 +230,15 @@ fn pong(frame: &Frame) -> Result<Pong, DecodeError> {
     let (mut timestamp, mut server_time) = (None, None);
     fields(frame.payload(), |key, reader| {
         match key {
-            b"timestamp" => timestamp = of("timestamp", reader.number())?,
-            b"server_time" => server_time = of("server_time", reader.number())?,
+            b"timestamp" => timestamp = optional("timestamp", reader, Reader::number)?,
+            b"server_time" => server_time = optional("server_time", reader, Reader::number)?,
             _ => return Ok(false),
         }
         Ok(true)
     })?;
     Ok(Pong {
-        timestamp: required("timestamp", timestamp)?,
-        server_time: required("server_time", server_time)?,
+        timestamp: timestamp.unwrap_or_default(),
+        server_time: server_time.unwrap_or_default(),
     })
 }
 
@@ -217,28 +247,50 @@ fn publish(frame: &Frame) -> Result<Publish, DecodeError> {
 }
 
 /// What a frame says to the gateway. A publish passes on as it came where that is how every macula peer reads it; else it is
-/// written anew.
-///
-/// # Errors
-/// Its payload is not the message of its type.
-pub fn incoming(frame: &Frame) -> Result<Incoming, DecodeError> {
-    match frame.kind {
-        Kind::Publish => publication(frame).map(Incoming::Publication),
+/// written anew, with an id from `fresh` if its own has not 16 bytes.
+pub fn incoming(frame: &Frame, fresh: &mut FreshIds) -> Incoming {
+    let read = match frame.kind {
+        Kind::Publish => publication(frame, fresh).map(Incoming::Publication),
         _ => decode(frame).map(Incoming::Message),
-    }
+    };
+    let kind = frame.kind;
+    read.unwrap_or_else(|error| {
+        Incoming::Unread(Unread { kind, error, call_id: call_id_of(frame) })
+    })
 }
 
-fn publication(frame: &Frame) -> Result<Publication, DecodeError> {
-    let fields = PublishFields::read(frame)?;
-    if !fields.is_plain {
-        return fields.publish(frame).map(Publication::from);
+/// The id of a call or reply that cannot be read otherwise.
+fn call_id_of(frame: &Frame) -> Option<CallId> {
+    if !matches!(frame.kind, Kind::Call | Kind::Reply) {
+        return None;
     }
-    Ok(Publication {
-        topic: fields.topic(frame)?,
-        retain: fields.retain,
-        is_empty: fields.payload.is_empty(),
-        frame: frame.whole().clone(),
-    })
+    let mut id = None;
+    // Whatever comes behind it does not matter.
+    let _ = fields(frame.payload(), |key, reader| {
+        let is_id = key == b"call_id";
+        if is_id {
+            id = of("call_id", reader.bytes())?.and_then(CallId::of);
+        }
+        Ok(is_id)
+    });
+    id
+}
+
+fn publication(frame: &Frame, fresh: &mut FreshIds) -> Result<Publication, DecodeError> {
+    let fields = PublishFields::read(frame)?;
+    if fields.is_plain {
+        return Ok(Publication {
+            topic: fields.topic(frame)?,
+            retain: fields.retain,
+            is_empty: fields.payload.is_empty(),
+            frame: frame.whole().clone(),
+        });
+    }
+    let mut publish = fields.publish(frame)?;
+    if publish.message_id.bytes().len() != MessageId::BYTES {
+        publish.message_id = fresh.take().into();
+    }
+    Ok(publish.into())
 }
 
 struct PublishFields<'a> {
@@ -246,7 +298,7 @@ struct PublishFields<'a> {
     payload: &'a [u8],
     qos: Qos,
     retain: bool,
-    message_id: MessageId,
+    message_id: &'a [u8],
     /// Each key is there once and no other, in the forms that every macula peer reads.
     is_plain: bool,
 }
@@ -260,21 +312,24 @@ impl<'a> PublishFields<'a> {
             match key {
                 b"topic" => topic = of("topic", reader.bytes())?,
                 b"payload" => payload = of("payload", reader.bytes())?,
-                b"qos" => qos = of("qos", reader.number())?,
-                b"retain" => retain = of("retain", reader.boolean())?,
-                b"message_id" => message_id = of("message_id", reader.bytes())?,
+                b"qos" => qos = optional("qos", reader, Reader::number)?.and_then(Qos::of),
+                b"retain" => retain = optional("retain", reader, Reader::boolean)?,
+                b"message_id" => message_id = optional("message_id", reader, Reader::bytes)?,
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
         at_end(&reader)?;
+        let has_all = qos.is_some() && retain.is_some();
+        let message_id = message_id.unwrap_or_default();
+        let has_id = message_id.len() == MessageId::BYTES;
         Ok(Self {
             topic: required("topic", topic)?,
             payload: required("payload", payload)?,
-            qos: self::qos(required("qos", qos)?)?,
-            retain: required("retain", retain)?,
-            message_id: id("message_id", MessageId::of, MessageId::BYTES, message_id)?,
-            is_plain: keys == 5 && reader.is_plain() && frame.is_plain(),
+            qos: qos.unwrap_or_default(),
+            retain: retain.unwrap_or_default(),
+            message_id,
+            is_plain: keys == 5 && has_all && has_id && reader.is_plain() && frame.is_plain(),
         })
     }
 
@@ -284,7 +339,8 @@ impl<'a> PublishFields<'a> {
             payload: frame.part(self.payload),
             qos: self.qos,
             retain: self.retain,
-            message_id: self.message_id,
+            // One that is too long to be told apart by it is as good as none.
+            message_id: MessageId::of(self.message_id).unwrap_or_default(),
         })
     }
 
@@ -292,10 +348,6 @@ impl<'a> PublishFields<'a> {
         Topic::new(frame.part(self.topic))
             .map_err(|error| DecodeError::Topic { key: "topic", error })
     }
-}
-
-fn qos(number: u64) -> Result<Qos, DecodeError> {
-    Qos::of(number).ok_or(DecodeError::Qos(number))
 }
 
 fn patterns(frame: &Frame, reader: &mut Reader<'_>) -> Result<Vec<Pattern>, DecodeError> {
@@ -314,13 +366,12 @@ fn subscribe(frame: &Frame) -> Result<Subscribe, DecodeError> {
     fields(frame.payload(), |key, reader| {
         match key {
             b"topics" => topics = Some(patterns(frame, reader)?),
-            b"qos" => qos = of("qos", reader.number())?,
+            b"qos" => qos = optional("qos", reader, Reader::number)?.and_then(Qos::of),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    let topics = required("topics", topics)?;
-    Ok(Subscribe { topics, qos: self::qos(required("qos", qos)?)? })
+    Ok(Subscribe { topics: required("topics", topics)?, qos: qos.unwrap_or_default() })
 }
 
 fn unsubscribe(frame: &Frame) -> Result<Unsubscribe, DecodeError> {
@@ -336,75 +387,77 @@ fn unsubscribe(frame: &Frame) -> Result<Unsubscribe, DecodeError> {
 }
 
 fn procedure(name: Option<&str>) -> Result<Procedure, DecodeError> {
-    let name = required("procedure", name)?;
-    if name.is_empty() {
-        return Err(DecodeError::Procedure("it is empty"));
-    }
-    if name.len() > topic::LONGEST {
-        return Err(DecodeError::Procedure("it is longer than 1024 bytes"));
-    }
-    if name.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(DecodeError::Procedure("it has a space or a control character in it"));
-    }
-    Ok(Procedure(name.to_owned()))
+    Procedure::new(required("procedure", name)?).map_err(DecodeError::Procedure)
 }
 
 fn call(frame: &Frame) -> Result<Call, DecodeError> {
-    let (mut name, mut args, mut call_id, mut timeout) = (None, None, None, None);
+    let (mut name, mut args, mut id, mut timeout) = (None, None, None, None);
     fields(frame.payload(), |key, reader| {
         match key {
             b"procedure" => name = of("procedure", reader.text())?,
-            b"args" => args = of("args", reader.bytes())?,
-            b"call_id" => call_id = of("call_id", reader.bytes())?,
-            b"timeout" => {
-                let nil = reader.nil().map_err(|error| DecodeError::Pack { key: "timeout", error });
-                timeout = if nil? { None } else { of("timeout", reader.number())? };
-            }
+            b"args" => args = of("args", reader.packed())?,
+            b"call_id" => id = of("call_id", reader.bytes())?,
+            b"timeout" => timeout = optional("timeout", reader, Reader::number)?,
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(Call {
-        procedure: procedure(name)?,
-        args: frame.part(required("args", args)?),
-        call_id: id("call_id", CallId::of, CallId::BYTES, call_id)?,
-        timeout,
-    })
+    let (procedure, args, call_id) = (procedure(name)?, term(frame, args), call_id(id)?);
+    Ok(Call { procedure, args, call_id, timeout })
 }
 
 fn reply(frame: &Frame) -> Result<Reply, DecodeError> {
-    let (mut call_id, mut result, mut error) = (None, None, None);
+    let (mut id, mut result, mut error) = (None, None, None);
     fields(frame.payload(), |key, reader| {
         match key {
-            b"call_id" => call_id = of("call_id", reader.bytes())?,
-            b"result" => result = of("result", reader.bytes())?,
-            b"error" => error = Some(call_error(reader)?),
+            b"call_id" => id = of("call_id", reader.bytes())?,
+            b"result" => result = of("result", reader.packed())?,
+            b"error" => error = of("error", reader.packed())?,
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    let outcome = match (error, result) {
+    let outcome = match (error.and_then(call_error), result) {
         (Some(error), _) => Err(error),
-        (None, Some(result)) => Ok(frame.part(result)),
+        (None, Some(result)) => Ok(term(frame, Some(result))),
         (None, None) => return Err(DecodeError::NoOutcome),
     };
-    Ok(Reply { call_id: id("call_id", CallId::of, CallId::BYTES, call_id)?, outcome })
+    Ok(Reply { call_id: call_id(id)?, outcome })
 }
 
-fn call_error(reader: &mut Reader<'_>) -> Result<CallError, DecodeError> {
-    let (mut code, mut message) = (None, None);
-    each_key(reader, |key, reader| {
-        match key {
-            b"code" => code = of("error.code", reader.text())?,
-            b"message" => message = of("error.message", reader.text())?,
-            _ => return Ok(false),
+/// What a packed value says as an error: a map with a code, or the code alone. `None`: it is no error.
+pub(super) fn call_error(packed: &[u8]) -> Option<CallError> {
+    let mut reader = Reader::new(packed);
+    let in_words = |value: Value<'_>| match value {
+        Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Value::Unsigned(number) => Some(number.to_string()),
+        Value::Negative(number) => Some(number.to_string()),
+        Value::Boolean(true) => Some("true".to_owned()),
+        Value::Nil
+        | Value::Boolean(false)
+        | Value::Fraction(_)
+        | Value::Array(_)
+        | Value::Map(_)
+        | Value::Extension(..) => None,
+    };
+    let pairs = match reader.value().ok()? {
+        Value::Map(pairs) => pairs,
+        code => {
+            return in_words(code).map(|code| CallError { code, message: String::new() });
         }
-        Ok(true)
-    })?;
-    Ok(CallError {
-        code: required("error.code", code)?.to_owned(),
-        message: required("error.message", message)?.to_owned(),
-    })
+    };
+    let (mut code, mut message) = (None, None);
+    for _ in 0..pairs {
+        let key = reader.packed().ok()?;
+        let value = Reader::new(reader.packed().ok()?).value().ok()?;
+        match Reader::new(key).bytes() {
+            Ok(b"code") => code = in_words(value),
+            Ok(b"message") => message = in_words(value),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    let code = code.unwrap_or_else(|| "error".to_owned());
+    Some(CallError { code, message: message.unwrap_or_default() })
 }
 
 fn cast(frame: &Frame) -> Result<Cast, DecodeError> {
@@ -412,12 +465,12 @@ fn cast(frame: &Frame) -> Result<Cast, DecodeError> {
     fields(frame.payload(), |key, reader| {
         match key {
             b"procedure" => name = of("procedure", reader.text())?,
-            b"args" => args = of("args", reader.bytes())?,
+            b"args" => args = of("args", reader.packed())?,
             _ => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok(Cast { procedure: procedure(name)?, args: frame.part(required("args", args)?) })
+    Ok(Cast { procedure: procedure(name)?, args: term(frame, args) })
 }
 
 fn register(frame: &Frame) -> Result<RegisterProcedure, DecodeError> {

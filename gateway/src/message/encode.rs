@@ -19,9 +19,9 @@ pub fn encode(message: &Message) -> Bytes {
 fn body_bytes(message: &Message) -> usize {
     match message {
         Message::Publish(publish) => publish.payload.len() + publish.topic.bytes().len(),
-        Message::Call(call) => call.args.len() + call.procedure.0.len(),
-        Message::Cast(cast) => cast.args.len() + cast.procedure.0.len(),
-        Message::Reply(reply) => reply.outcome.as_ref().map_or(0, Bytes::len),
+        Message::Call(call) => call.args.packed().len() + call.procedure.0.len(),
+        Message::Cast(cast) => cast.args.packed().len() + cast.procedure.0.len(),
+        Message::Reply(reply) => reply.outcome.as_ref().map_or(0, |result| result.packed().len()),
         Message::Connect(_)
         | Message::Disconnect(_)
         | Message::Ping(_)
@@ -67,7 +67,7 @@ fn payload(message: &Message, out: &mut Writer<'_>) {
             out.text("payload").bytes(&publish.payload);
             out.text("qos").number(u64::from(publish.qos.number()));
             out.text("retain").boolean(publish.retain);
-            out.text("message_id").bytes(&publish.message_id.0);
+            out.text("message_id").bytes(publish.message_id.bytes());
         }
         Message::Subscribe(subscribe) => {
             out.map(2).text("topics").array(subscribe.topics.len());
@@ -85,17 +85,17 @@ fn payload(message: &Message, out: &mut Writer<'_>) {
         Message::Call(call) => {
             out.map(if call.timeout.is_some() { 4 } else { 3 });
             out.text("procedure").text(&call.procedure.0);
-            out.text("args").bytes(&call.args);
-            out.text("call_id").bytes(&call.call_id.0);
+            out.text("args").packed(call.args.packed());
+            out.text("call_id").bytes(call.call_id.bytes());
             if let Some(timeout) = call.timeout {
                 out.text("timeout").number(timeout);
             }
         }
         Message::Reply(reply) => {
-            out.map(2).text("call_id").bytes(&reply.call_id.0);
+            out.map(2).text("call_id").bytes(reply.call_id.bytes());
             match &reply.outcome {
                 Ok(result) => {
-                    out.text("result").bytes(result);
+                    out.text("result").packed(result.packed());
                 }
                 Err(error) => {
                     out.text("error").map(2).text("code").text(&error.code);
@@ -104,7 +104,8 @@ fn payload(message: &Message, out: &mut Writer<'_>) {
             }
         }
         Message::Cast(cast) => {
-            out.map(2).text("procedure").text(&cast.procedure.0).text("args").bytes(&cast.args);
+            out.map(2).text("procedure").text(&cast.procedure.0);
+            out.text("args").packed(cast.args.packed());
         }
         Message::RegisterProcedure(register) => {
             out.map(1).text("procedure").text(&register.procedure.0);

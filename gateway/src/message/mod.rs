@@ -2,19 +2,21 @@
 
 mod decode;
 mod encode;
-mod pack;
+pub(crate) mod pack;
+mod term;
 
 use bytes::Bytes;
 
 use crate::{
     frame::Kind,
     id::{CallId, MessageId, NodeId},
-    topic::{Pattern, Topic},
+    topic::{self, Pattern, Topic},
 };
 
-pub use decode::{DecodeError, decode, incoming};
+pub use decode::{DecodeError, Unread, decode, incoming};
 pub use encode::encode;
-pub use pack::PackError;
+pub use pack::{DEEPEST, PackError, Value};
+pub use term::{NotBytes, Term};
 
 /// One message.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +32,12 @@ pub enum Message {
     Reply(Reply),
     Cast(Cast),
     RegisterProcedure(RegisterProcedure),
-    /// A type that the protocol names and this gateway has no use for: its payload is not read.
+    /// A type that has no use here, maybe one that the protocol does not name: its payload is not read.
     Unserved(Kind),
 }
+
+/// What a client says in its capabilities that would rather be disconnected than have something passed over.
+pub const STRICT: &str = "strict";
 
 /// The first frame of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +75,7 @@ pub struct Ping {
 pub struct Pong {
     /// The ping's.
     pub timestamp: u64,
-    /// Of the answering clock, milliseconds since 1970.
+    /// Of the answering clock, milliseconds since 1970; 0 where it is no such time. Nobody needs it.
     pub server_time: u64,
 }
 
@@ -82,6 +87,7 @@ pub struct Publish {
     pub qos: Qos,
     /// Kept for later subscribers.
     pub retain: bool,
+    /// As long as its publisher made it, and empty where there is none; from a gateway of ours it has 16 bytes.
     pub message_id: MessageId,
 }
 
@@ -90,6 +96,7 @@ pub struct Publish {
 pub enum Incoming {
     Publication(Publication),
     Message(Message),
+    Unread(Unread),
 }
 
 /// A publish on its way through: what decides who gets it, and the frame that they get.
@@ -135,38 +142,56 @@ pub struct Unsubscribe {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     pub procedure: Procedure,
-    pub args: Bytes,
+    pub args: Term,
     pub call_id: CallId,
     /// Milliseconds.
     pub timeout: Option<u64>,
 }
 
-/// The name under which a procedure is called; as long as a topic, and of any printable text.
+/// The name under which a procedure is called; as long as a topic, and any text without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Procedure(pub String);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     pub call_id: CallId,
-    pub outcome: Result<Bytes, CallError>,
+    pub outcome: Result<Term, CallError>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallError {
     /// `no_such_procedure`, `handler_error`, `timeout`, `peer_disconnected`, `busy`, or a provider's own.
     pub code: String,
+    /// May be empty.
     pub message: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cast {
     pub procedure: Procedure,
-    pub args: Bytes,
+    pub args: Term,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisterProcedure {
     pub procedure: Procedure,
+}
+
+impl Procedure {
+    /// # Errors
+    /// It is no name of a procedure.
+    pub fn new(name: &str) -> Result<Self, &'static str> {
+        if name.is_empty() {
+            return Err("it is empty");
+        }
+        if name.len() > topic::LONGEST {
+            return Err("it is longer than 1024 bytes");
+        }
+        if name.chars().any(char::is_control) {
+            return Err("it has a control character in it");
+        }
+        Ok(Self(name.to_owned()))
+    }
 }
 
 impl Qos {

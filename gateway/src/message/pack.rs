@@ -5,8 +5,8 @@ use bytes::{BufMut, BytesMut};
 use rmp::Marker;
 use thiserror::Error;
 
-/// How deep maps and arrays of unknown keys may be nested.
-const DEEPEST: usize = 32;
+/// How deep maps and arrays may be nested within one value.
+pub const DEEPEST: usize = 100;
 
 /// Why bytes are not MessagePack, or not the value that was wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -19,12 +19,32 @@ pub enum PackError {
     NotText,
     #[error("values are nested deeper than {DEEPEST}")]
     TooDeep,
+    #[error("the byte 0xc1 begins no value")]
+    NoValue,
     #[error("{0} bytes follow the message")]
     Follows(usize),
 }
 
+/// One value, or the beginning of one that holds others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    Nil,
+    Boolean(bool),
+    Unsigned(u64),
+    /// Below zero.
+    Negative(i64),
+    Fraction(f64),
+    /// `bin` or `str`.
+    Bytes(&'a [u8]),
+    /// So many values follow.
+    Array(usize),
+    /// So many pairs follow.
+    Map(usize),
+    Extension(i8, &'a [u8]),
+}
+
 /// Reads values one after the other. Bytes that it gives are those of the payload.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reader<'a> {
     left: &'a [u8],
     plain: bool,
@@ -130,13 +150,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether nil is next; takes it.
-    pub fn nil(&mut self) -> Result<bool, PackError> {
-        let nil = self.peek()? == Marker::Null;
-        if nil {
-            self.marker()?;
-        }
-        Ok(nil)
+    /// One value whole, as it is packed; whatever it is, each byte of it is looked at once.
+    pub fn packed(&mut self) -> Result<&'a [u8], PackError> {
+        let all = self.left;
+        self.skip_below(0)?;
+        Ok(all.get(..all.len() - self.left.len()).unwrap_or_default())
     }
 
     /// Passes over one value, whatever it is.
@@ -145,54 +163,89 @@ impl<'a> Reader<'a> {
         self.skip_below(0)
     }
 
+    /// Reads a value that may be something else: then it is passed over.
+    pub fn if_it_is<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, PackError>,
+    ) -> Result<Option<T>, PackError> {
+        let before = self.clone();
+        if let Ok(value) = read(self) {
+            return Ok(Some(value));
+        }
+        *self = before;
+        self.skip().map(|()| None)
+    }
+
+    /// The next value; those within it come next.
+    pub fn value(&mut self) -> Result<Value<'a>, PackError> {
+        Ok(match self.marker()? {
+            Marker::Null => Value::Nil,
+            Marker::True => Value::Boolean(true),
+            Marker::False => Value::Boolean(false),
+            Marker::FixPos(value) => Value::Unsigned(value.into()),
+            Marker::U8 => Value::Unsigned(self.u8()?.into()),
+            Marker::U16 => Value::Unsigned(self.fixed().map(u16::from_be_bytes)?.into()),
+            Marker::U32 => Value::Unsigned(self.fixed().map(u32::from_be_bytes)?.into()),
+            Marker::U64 => Value::Unsigned(self.fixed().map(u64::from_be_bytes)?),
+            Marker::FixNeg(value) => signed(value.into()),
+            Marker::I8 => signed(self.fixed().map(i8::from_be_bytes)?.into()),
+            Marker::I16 => signed(self.fixed().map(i16::from_be_bytes)?.into()),
+            Marker::I32 => signed(self.fixed().map(i32::from_be_bytes)?.into()),
+            Marker::I64 => signed(self.fixed().map(i64::from_be_bytes)?),
+            Marker::F32 => Value::Fraction(self.fixed().map(f32::from_be_bytes)?.into()),
+            Marker::F64 => Value::Fraction(self.fixed().map(f64::from_be_bytes)?),
+            Marker::FixStr(length) => self.bytes_of(length.into())?,
+            Marker::Str8 | Marker::Bin8 => self.u8().and_then(|it| self.bytes_of(it.into()))?,
+            Marker::Str16 | Marker::Bin16 => {
+                self.long(Self::u16).and_then(|length| self.bytes_of(length))?
+            }
+            Marker::Str32 | Marker::Bin32 => {
+                self.long(Self::u32).and_then(|length| self.bytes_of(length))?
+            }
+            Marker::FixArray(values) => Value::Array(values.into()),
+            Marker::Array16 => Value::Array(self.long(Self::u16)?),
+            Marker::Array32 => Value::Array(self.long(Self::u32)?),
+            Marker::FixMap(pairs) => Value::Map(pairs.into()),
+            Marker::Map16 => Value::Map(self.long(Self::u16)?),
+            Marker::Map32 => Value::Map(self.long(Self::u32)?),
+            Marker::FixExt1 => self.extension(1)?,
+            Marker::FixExt2 => self.extension(2)?,
+            Marker::FixExt4 => self.extension(4)?,
+            Marker::FixExt8 => self.extension(8)?,
+            Marker::FixExt16 => self.extension(16)?,
+            Marker::Ext8 => self.u8().and_then(|length| self.extension(length.into()))?,
+            Marker::Ext16 => self.long(Self::u16).and_then(|length| self.extension(length))?,
+            Marker::Ext32 => self.long(Self::u32).and_then(|length| self.extension(length))?,
+            Marker::Reserved => return Err(PackError::NoValue),
+        })
+    }
+
+    fn bytes_of(&mut self, length: usize) -> Result<Value<'a>, PackError> {
+        self.take(length).map(Value::Bytes)
+    }
+
+    fn extension(&mut self, length: usize) -> Result<Value<'a>, PackError> {
+        let kind = self.fixed().map(i8::from_be_bytes)?;
+        self.take(length).map(|bytes| Value::Extension(kind, bytes))
+    }
+
     fn skip_below(&mut self, depth: usize) -> Result<(), PackError> {
         if depth > DEEPEST {
             return Err(PackError::TooDeep);
         }
-        let values = match self.marker()? {
-            Marker::Null
-            | Marker::True
-            | Marker::False
-            | Marker::FixPos(_)
-            | Marker::FixNeg(_)
-            | Marker::Reserved => 0,
-            Marker::U8 | Marker::I8 => return self.pass(1),
-            Marker::U16 | Marker::I16 | Marker::FixExt1 => return self.pass(2),
-            Marker::FixExt2 => return self.pass(3),
-            Marker::U32 | Marker::I32 | Marker::F32 => return self.pass(4),
-            Marker::FixExt4 => return self.pass(5),
-            Marker::U64 | Marker::I64 | Marker::F64 => return self.pass(8),
-            Marker::FixExt8 => return self.pass(9),
-            Marker::FixExt16 => return self.pass(17),
-            Marker::FixStr(length) => return self.pass(usize::from(length)),
-            Marker::Str8 | Marker::Bin8 => return self.pass_counted(Self::u8, 0),
-            Marker::Str16 | Marker::Bin16 => return self.pass_counted(Self::u16, 0),
-            Marker::Str32 | Marker::Bin32 => return self.pass_counted(Self::u32, 0),
-            Marker::Ext8 => return self.pass_counted(Self::u8, 1),
-            Marker::Ext16 => return self.pass_counted(Self::u16, 1),
-            Marker::Ext32 => return self.pass_counted(Self::u32, 1),
-            Marker::FixArray(values) => usize::from(values),
-            Marker::Array16 => self.long(Self::u16)?,
-            Marker::Array32 => self.long(Self::u32)?,
-            Marker::FixMap(pairs) => 2 * usize::from(pairs),
-            Marker::Map16 => 2 * self.long(Self::u16)?,
-            Marker::Map32 => self.long(Self::u32)?.saturating_mul(2),
+        let values = match self.value()? {
+            Value::Nil
+            | Value::Boolean(_)
+            | Value::Unsigned(_)
+            | Value::Negative(_)
+            | Value::Fraction(_)
+            | Value::Bytes(_)
+            | Value::Extension(..) => return Ok(()),
+            Value::Array(values) => values,
+            Value::Map(pairs) => pairs.saturating_mul(2),
         };
         // Each value has at least one byte: more of them than bytes are left end with an error soon.
         (0..values).try_for_each(|_| self.skip_below(depth + 1))
-    }
-
-    fn pass_counted<N: TryInto<usize>>(
-        &mut self,
-        length: fn(&mut Self) -> Result<N, PackError>,
-        more: usize,
-    ) -> Result<(), PackError> {
-        let length = self.long(length)?;
-        self.pass(length.saturating_add(more))
-    }
-
-    fn pass(&mut self, bytes: usize) -> Result<(), PackError> {
-        self.take(bytes).map(drop)
     }
 
     fn peek(&self) -> Result<Marker, PackError> {
@@ -237,6 +290,10 @@ impl<'a> Reader<'a> {
     }
 }
 
+fn signed(value: i64) -> Value<'static> {
+    u64::try_from(value).map_or(Value::Negative(value), Value::Unsigned)
+}
+
 fn wrong(wanted: &'static str, found: Marker) -> PackError {
     let found = match found {
         Marker::Null => "nil",
@@ -274,22 +331,32 @@ fn wrong(wanted: &'static str, found: Marker) -> PackError {
 pub struct Writer<'a>(pub &'a mut BytesMut);
 
 impl Writer<'_> {
-    /// `pairs` follow; a message has few.
-    pub fn map(&mut self, pairs: u8) -> &mut Self {
-        self.0.put_u8(Marker::FixMap(pairs & 0x0f).to_u8());
-        self
+    /// So many pairs follow.
+    pub fn map(&mut self, pairs: usize) -> &mut Self {
+        self.begin(pairs, Marker::FixMap, Marker::Map16, Marker::Map32)
     }
 
+    /// So many values follow.
     pub fn array(&mut self, values: usize) -> &mut Self {
-        match (u8::try_from(values), u16::try_from(values)) {
-            (Ok(few @ 0..=15), _) => self.0.put_u8(Marker::FixArray(few).to_u8()),
-            (_, Ok(many)) => {
-                self.0.put_u8(Marker::Array16.to_u8());
-                self.0.put_u16(many);
+        self.begin(values, Marker::FixArray, Marker::Array16, Marker::Array32)
+    }
+
+    fn begin(
+        &mut self,
+        count: usize,
+        few: fn(u8) -> Marker,
+        many: Marker,
+        most: Marker,
+    ) -> &mut Self {
+        match (u8::try_from(count), u16::try_from(count)) {
+            (Ok(count @ 0..=15), _) => self.0.put_u8(few(count).to_u8()),
+            (_, Ok(count)) => {
+                self.0.put_u8(many.to_u8());
+                self.0.put_u16(count);
             }
             _ => {
-                self.0.put_u8(Marker::Array32.to_u8());
-                self.0.put_u32(u32::try_from(values).unwrap_or(u32::MAX));
+                self.0.put_u8(most.to_u8());
+                self.0.put_u32(u32::try_from(count).unwrap_or(u32::MAX));
             }
         }
         self
@@ -297,27 +364,41 @@ impl Writer<'_> {
 
     /// As `bin`, text too.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        let length = bytes.len();
-        match (u8::try_from(length), u16::try_from(length)) {
-            (Ok(length), _) => {
-                self.0.put_u8(Marker::Bin8.to_u8());
-                self.0.put_u8(length);
-            }
-            (_, Ok(length)) => {
-                self.0.put_u8(Marker::Bin16.to_u8());
-                self.0.put_u16(length);
-            }
-            _ => {
-                self.0.put_u8(Marker::Bin32.to_u8());
-                self.0.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-            }
-        }
+        self.length(bytes.len(), Marker::Bin8, Marker::Bin16, Marker::Bin32);
         self.0.put_slice(bytes);
         self
     }
 
+    fn length(&mut self, length: usize, short: Marker, long: Marker, longest: Marker) {
+        match (u8::try_from(length), u16::try_from(length)) {
+            (Ok(length), _) => {
+                self.0.put_u8(short.to_u8());
+                self.0.put_u8(length);
+            }
+            (_, Ok(length)) => {
+                self.0.put_u8(long.to_u8());
+                self.0.put_u16(length);
+            }
+            _ => {
+                self.0.put_u8(longest.to_u8());
+                self.0.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+            }
+        }
+    }
+
     pub fn text(&mut self, text: &str) -> &mut Self {
         self.bytes(text.as_bytes())
+    }
+
+    /// A value that is packed already.
+    pub fn packed(&mut self, value: &[u8]) -> &mut Self {
+        self.0.put_slice(value);
+        self
+    }
+
+    pub fn nil(&mut self) -> &mut Self {
+        self.0.put_u8(Marker::Null.to_u8());
+        self
     }
 
     pub fn number(&mut self, number: u64) -> &mut Self {
@@ -340,6 +421,45 @@ impl Writer<'_> {
                 self.0.put_u64(number);
             }
         }
+        self
+    }
+
+    pub fn integer(&mut self, number: i64) -> &mut Self {
+        if let Ok(number) = u64::try_from(number) {
+            return self.number(number);
+        }
+        match (i8::try_from(number), i16::try_from(number), i32::try_from(number)) {
+            (Ok(small @ -32..), _, _) => self.0.put_u8(Marker::FixNeg(small).to_u8()),
+            (Ok(byte), _, _) => {
+                self.0.put_u8(Marker::I8.to_u8());
+                self.0.put_i8(byte);
+            }
+            (_, Ok(short), _) => {
+                self.0.put_u8(Marker::I16.to_u8());
+                self.0.put_i16(short);
+            }
+            (_, _, Ok(word)) => {
+                self.0.put_u8(Marker::I32.to_u8());
+                self.0.put_i32(word);
+            }
+            _ => {
+                self.0.put_u8(Marker::I64.to_u8());
+                self.0.put_i64(number);
+            }
+        }
+        self
+    }
+
+    pub fn fraction(&mut self, number: f64) -> &mut Self {
+        self.0.put_u8(Marker::F64.to_u8());
+        self.0.put_f64(number);
+        self
+    }
+
+    pub fn extension(&mut self, kind: i8, bytes: &[u8]) -> &mut Self {
+        self.length(bytes.len(), Marker::Ext8, Marker::Ext16, Marker::Ext32);
+        self.0.put_i8(kind);
+        self.0.put_slice(bytes);
         self
     }
 

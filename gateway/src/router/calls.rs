@@ -10,7 +10,7 @@ use crate::id::CallId;
 pub type Micros = u64;
 
 /// A call that was accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub caller: ClientId,
     /// Unique within the caller only.
@@ -24,14 +24,14 @@ pub struct Request {
 pub struct Refused;
 
 /// Who waits for a reply, and under which id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
     pub caller: ClientId,
     pub call_id: CallId,
 }
 
 /// A call without a reply, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expired {
     Deadline(Answered),
     ProviderLeft(Answered),
@@ -49,7 +49,7 @@ pub struct Calls {
     of_caller: HashMap<ClientId, usize>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Open {
     request: Request,
     /// When the call was sent on.
@@ -90,7 +90,7 @@ impl Calls {
     pub fn answer(
         &mut self,
         from: ClientId,
-        id: CallId,
+        id: &CallId,
         now: Micros,
     ) -> Option<(Answered, Micros)> {
         let number = number_of(id)?;
@@ -174,11 +174,11 @@ fn answered(request: Request) -> Answered {
 fn id_of(number: u64) -> CallId {
     let mut bytes = [0; CallId::BYTES];
     bytes[8..].copy_from_slice(&number.to_be_bytes());
-    CallId(bytes)
+    bytes.into()
 }
 
-fn number_of(id: CallId) -> Option<u64> {
-    let (zeros, number) = id.0.split_first_chunk::<8>()?;
+fn number_of(id: &CallId) -> Option<u64> {
+    let (zeros, number) = id.bytes().split_first_chunk::<8>()?;
     (*zeros == [0; 8]).then_some(())?;
     number.try_into().ok().map(u64::from_be_bytes)
 }
@@ -190,10 +190,13 @@ mod tests {
     const CALLER: ClientId = ClientId(1);
     const OTHER: ClientId = ClientId(2);
     const PROVIDER: ClientId = ClientId(3);
-    const ID: CallId = CallId([7; 16]);
+
+    fn own_id() -> CallId {
+        CallId::from([7; 16])
+    }
 
     fn call(calls: &mut Calls, caller: ClientId, deadline: Micros) -> CallId {
-        let request = Request { caller, call_id: ID, provider: PROVIDER, deadline };
+        let request = Request { caller, call_id: own_id(), provider: PROVIDER, deadline };
         calls.begin(request, 0).unwrap()
     }
 
@@ -203,10 +206,10 @@ mod tests {
         let first = call(&mut calls, CALLER, 100);
         let second = call(&mut calls, OTHER, 100);
         assert_ne!(first, second);
-        let answered = |caller| Some((Answered { caller, call_id: ID }, 5));
-        assert_eq!(calls.answer(PROVIDER, second, 5), answered(OTHER));
-        assert_eq!(calls.answer(PROVIDER, first, 5), answered(CALLER));
-        assert_eq!(calls.answer(PROVIDER, first, 5), None, "answered once");
+        let answered = |caller| Some((Answered { caller, call_id: own_id() }, 5));
+        assert_eq!(calls.answer(PROVIDER, &second, 5), answered(OTHER));
+        assert_eq!(calls.answer(PROVIDER, &first, 5), answered(CALLER));
+        assert_eq!(calls.answer(PROVIDER, &first, 5), None, "answered once");
         assert!(calls.is_empty());
     }
 
@@ -214,9 +217,9 @@ mod tests {
     fn only_who_was_asked_may_answer() {
         let mut calls = Calls::new(10, 10);
         let id = call(&mut calls, CALLER, 100);
-        assert_eq!(calls.answer(OTHER, id, 1), None);
-        assert_eq!(calls.answer(PROVIDER, CallId([9; 16]), 1), None);
-        assert!(calls.answer(PROVIDER, id, 1).is_some());
+        assert_eq!(calls.answer(OTHER, &id, 1), None);
+        assert_eq!(calls.answer(PROVIDER, &CallId::from([9; 16]), 1), None);
+        assert!(calls.answer(PROVIDER, &id, 1).is_some());
     }
 
     #[test]
@@ -226,9 +229,9 @@ mod tests {
         call(&mut calls, CALLER, 200);
         assert_eq!(calls.next_deadline(), Some(100));
         assert_eq!(calls.expire(99), []);
-        let caller = Answered { caller: CALLER, call_id: ID };
+        let caller = Answered { caller: CALLER, call_id: own_id() };
         assert_eq!(calls.expire(100), [Expired::Deadline(caller)]);
-        assert_eq!(calls.answer(PROVIDER, id, 101), None);
+        assert_eq!(calls.answer(PROVIDER, &id, 101), None);
         assert_eq!(calls.len(), 1);
     }
 
@@ -236,7 +239,7 @@ mod tests {
     fn who_leaves_fails_what_it_was_asked_and_forgets_what_it_asked() {
         let mut calls = Calls::new(10, 10);
         call(&mut calls, CALLER, 100);
-        let caller = Answered { caller: CALLER, call_id: ID };
+        let caller = Answered { caller: CALLER, call_id: own_id() };
         assert_eq!(calls.leave(PROVIDER), [Expired::ProviderLeft(caller)]);
         call(&mut calls, CALLER, 100);
         assert_eq!(calls.leave(CALLER), []);
@@ -249,7 +252,7 @@ mod tests {
         let mut calls = Calls::new(3, 2);
         call(&mut calls, CALLER, 100);
         call(&mut calls, CALLER, 100);
-        let of = |caller| Request { caller, call_id: ID, provider: PROVIDER, deadline: 100 };
+        let of = |caller| Request { caller, call_id: own_id(), provider: PROVIDER, deadline: 100 };
         assert_eq!(calls.begin(of(CALLER), 0), Err(Refused));
         call(&mut calls, OTHER, 100);
         assert_eq!(calls.begin(of(OTHER), 0), Err(Refused));

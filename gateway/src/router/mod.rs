@@ -52,7 +52,8 @@ pub struct Router {
 
 #[derive(Debug, Default)]
 struct Client {
-    patterns: Vec<Pattern>,
+    /// How often it subscribed to each.
+    patterns: HashMap<Pattern, u32>,
     procedures: Vec<Procedure>,
 }
 
@@ -99,7 +100,7 @@ impl Router {
             return;
         };
         let client = mem::take(client);
-        for pattern in &client.patterns {
+        for pattern in client.patterns.keys() {
             self.subscriptions.remove(pattern, id);
         }
         for procedure in &client.procedures {
@@ -112,29 +113,34 @@ impl Router {
         self.counts.registrations -= client.procedures.len();
     }
 
-    /// Returns false where the client had subscribed to it before, or is none.
+    /// Returns false where the client had subscribed to it before, which is counted, or is none.
     pub fn subscribe(&mut self, id: ClientId, pattern: &Pattern) -> bool {
         let Some(client) = self.clients.get_mut(id.index()).and_then(Option::as_mut) else {
             return false;
         };
-        if !self.subscriptions.insert(pattern, id) {
+        if let Some(times) = client.patterns.get_mut(pattern) {
+            *times = times.saturating_add(1);
             return false;
         }
-        client.patterns.push(pattern.detached());
+        client.patterns.insert(pattern.detached(), 1);
+        self.subscriptions.insert(pattern, id);
         self.counts.subscriptions += 1;
         self.forget_subscribers();
         true
     }
 
-    /// Returns false where the client was not subscribed to it.
+    /// Takes back one of the times that the client subscribed. Returns false where it is still subscribed, or was not.
     pub fn unsubscribe(&mut self, id: ClientId, pattern: &Pattern) -> bool {
         let Some(client) = self.clients.get_mut(id.index()).and_then(Option::as_mut) else {
             return false;
         };
-        if !self.subscriptions.remove(pattern, id) {
+        let Some(times) = client.patterns.get_mut(pattern) else { return false };
+        *times -= 1;
+        if *times > 0 {
             return false;
         }
-        client.patterns.retain(|known| known != pattern);
+        client.patterns.remove(pattern);
+        self.subscriptions.remove(pattern, id);
         self.counts.subscriptions -= 1;
         self.forget_subscribers();
         true

@@ -25,14 +25,32 @@ fn overlapping_patterns_of_one_client_deliver_once() {
 }
 
 #[test]
-fn subscribing_twice_is_once_and_one_unsubscribing_ends_it() {
+fn a_pattern_subscribed_to_twice_is_one_subscription_that_ends_with_the_second_unsubscribing() {
+    let mut router = Router::default();
+    let (client, other) = (router.join(), router.join());
+    assert!(router.subscribe(client, &pattern("a.#")));
+    assert!(!router.subscribe(client, &pattern("a.**")), "another spelling of the same");
+    assert!(router.subscribe(other, &pattern("a.#")));
+    assert_eq!(router.counts().subscriptions, 2);
+    assert_eq!(router.subscriptions_of(client), 1);
+    assert!(!router.unsubscribe(client, &pattern("a.#")));
+    assert_eq!(*router.subscribers(&topic("a")).0, [client, other]);
+    assert!(router.unsubscribe(client, &pattern("a.#")));
+    assert!(!router.unsubscribe(client, &pattern("a.#")));
+    assert_eq!(*router.subscribers(&topic("a")).0, [other]);
+    assert_eq!(router.counts().subscriptions, 1);
+}
+
+#[test]
+fn subscribing_again_and_again_holds_no_more_and_goes_with_the_client() {
     let mut router = Router::default();
     let client = router.join();
-    assert!(router.subscribe(client, &pattern("a")));
-    assert!(!router.subscribe(client, &pattern("a")));
-    assert_eq!(router.counts().subscriptions, 1);
-    assert!(router.unsubscribe(client, &pattern("a")));
-    assert!(!router.unsubscribe(client, &pattern("a")));
+    for _ in 0..100_000 {
+        router.subscribe(client, &pattern("a"));
+    }
+    assert_eq!(router.clients[client.index()].as_ref().unwrap().patterns.len(), 1);
+    router.leave(client);
+    assert_eq!(router.counts(), Counts::default());
     assert!(router.subscribers(&topic("a")).0.is_empty());
 }
 

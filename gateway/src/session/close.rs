@@ -3,6 +3,7 @@
 
 use thiserror::Error;
 
+use super::PassedOver;
 use crate::{
     frame::FrameError,
     message::{DecodeError, Disconnect},
@@ -28,14 +29,13 @@ pub enum Close {
     NotConnected,
     #[error("the handshake names no protocol: ALPN macula is wanted")]
     NoProtocol,
-    #[error("a connect came twice")]
-    ConnectedTwice,
     #[error("version {0:?} is not spoken here: 1.0 is")]
     Version(String),
     #[error("the certificate is not of this node and realm: {0}")]
     Identity(String),
-    #[error("{what} {name} is not permitted")]
-    Forbidden { what: &'static str, name: String },
+    /// Of a client that wants it so.
+    #[error("{0}")]
+    Strict(PassedOver),
     #[error("{what}: {most} are allowed")]
     TooMany { what: &'static str, most: usize },
     #[error("another connection of this node has taken its place")]
@@ -54,10 +54,12 @@ impl Close {
         match self {
             Self::ByClient(_) | Self::Ended => 0x00,
             Self::Frame(_) | Self::Message { .. } => 0x01,
-            Self::NotConnected | Self::NoProtocol | Self::ConnectedTwice | Self::Version(_) => 0x02,
+            Self::NotConnected | Self::NoProtocol | Self::Version(_) => 0x02,
             Self::UnknownRealm(_) => 0x03,
             Self::Identity(_) => 0x04,
-            Self::Forbidden { .. } => 0x05,
+            Self::Strict(PassedOver::Type(_) | PassedOver::Unreadable(..)) => 0x01,
+            Self::Strict(PassedOver::Connect) => 0x02,
+            Self::Strict(PassedOver::Forbidden { .. }) => 0x05,
             Self::TooMany { .. } => 0x06,
             Self::Slow(_) => 0x07,
             Self::Replaced => 0x08,
@@ -71,12 +73,12 @@ impl Close {
         match self {
             Self::ByClient(_) | Self::Ended => "normal",
             Self::Frame(_) | Self::Message { .. } => "error",
-            Self::NotConnected | Self::NoProtocol | Self::ConnectedTwice | Self::Version(_) => {
-                "protocol"
-            }
+            Self::NotConnected | Self::NoProtocol | Self::Version(_) => "protocol",
             Self::UnknownRealm(_) => "unknown_realm",
             Self::Identity(_) => "identity",
-            Self::Forbidden { .. } => "forbidden",
+            Self::Strict(PassedOver::Type(_) | PassedOver::Unreadable(..)) => "error",
+            Self::Strict(PassedOver::Connect) => "protocol",
+            Self::Strict(PassedOver::Forbidden { .. }) => "forbidden",
             Self::TooMany { .. } => "limit",
             Self::Slow(_) => "slow",
             Self::Replaced => "replaced",

@@ -2,6 +2,7 @@
 //! actions. It knows no socket, no task and no metric.
 
 mod close;
+mod passed;
 mod permissions;
 
 use std::collections::{HashMap, HashSet};
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use crate::{
     id::{CallId, NodeId},
     message::{
-        Call, CallError, Cast, Message, Ping, Pong, Procedure, Publication, Reply, Subscribe,
+        Call, CallError, Cast, Message, Ping, Pong, Procedure, Publication, Reply, Subscribe, Term,
         encode,
     },
     router::{Calls, ClientId, Counts, Expired, Request, Retained, RetainedLimits, Router},
@@ -19,10 +20,13 @@ use crate::{
 };
 
 pub use close::Close;
+pub use passed::{First, PassedOver};
 pub use permissions::{Granted, Nodes, Permissions, Rule};
 
 /// Procedures that the gateway answers itself begin so; nobody may register one.
 pub const BUILT_IN: &str = "com.macula.diagnostics.";
+/// Procedures of upstream's relay begin so: its directory of nodes. Here a node of the realm may offer them.
+const OF_MESH: &str = "_mesh.";
 
 /// Retained topics that are looked at in one piece, bytes that it sends, and how many topics make a unit of a client's
 /// allowance.
@@ -80,13 +84,15 @@ pub enum Action {
     /// A client's connection ends.
     Close(ClientId, Close),
     /// A built-in procedure was called: its reply goes to the client under the id.
-    Diagnose(ClientId, CallId, Procedure, Bytes),
+    Diagnose(ClientId, CallId, Procedure, Term),
     /// A message could not be retained: it was delivered all the same.
     NotRetained,
     /// A call was answered after so many microseconds.
     Answered(u64),
     /// A call came to nothing: its error's code.
     Failed(&'static str),
+    /// A message of a client was passed over: the reason, and what is told of the client's first.
+    PassedOver(&'static str, Option<First>),
 }
 
 /// One realm.
@@ -108,8 +114,22 @@ pub struct Realm {
 struct Client {
     node: NodeId,
     proven: bool,
+    /// What would be passed over ends its connection.
+    strict: bool,
+    /// Something was passed over before.
+    told: bool,
     granted: Granted,
     owed: Owed,
+}
+
+/// Who a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joining {
+    pub node: NodeId,
+    /// Its certificate says that it is this node; then an earlier connection of the node ends.
+    pub proven: bool,
+    /// It would rather be disconnected than have something passed over.
+    pub strict: bool,
 }
 
 /// The retained messages that a client has yet to get for what it subscribed to at once. One that several of its patterns
@@ -152,22 +172,23 @@ impl Realm {
         numbered.filter(move |(_, it)| it.as_ref().is_some_and(unproven)).map(|(id, _)| id)
     }
 
-    /// A client was admitted; it is answered with a PONG. `proven`: its certificate says that it is this node; then an
-    /// earlier connection of the node ends.
+    /// A client was admitted; it is answered with a PONG.
     pub fn join(
         &mut self,
-        node: NodeId,
-        proven: bool,
+        joining: Joining,
         permissions: &Permissions,
         now: Now,
         out: &mut Vec<Action>,
     ) -> ClientId {
+        let Joining { node, proven, strict } = joining;
         let id = self.router.join();
         let granted = permissions.of(node, proven);
         if self.clients.len() <= id.index() {
             self.clients.resize_with(id.index() + 1, || None);
         }
-        self.clients[id.index()] = Some(Client { node, proven, granted, owed: Owed::default() });
+        let owed = Owed::default();
+        let client = Client { node, proven, strict, told: false, granted, owed };
+        self.clients[id.index()] = Some(client);
         if proven && let Some(earlier) = self.proven.insert(node, id) {
             out.push(Action::Close(earlier, Close::Replaced));
             // It may take a while to go, and what is asked of it meanwhile would be lost.
@@ -210,7 +231,7 @@ impl Realm {
         out: &mut Vec<Action>,
     ) -> Result<u32, Close> {
         match message {
-            Message::Connect(_) => Err(Close::ConnectedTwice),
+            Message::Connect(_) => self.pass_over(from, PassedOver::Connect, out),
             Message::Disconnect(disconnect) => Err(Close::ByClient(disconnect.reason)),
             Message::Ping(Ping { timestamp }) => {
                 let pong = Pong { timestamp, server_time: now.calendar };
@@ -219,7 +240,7 @@ impl Realm {
             }
             Message::Publish(publish) => self.publish(from, publish.into(), out),
             Message::Subscribe(subscribe) => {
-                self.subscribe(from, &subscribe)?;
+                self.subscribe(from, &subscribe, out)?;
                 Ok(1 + units(subscribe.topics.len()))
             }
             Message::Unsubscribe(unsubscribe) => {
@@ -234,11 +255,10 @@ impl Realm {
                 Ok(0)
             }
             Message::Cast(cast) => self.cast(from, cast, out),
-            Message::RegisterProcedure(register) => {
-                self.register(from, &register.procedure).map(|()| 1)
-            }
+            Message::RegisterProcedure(register) => self.register(from, &register.procedure, out),
             // An answer to a ping of ours, which served by coming.
-            Message::Pong(_) | Message::Unserved(_) => Ok(1),
+            Message::Pong(_) => Ok(1),
+            Message::Unserved(kind) => self.pass_over(from, PassedOver::Type(kind), out),
         }
     }
 
@@ -300,10 +320,11 @@ impl Realm {
         }
     }
 
-    /// A client publishes. Returns how many units of its allowance it has used: none, unless it is dear to find who gets it.
+    /// A client publishes. Returns how many units of its allowance it has used: none, unless it is dear to find who gets it,
+    /// or the client may not.
     ///
     /// # Errors
-    /// It may not: the connection must be closed.
+    /// The connection must be closed, and why.
     pub fn publish(
         &mut self,
         from: ClientId,
@@ -312,7 +333,7 @@ impl Realm {
     ) -> Result<u32, Close> {
         let Publication { topic, retain, is_empty, frame } = publication;
         if !self.granted(from, |granted| granted.may_publish(&topic)) {
-            return Err(forbidden("publishing to", topic.as_str()));
+            return self.pass_over(from, forbidden("publishing to", topic.as_str()), out);
         }
         if retain && is_empty {
             self.retained.forget(&topic);
@@ -325,11 +346,18 @@ impl Realm {
         Ok(units(steps / STEPS_IN_UNIT))
     }
 
-    fn subscribe(&mut self, from: ClientId, subscribe: &Subscribe) -> Result<(), Close> {
+    /// Patterns that are not permitted are passed over, and those beside them are not.
+    fn subscribe(
+        &mut self,
+        from: ClientId,
+        subscribe: &Subscribe,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Close> {
         let most = self.limits.subscriptions;
         for pattern in &subscribe.topics {
             if !self.granted(from, |granted| granted.may_subscribe(pattern)) {
-                return Err(forbidden("subscribing to", pattern.as_str()));
+                self.pass_over(from, forbidden("subscribing to", pattern.as_str()), out)?;
+                continue;
             }
             if self.router.subscribe(from, pattern) {
                 if self.router.subscriptions_of(from) > most {
@@ -347,10 +375,10 @@ impl Realm {
 
     /// One that is sent on costs no unit.
     fn call(&mut self, from: ClientId, call: Call, now: Now, out: &mut Vec<Action>) -> u32 {
+        let id = call.call_id.clone();
         let refuse = |code: &'static str, message: String, out: &mut Vec<Action>| {
-            out.push(Action::Failed(code));
-            let error = CallError { code: code.to_owned(), message };
-            send(from, &Message::Reply(Reply { call_id: call.call_id, outcome: Err(error) }), out);
+            let refusal = refusal(id, code, message, out);
+            send(from, &refusal, out);
             1
         };
         let name = &call.procedure.0;
@@ -366,6 +394,10 @@ impl Realm {
             return refuse("busy", "the gateway stops: call through another".to_owned(), out);
         }
         let Some(provider) = self.router.provider(&call.procedure) else {
+            if name.starts_with(OF_MESH) {
+                let why = format!("{name}: this gateway keeps no directory of nodes");
+                return refuse("not_found", why, out);
+            }
             return refuse("no_such_procedure", format!("nobody offers {name} here"), out);
         };
         let timeout = call.timeout.unwrap_or(self.limits.usual_timeout);
@@ -384,7 +416,7 @@ impl Realm {
 
     fn reply(&mut self, from: ClientId, reply: Reply, now: Now, out: &mut Vec<Action>) {
         // A reply that nobody waits for any more is no fault of who sends it.
-        let Some((answered, took)) = self.calls.answer(from, reply.call_id, now.steady) else {
+        let Some((answered, took)) = self.calls.answer(from, &reply.call_id, now.steady) else {
             return;
         };
         out.push(Action::Answered(took));
@@ -394,7 +426,7 @@ impl Realm {
     /// One that is sent on costs no unit.
     fn cast(&mut self, from: ClientId, cast: Cast, out: &mut Vec<Action>) -> Result<u32, Close> {
         if !self.granted(from, |granted| granted.may_call(&cast.procedure)) {
-            return Err(forbidden("casting to", &cast.procedure.0));
+            return self.pass_over(from, forbidden("casting to", &cast.procedure.0), out);
         }
         // There is no reply in which to say that nobody offers it.
         let Some(provider) = self.router.provider(&cast.procedure) else { return Ok(1) };
@@ -402,17 +434,22 @@ impl Realm {
         Ok(0)
     }
 
-    fn register(&mut self, from: ClientId, procedure: &Procedure) -> Result<(), Close> {
+    fn register(
+        &mut self,
+        from: ClientId,
+        procedure: &Procedure,
+        out: &mut Vec<Action>,
+    ) -> Result<u32, Close> {
         let built_in = procedure.0.starts_with(BUILT_IN);
         if built_in || !self.granted(from, |granted| granted.may_register(procedure)) {
-            return Err(forbidden("registering", &procedure.0));
+            return self.pass_over(from, forbidden("registering", &procedure.0), out);
         }
         let most = self.limits.registrations;
         self.router.register(from, procedure);
         if self.router.registrations_of(from) > most {
             return Err(Close::TooMany { what: "too many procedures", most });
         }
-        Ok(())
+        Ok(1)
     }
 
     fn granted(&self, id: ClientId, may: impl FnOnce(&Granted) -> bool) -> bool {
@@ -424,8 +461,15 @@ fn units(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn forbidden(what: &'static str, name: &str) -> Close {
-    Close::Forbidden { what, name: name.to_owned() }
+fn forbidden(what: &'static str, name: &str) -> PassedOver {
+    PassedOver::Forbidden { what, name: name.to_owned() }
+}
+
+/// The reply to a call that is not sent on.
+fn refusal(call_id: CallId, code: &'static str, message: String, out: &mut Vec<Action>) -> Message {
+    out.push(Action::Failed(code));
+    let error = CallError { code: code.to_owned(), message };
+    Message::Reply(Reply { call_id, outcome: Err(error) })
 }
 
 fn send(to: ClientId, message: &Message, out: &mut Vec<Action>) {

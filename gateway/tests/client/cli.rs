@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use gateway::client::{
-    Transport,
+    Term, Transport,
     cli::{Command, run_to},
 };
 use serde_json::Value;
@@ -105,6 +105,59 @@ async fn a_result_is_printed_as_its_reader_wants_it() {
 }
 
 #[tokio::test]
+async fn arguments_given_as_json_are_sent_as_what_they_mean() {
+    let server = Server::start().await;
+    let client = server.client(Transport::Quic).await;
+    client.register("echo", |args| async move { Ok(args) }).await.unwrap();
+    let (seen, mut sent) = tokio::sync::mpsc::channel(1);
+    let tell = move |args: Term| {
+        let seen = seen.clone();
+        async move {
+            seen.send(args).await.unwrap();
+            Ok(Term::nil())
+        }
+    };
+    client.register("tell", tell).await.unwrap();
+    for (words, packed) in [
+        (&["--json", "{\"a\": [1, null]}"][..], &b"\x81\xc4\x01a\x92\x01\xc0"[..]),
+        (&["--json", "-5"], b"\xfb"),
+        (&["--json", "\"x\""], b"\xc4\x01x"),
+        (&["{\"a\":1}"], b"\xc4\x07{\"a\":1}"),
+        (&[], b"\xc4\x00"),
+    ] {
+        let call = [&["call", "tell"][..], words].concat();
+        assert_eq!(run(&server, Transport::Tcp, &call).await, (0, "null\n".to_owned()));
+        assert_eq!(sent.recv().await.unwrap().packed()[..], *packed, "{words:?}");
+    }
+    for (format, words, printed) in [
+        (
+            "text",
+            "{\"b\": 1.5, \"a\": {\"$base64\": \"AP8=\"}}",
+            "{\"b\":1.5,\"a\":{\"$base64\":\"AP8=\"}}\n",
+        ),
+        ("json", "[1, \"x\"]", "{\"result\":[1,\"x\"]}\n"),
+        ("json", "\"x\"", "{\"result\":\"x\"}\n"),
+        ("raw", "\"x\"", "x"),
+        ("raw", "{\"a\": 1}", "\u{81}"),
+    ] {
+        let call = ["call", "-o", format, "echo", "--json", words];
+        if printed == "\u{81}" {
+            let mut out = Vec::new();
+            let address = server.address(Transport::Tcp);
+            let common = ["gateway client", "call", "--tcp", "--insecure", "--server", &address];
+            let words = [&common[..], &call[1..]].concat();
+            run_to(Shell::parse_from(words).command, &mut out).await.unwrap();
+            assert_eq!(out, b"\x81\xc4\x01a\x01");
+        } else {
+            assert_eq!(run(&server, Transport::Tcp, &call).await, (0, printed.to_owned()));
+        }
+    }
+    let shell = Shell::parse_from(["client", "call", "--insecure", "x", "--json", "{a"]);
+    let error = run_to(shell.command, &mut Vec::new()).await.unwrap_err();
+    assert!(error.to_string().contains("no JSON; without --json"), "{error}");
+}
+
+#[tokio::test]
 async fn sub_ends_with_1_where_too_little_came_in_time() {
     let server = Server::start().await;
     let silent = ["sub", "--timeout", "0.05", "nothing"];
@@ -142,7 +195,8 @@ fn a_command_line_that_says_too_little_says_what_is_missing() {
     assert!(error("client sub").contains("PATTERNS"));
     assert!(error("client pub a.#").contains("only a subscription may have"));
     assert!(error("client pub a").contains("<PAYLOAD>"));
-    assert!(error("client pub a..b x").contains("an empty segment at column 3"));
+    assert!(error("client call p --json").contains("<ARGS>"));
+    assert!(error("client pub a\u{7}b x").contains("control character"));
     assert!(error("client pub --qos 3 a x").contains("it is 0, 1 or 2"));
     assert!(error("client ping --ca x --insecure").contains("cannot be used with"));
     assert!(error("client ping --cert x").contains("--key"));

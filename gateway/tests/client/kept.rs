@@ -7,8 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use gateway::client::{Client, Error, Status, SubscribeOptions, Transport, WhenFull};
+use gateway::client::{Client, Error, Status, SubscribeOptions, Term, Transport, WhenFull};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream, UdpSocket},
@@ -81,7 +80,7 @@ async fn calls_end_with_the_connection() {
         let provider = server.client(transport).await;
         let (begun, has_begun) = oneshot::channel();
         let begun = std::sync::Mutex::new(Some(begun));
-        let hangs = move |_: Bytes| {
+        let hangs = move |_: Term| {
             begun.lock().unwrap().take().map(|begun| begun.send(()));
             std::future::pending()
         };

@@ -4,6 +4,7 @@
 
 mod cli;
 mod kept;
+mod relay;
 mod server;
 #[allow(dead_code, reason = "its main is for a shell")]
 #[path = "../../examples/sum.rs"]
@@ -11,10 +12,10 @@ mod sum;
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use gateway::{
     client::{
-        CallError, Client, Error, PublishOptions, SubscribeOptions, Transport, Trust, WhenFull,
+        CallError, Client, Error, PublishOptions, SubscribeOptions, Term, Transport, Trust,
+        WhenFull,
     },
     session::{Permissions, Rule},
 };
@@ -50,7 +51,10 @@ async fn messages_and_calls_pass_over_each_transport() {
             assert_eq!((message.topic.as_str(), &message.payload[..]), (topic, payload.as_bytes()));
         }
         let procedure = format!("twice.{}", transport.name());
-        let twice = |args: Bytes| async move { Ok([&args[..], &args[..]].concat().into()) };
+        let twice = |args: Term| async move {
+            let args = args.bytes()?;
+            Ok([&args[..], &args[..]].concat().into())
+        };
         one.register(&procedure, twice).await.unwrap();
         assert_eq!(other.call(&procedure, "ab", SOON).await.unwrap(), "abab");
         assert!(other.ping().await.unwrap() < SOON);
@@ -61,6 +65,55 @@ async fn messages_and_calls_pass_over_each_transport() {
         other.close().await;
         let after = other.publish(&"a".parse().unwrap(), "", PublishOptions::default()).await;
         assert_eq!(after, Err(Error::Closed));
+    }
+}
+
+#[tokio::test]
+async fn any_value_reaches_a_handler_and_comes_back_as_it_was_packed() {
+    let server = Server::start().await;
+    for transport in BOTH {
+        let (one, other) = (server.client(transport).await, server.client(transport).await);
+        let procedure = format!("echo.{}", transport.name());
+        one.register(&procedure, |args| async move { Ok(args) }).await.unwrap();
+        for packed in [
+            &b"\x80"[..],
+            b"\x82\xc4\x01a\x01\xa1b\x92\xc0\xc3",
+            b"\x2a",
+            b"\xff",
+            b"\xc0",
+            b"\xc3",
+            b"\xa0",
+            b"\xa3abc",
+            b"\xc4\x03abc",
+            b"\xcb\x40\x08\0\0\0\0\0\0",
+            b"\xd4\x05x",
+        ] {
+            let term = Term::of_packed(packed.into()).unwrap();
+            let result = other.call(&procedure, term, SOON).await.unwrap();
+            assert_eq!(result.packed()[..], *packed);
+        }
+        let failed = Term::of_json(&serde_json::json!({"error": "no_sugar", "left": 0})).unwrap();
+        let error = other.call(&procedure, failed, SOON).await.unwrap_err();
+        assert_eq!(error.to_string(), "no_sugar");
+    }
+}
+
+#[tokio::test]
+async fn messages_of_two_runs_have_ids_of_their_own() {
+    let server = Server::start().await;
+    let reader = server.client(Transport::Quic).await;
+    let mut messages = subscribe(&reader, "a").await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let run = server.client(Transport::Tcp).await;
+        publish(&run, "a", "").await;
+        publish(&run, "a", "").await;
+        run.close().await;
+        for _ in 0..2 {
+            let id = messages.next().await.unwrap().message_id;
+            assert!(!ids.contains(&id), "{id}");
+            ids.push(id);
+        }
     }
 }
 
@@ -171,10 +224,10 @@ async fn many_calls_are_answered_in_any_order() {
     // Each call waits until all later ones were answered.
     let (turn, turns) = watch::channel(CALLS);
     let turn = Arc::new(turn);
-    let handler = move |args: Bytes| {
+    let handler = move |args: Term| {
         let (turn, mut turns) = (turn.clone(), turns.clone());
         async move {
-            let number = u32::from_be_bytes(args[..].try_into().unwrap());
+            let number = u32::from_be_bytes(args.bytes().unwrap()[..].try_into().unwrap());
             turns.wait_for(|turn| *turn == number + 1).await.unwrap();
             turn.send_replace(number);
             Ok(args)
@@ -187,7 +240,7 @@ async fn many_calls_are_answered_in_any_order() {
         calls.spawn(async move {
             let args = number.to_be_bytes().to_vec();
             let result = caller.call("reversed", args, SOON).await;
-            assert_eq!(result.unwrap()[..], number.to_be_bytes());
+            assert_eq!(result.unwrap(), number.to_be_bytes()[..]);
         });
     }
     assert_eq!(calls.join_all().await.len(), CALLS as usize);
@@ -200,9 +253,9 @@ async fn a_call_that_fails_says_why() {
     config.most_handlers = 1;
     let provider = Client::connect(config).await.unwrap();
     let caller = server.client(Transport::Tcp).await;
-    let code = |result: Result<Bytes, CallError>| result.unwrap_err().code;
+    let code = |result: Result<Term, CallError>| result.unwrap_err().code;
     assert_eq!(code(caller.call("nothing", "", SOON).await), "no_such_procedure");
-    assert_eq!(code(caller.call("no name", "", SOON).await), "invalid_call");
+    assert_eq!(code(caller.call("no\nname", "", SOON).await), "invalid_call");
 
     provider
         .register("fails", |_| async { Err(CallError::new("empty", "no sugar")) })
@@ -211,8 +264,8 @@ async fn a_call_that_fails_says_why() {
     let error = caller.call("fails", "", SOON).await.unwrap_err();
     assert_eq!(error.to_string(), "empty: no sugar");
 
-    let panics = |args: Bytes| async move {
-        assert!(args.is_empty());
+    let panics = |args: Term| async move {
+        assert!(args == "");
         Ok(args)
     };
     provider.register("panics", panics).await.unwrap();
@@ -245,7 +298,7 @@ async fn a_cast_runs_the_handler_and_one_too_many_is_counted() {
         let sender = sender.clone();
         async move {
             sender.send(args).await.unwrap();
-            Ok(Bytes::new())
+            Ok(Term::nil())
         }
     };
     provider.register("told", handler).await.unwrap();

@@ -41,7 +41,7 @@ pub struct Server {
 
 /// A certificate and its key; the certificate is in a file too.
 pub struct Pair {
-    tls: Arc<rustls::ServerConfig>,
+    pub tls: Arc<rustls::ServerConfig>,
     pub ca: PathBuf,
     _folder: TempDir,
 }

@@ -8,10 +8,10 @@ use gateway::{
     diagnostics::Diagnostics,
     frame::Frames,
     hub::{Hub, Member, RealmConfig},
-    id::{CallId, MessageId, NodeId},
+    id::{CallId, FreshIds, MessageId, NodeId},
     message::{
         Call, Connect, Incoming, Message, Procedure, Publish, Qos, RealmId, RegisterProcedure,
-        Reply, Subscribe, decode, encode, incoming,
+        Reply, Subscribe, Term, decode, encode, incoming,
     },
     metrics::Metrics,
     outbox::OutboxLimits,
@@ -50,11 +50,13 @@ fn connect() -> Connect {
 struct Client {
     member: Member,
     frames: Frames,
+    fresh: FreshIds,
 }
 
 impl Client {
     fn join(hub: &Hub) -> Self {
-        Self { member: hub.admit(&connect(), None).unwrap(), frames: Frames::new(1 << 16) }
+        let member = hub.admit(&connect(), None).unwrap();
+        Self { member, frames: Frames::new(1 << 16), fresh: FreshIds::new([7; 8]) }
     }
 
     fn say(&self, hub: &Hub, message: Message) -> Result<(), Close> {
@@ -71,8 +73,7 @@ impl Client {
     fn send(&mut self, hub: &Hub, bytes: &[u8]) -> Result<(), Close> {
         self.frames.push(bytes);
         while let Some(frame) = self.frames.take()? {
-            let kind = frame.kind.name();
-            let message = incoming(&frame).map_err(|error| Close::Message { kind, error })?;
+            let message = incoming(&frame, &mut self.fresh);
             self.take(hub, message)?;
         }
         Ok(())
@@ -130,19 +131,21 @@ impl Honest {
             payload: number.clone(),
             qos: Qos::AtMostOnce,
             retain: false,
-            message_id: MessageId([7; 16]),
+            message_id: MessageId::from([7; 16]),
         });
         self.publisher.say(hub, published.clone()).unwrap();
         assert_eq!(self.subscriber.inbox().await, [published]);
-        let (procedure, call_id) = (Procedure(SUM.to_owned()), CallId([1; 16]));
-        let call = Call { procedure, args: number.clone(), call_id, timeout: None };
+        let (procedure, call_id) = (Procedure(SUM.to_owned()), CallId::from([1; 16]));
+        let args = Term::of_json(&serde_json::json!({ "number": self.rounds })).unwrap();
+        let own = call_id.clone();
+        let call = Call { procedure, args: args.clone(), call_id: own, timeout: None };
         self.caller.say(hub, Message::Call(call)).unwrap();
         let asked = self.provider.inbox().await;
         let [Message::Call(asked)] = &asked[..] else { panic!("{asked:?} is no call") };
-        assert_eq!(asked.args, number);
-        let reply = Reply { call_id: asked.call_id, outcome: Ok(number.clone()) };
+        assert_eq!(asked.args, args);
+        let reply = Reply { call_id: asked.call_id.clone(), outcome: Ok(args.clone()) };
         self.provider.say(hub, Message::Reply(reply)).unwrap();
-        let reply = Message::Reply(Reply { call_id, outcome: Ok(number) });
+        let reply = Message::Reply(Reply { call_id, outcome: Ok(args) });
         assert_eq!(self.caller.inbox().await, [reply]);
         assert_eq!(self.publisher.inbox().await, []);
     }

@@ -6,7 +6,7 @@ use gateway::{
     id::{CallId, MessageId, NodeId},
     message::{
         Call, CallError, Cast, Connect, Message, Ping, Procedure, Publish, Qos, RealmId,
-        RegisterProcedure, Reply, Subscribe, Unsubscribe, encode,
+        RegisterProcedure, Reply, Subscribe, Term, Unsubscribe, encode,
     },
 };
 
@@ -38,11 +38,42 @@ const KEYS: &[&str] = &[
     "code",
     "no_such_key",
 ];
-const TOPICS: &[&str] = &["a", "a.b", "a.b.c", "energy.home.power", "b/c.d", "x.y.z.a.b.c.d.e"];
-const PATTERNS: &[&str] =
-    &["a", "a.*", "#", "a.#", "#.b.#", "*.*.*", "energy.#.power", "#.#", "*.#"];
-const PROCEDURES: &[&str] =
-    &["p", "q", "com.example.add", "com.macula.diagnostics.echo", "com.macula.diagnostics.no"];
+const TOPICS: &[&str] = &[
+    "..",
+    "a b.ü",
+    "b*",
+    "_dist.data.YQ==.in",
+    "a",
+    "a.b",
+    "a.b.c",
+    "energy.home.power",
+    "b/c.d",
+    "x.y.z.a.b.c.d.e",
+];
+const PATTERNS: &[&str] = &[
+    "a",
+    "a.*",
+    "a.**",
+    "**.b",
+    "a..*",
+    "b*",
+    "#",
+    "a.#",
+    "#.b.#",
+    "*.*.*",
+    "energy.#.power",
+    "#.#",
+    "*.#",
+];
+const PROCEDURES: &[&str] = &[
+    "p",
+    "q",
+    "com.example.add",
+    "com.macula.diagnostics.echo",
+    "com.macula.diagnostics.no",
+    "_mesh.resolve",
+    "a b",
+];
 
 pub struct Shapes {
     golden: Vec<Vec<u8>>,
@@ -96,7 +127,10 @@ impl Shapes {
         }
         // Mostly the header stays right, so that what is behind it is looked at.
         if frame.len() >= HEADER_BYTES && !dice.once_in(8) {
-            let kind = Kind::of(frame[1]).unwrap_or(*dice.pick(Kind::ALL));
+            let kind = match Kind::of(frame[1]) {
+                Kind::Other(_) if !dice.once_in(8) => *dice.pick(Kind::ALL),
+                kind => kind,
+            };
             let length = u32::try_from(frame.len() - HEADER_BYTES).unwrap();
             frame[..HEADER_BYTES].copy_from_slice(&header(kind, length));
         }
@@ -172,9 +206,21 @@ fn value(dice: &Dice, depth: usize, out: &mut Vec<u8>) {
     }
 }
 
+/// One value, of whatever type.
+fn term(dice: &Dice) -> Term {
+    loop {
+        let mut packed = Vec::new();
+        value(dice, 0, &mut packed);
+        if let Ok(term) = Term::of_packed(packed.into()) {
+            return term;
+        }
+    }
+}
+
 /// A message as a client may send it.
 fn good(dice: &Dice) -> Message {
-    let call_id = CallId([u8::try_from(dice.below(4)).unwrap(); 16]);
+    let number = u8::try_from(dice.below(4)).unwrap();
+    let call_id = CallId::of(&vec![number; *dice.pick(&[0, 1, 12, 16, 16, 16, 256])]).unwrap();
     let procedure = Procedure((*dice.pick(PROCEDURES)).to_owned());
     let topics = || (0..dice.below(4)).map(|_| dice.pick(PATTERNS).parse().unwrap()).collect();
     match dice.below(12) {
@@ -189,25 +235,26 @@ fn good(dice: &Dice) -> Message {
         2 => Message::Subscribe(Subscribe { topics: topics(), qos: Qos::AtMostOnce }),
         3 => Message::Unsubscribe(Unsubscribe { topics: topics() }),
         4 => Message::RegisterProcedure(RegisterProcedure { procedure }),
-        5 => Message::Cast(Cast { procedure, args: dice.bytes(20).into() }),
+        5 => Message::Cast(Cast { procedure, args: term(dice) }),
         6 => {
             // Calls are numbered from 1 as they come.
             let mut id = [0; 16];
             id[14..].copy_from_slice(&u16::try_from(dice.below(1 << 16)).unwrap().to_be_bytes());
             let error = CallError { code: "handler_error".to_owned(), message: String::new() };
-            let outcome = if dice.once_in(2) { Ok(dice.bytes(20).into()) } else { Err(error) };
-            Message::Reply(Reply { call_id: CallId(id), outcome })
+            let outcome = if dice.once_in(2) { Ok(term(dice)) } else { Err(error) };
+            Message::Reply(Reply { call_id: CallId::from(id), outcome })
         }
         7 | 8 => {
             let timeout = dice.once_in(2).then(|| dice.next());
-            Message::Call(Call { procedure, args: dice.bytes(20).into(), call_id, timeout })
+            Message::Call(Call { procedure, args: term(dice), call_id, timeout })
         }
         _ => Message::Publish(Publish {
             topic: dice.pick(TOPICS).parse().unwrap(),
             payload: dice.bytes(40).into(),
             qos: Qos::AtLeastOnce,
             retain: dice.once_in(2),
-            message_id: MessageId([dice.byte(); 16]),
+            message_id: MessageId::of(&vec![dice.byte(); *dice.pick(&[0, 12, 16, 16, 40])])
+                .unwrap(),
         }),
     }
 }

@@ -5,11 +5,13 @@
 mod authority;
 mod certificates;
 mod client;
+mod ends;
 mod peer;
 mod process;
 mod refusals;
 mod replicas;
 mod serving;
+mod sessions;
 mod signals;
 mod stopping;
 mod wire;

@@ -111,6 +111,18 @@ impl Peer {
         let _ = self.writer.flush().await;
     }
 
+    /// Over QUIC: closes the connection with a code, as a client does that ends.
+    pub fn close(&self, code: u32) {
+        if let Some(connection) = &self.quic {
+            connection.close(code.into(), b"");
+        }
+    }
+
+    /// Ends its own side of the stream.
+    pub async fn finish(&mut self) {
+        let _ = self.writer.shutdown().await;
+    }
+
     /// The next message; `None` at the end.
     pub async fn next(&mut self) -> Option<Message> {
         loop {
@@ -122,6 +134,13 @@ impl Peer {
                 Ok(_) => {}
             }
         }
+    }
+
+    /// Whether the stream ends now as one that was finished: by a FIN, over TCP by the end of TLS. A connection that was
+    /// closed before that ends by an error.
+    pub async fn finished(&mut self) -> bool {
+        assert!(!self.frames.is_amid_frame(), "something comes before the end");
+        matches!(self.reader.read(&mut [0]).await, Ok(0))
     }
 
     pub async fn connect(&mut self, realm: &str) {
@@ -160,7 +179,7 @@ impl Peer {
     pub async fn dismissed(&mut self) -> (String, String) {
         let last = self.next().await;
         let Some(Message::Disconnect(last)) = last else { panic!("{last:?} is no disconnect") };
-        assert_eq!(self.next().await, None);
+        assert!(self.finished().await, "the connection ended before its stream");
         (last.reason, last.message)
     }
 

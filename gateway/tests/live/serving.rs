@@ -49,7 +49,7 @@ async fn what_is_published_over_one_transport_arrives_over_the_other() {
                 payload: Bytes::from(vec![number; 40_000]),
                 qos: Qos::AtMostOnce,
                 retain: false,
-                message_id: MessageId([number; 16]),
+                message_id: MessageId::from([number; 16]),
             });
             publisher.send(publish.clone()).await;
             assert_eq!(subscriber.next().await, Some(publish));

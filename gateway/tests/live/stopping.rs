@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use gateway::{
     id::CallId,
-    message::{Call, Message, Procedure, Reply},
+    message::{Call, Message, Procedure, Reply, Term},
 };
 
 use tokio::net::TcpStream;
@@ -24,8 +23,8 @@ async fn calls_under_way_end_before_the_gateway_does_and_everybody_is_told() {
     provider.register("p").await;
     let call = |id| {
         let procedure = Procedure("p".to_owned());
-        let call_id = CallId([id; 16]);
-        Message::Call(Call { procedure, args: Bytes::new(), call_id, timeout: None })
+        let call_id = CallId::from([id; 16]);
+        Message::Call(Call { procedure, args: "".into(), call_id, timeout: None })
     };
     caller.send(call(1)).await;
     let Some(Message::Call(asked)) = provider.next().await else { panic!("no call") };
@@ -46,10 +45,10 @@ async fn calls_under_way_end_before_the_gateway_does_and_everybody_is_told() {
     caller.send(call(2)).await;
     let Some(Message::Reply(busy)) = caller.next().await else { panic!("no reply") };
     assert_eq!(busy.outcome.unwrap_err().code, "busy");
-    let outcome = Ok(Bytes::from_static(b"done"));
+    let outcome = Ok(Term::from("done"));
     let reply = Reply { call_id: asked.call_id, outcome: outcome.clone() };
     provider.send(Message::Reply(reply)).await;
-    let expect = Reply { call_id: CallId([1; 16]), outcome };
+    let expect = Reply { call_id: CallId::from([1; 16]), outcome };
     assert_eq!(caller.next().await, Some(Message::Reply(expect)));
     for peer in [&mut provider, &mut caller] {
         assert_eq!(peer.dismissed().await.0, "draining");
@@ -70,7 +69,7 @@ async fn under_load_every_call_that_a_provider_got_is_answered() {
         let mut asked = 0;
         while let Some(Message::Call(call)) = provider.next().await {
             asked += 1;
-            let outcome = Ok(Bytes::new());
+            let outcome = Ok("".into());
             provider.send(Message::Reply(Reply { call_id: call.call_id, outcome })).await;
         }
         asked
@@ -81,8 +80,8 @@ async fn under_load_every_call_that_a_provider_got_is_answered() {
         tokio::spawn(async move {
             let mut answers = 0;
             loop {
-                let (procedure, call_id) = (Procedure("p".to_owned()), CallId([1; 16]));
-                let call = Call { procedure, args: Bytes::new(), call_id, timeout: None };
+                let (procedure, call_id) = (Procedure("p".to_owned()), CallId::from([1; 16]));
+                let call = Call { procedure, args: "".into(), call_id, timeout: None };
                 caller.send(Message::Call(call)).await;
                 match caller.next().await {
                     Some(Message::Reply(reply)) => answers += usize::from(reply.outcome.is_ok()),
@@ -120,9 +119,9 @@ async fn calls_longer_than_the_grace_get_a_timeout_before_everybody_is_told() {
     provider.register("p").await;
     let mut callers = [world.join(Over::Quic, REALM).await, world.join(Over::Tcp, REALM).await];
     for caller in &mut callers {
-        let (procedure, call_id) = (Procedure("p".to_owned()), CallId([1; 16]));
+        let (procedure, call_id) = (Procedure("p".to_owned()), CallId::from([1; 16]));
         caller
-            .send(Message::Call(Call { procedure, args: Bytes::new(), call_id, timeout: None }))
+            .send(Message::Call(Call { procedure, args: "".into(), call_id, timeout: None }))
             .await;
         assert!(matches!(provider.next().await, Some(Message::Call(_))));
     }

@@ -2,21 +2,23 @@
 
 use std::{io::Write, time::Duration};
 
-use anyhow::Result;
-use bytes::Bytes;
+use anyhow::{Context, Result};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Format, connection::Connection, json_of, payload_of};
-use crate::client::CallError;
+use crate::client::{CallError, Term};
 
 #[derive(Debug, Args)]
 pub struct Options {
     /// Name of the procedure, like com.macula.diagnostics.hello
     procedure: String,
-    /// Arguments, usually JSON; `-` reads them from stdin
+    /// Arguments, sent as bytes; `-` reads them from stdin
     #[arg(allow_hyphen_values = true)]
     args: Option<String>,
+    /// The arguments are JSON and sent as what it means: a map, a list, a number, ...
+    #[arg(long, requires = "args")]
+    json: bool,
     /// Wait so long for the reply
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = super::seconds)]
     timeout: Duration,
@@ -32,6 +34,7 @@ pub struct Options {
 
 pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Result<u8> {
     let args = payload_of(options.args).await?;
+    let args = if options.json { of_json(&args)? } else { args.into() };
     let client = options.connection.connect().await?;
     let mut code = 0;
     if options.cast {
@@ -47,15 +50,34 @@ pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Resu
     Ok(code)
 }
 
-fn printed(answer: Result<Bytes, CallError>, format: Format) -> Vec<u8> {
+fn of_json(text: &[u8]) -> Result<Term> {
+    let json: Value = serde_json::from_slice(text)
+        .context("the arguments are no JSON; without --json they are sent as bytes")?;
+    Term::of_json(&json).context("the arguments cannot be sent")
+}
+
+fn printed(answer: Result<Term, CallError>, format: Format) -> Vec<u8> {
     match (answer, format) {
-        (Ok(result), Format::Raw) => result.into(),
+        (Ok(result), Format::Raw) => match result.bytes() {
+            Ok(bytes) => bytes.into(),
+            Err(_) => result.packed().to_vec(),
+        },
         (Ok(result), Format::Text) => {
-            let end: &[u8] = if result.ends_with(b"\n") { b"" } else { b"\n" };
-            [&result, end].concat()
+            let text = match result.bytes() {
+                Ok(bytes) => bytes.into(),
+                Err(_) => result.to_json().to_string().into_bytes(),
+            };
+            let end: &[u8] = if text.ends_with(b"\n") { b"" } else { b"\n" };
+            [&text, end].concat()
         }
         (Ok(result), Format::Json) => {
-            let (key, result) = json_of("result", &result);
+            let (key, result) = match result.bytes() {
+                Ok(bytes) => {
+                    let (key, text) = json_of("result", &bytes);
+                    (key, text.into())
+                }
+                Err(_) => ("result".to_owned(), result.to_json()),
+            };
             format!("{}\n", json!({ key: result })).into()
         }
         (Err(CallError { code, message }), Format::Json) => {

@@ -61,14 +61,15 @@ Ends with 1 if the call fails.
 
 Examples:
   gateway client call --insecure com.macula.diagnostics.info
-  echo '{\"a\": 1}' | gateway client call --ca ca.pem com.example.add -";
+  gateway client call --ca ca.pem com.example.add --json '{\"a\": 1, \"b\": 2}'
+  gateway client call --ca ca.pem com.example.store - < image.jpg";
 
 const SERVE_HELP: &str = "\
 A command that fails makes the call fail. One whose caller no longer waits is killed.
 
 Examples:
   gateway client serve --insecure com.example.upper -- tr a-z A-Z
-  gateway client serve --ca ca.pem com.example.sum -- jq add";
+  gateway client serve --ca ca.pem com.example.sum --json -- jq '.a + .b'";
 
 const PING_HELP: &str = "\
 Statistics come at the end, at ^C too. Ends with 1 if no ping was answered.

@@ -15,7 +15,7 @@ use super::{
     connection::{Connection, connect},
     stop::Stop,
 };
-use crate::client::CallError;
+use crate::client::{CallError, Term};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -24,6 +24,9 @@ pub struct Options {
     /// Answer with the arguments
     #[arg(long, conflicts_with = "command", required_unless_present = "command")]
     echo: bool,
+    /// The command gets the arguments as JSON, whatever they are, and answers by JSON: by a map, a list, a number, ...
+    #[arg(long, conflicts_with = "echo")]
+    json: bool,
     /// Calls at a time; more are answered by `busy`
     #[arg(long, default_value = "16", value_name = "COUNT")]
     concurrency: usize,
@@ -32,7 +35,7 @@ pub struct Options {
     quiet: bool,
     #[command(flatten)]
     connection: Connection,
-    /// Command that gets the arguments on its stdin; its stdout is the result
+    /// Command that gets the arguments on its stdin, bytes as they are and all else as JSON; its stdout is the result
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
@@ -47,11 +50,12 @@ pub(super) async fn run(options: Options) -> Result<u8> {
         client.register(&options.procedure, |args| async move { Ok(args) }).await?;
     } else {
         let command: Arc<[OsString]> = options.command.into();
-        let quiet = options.quiet;
-        let handler = move |args| {
-            let answer = answer(command.clone(), args, u64::from(most));
+        let (quiet, json) = (options.quiet, options.json);
+        let handler = move |args: Term| {
+            let answer = answer(command.clone(), input_of(&args, json), u64::from(most));
             async move {
-                answer.await.inspect_err(|error| {
+                let result = answer.await.and_then(|output| result_of(output, json));
+                result.inspect_err(|error| {
                     if !quiet {
                         eprintln!("{error}");
                     }
@@ -72,6 +76,24 @@ pub(super) async fn run(options: Options) -> Result<u8> {
     }
     client.close().await;
     Ok(0)
+}
+
+fn input_of(args: &Term, json: bool) -> Bytes {
+    match args.bytes() {
+        Ok(bytes) if !json => bytes,
+        Ok(_) | Err(_) => args.to_json().to_string().into(),
+    }
+}
+
+fn result_of(output: Bytes, json: bool) -> Result<Term, CallError> {
+    if !json {
+        return Ok(output.into());
+    }
+    let wrong = |why: &dyn std::fmt::Display| {
+        CallError::handler(format!("the command answered by no JSON: {why}"))
+    };
+    let value = serde_json::from_slice(&output).map_err(|error| wrong(&error))?;
+    Term::of_json(&value).map_err(|error| wrong(&error))
 }
 
 /// A command whose call is over, or was given up, is killed.
@@ -120,6 +142,17 @@ mod tests {
     async fn a_command_answers_by_its_output() {
         assert_eq!(answer_of(&["cat"], b"abc").await.unwrap(), "abc");
         assert_eq!(answer_of(&["echo", "-n", "x"], b"not read").await.unwrap(), "x");
+    }
+
+    #[test]
+    fn a_command_gets_bytes_as_they_are_and_all_else_as_json() {
+        let map = Term::of_json(&serde_json::json!({"a": 1})).unwrap();
+        assert_eq!(input_of(&"x\n".into(), false), "x\n");
+        assert_eq!(input_of(&map, false), "{\"a\":1}");
+        assert_eq!(input_of(&"x\n".into(), true), "\"x\\n\"");
+        assert_eq!(result_of("{\"a\":1}\n".into(), true).unwrap(), map);
+        assert_eq!(result_of("3\n".into(), false).unwrap(), "3\n");
+        assert_eq!(result_of("three".into(), true).unwrap_err().code, "handler_error");
     }
 
     #[tokio::test]

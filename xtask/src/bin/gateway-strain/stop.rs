@@ -15,6 +15,7 @@ use gateway::{
     id::{CallId, MessageId},
     message::{
         Call, Message, Ping, Pong, Procedure, Publish, Qos, RegisterProcedure, Reply, Subscribe,
+        Term,
     },
 };
 use serde_json::{Value, json};
@@ -199,7 +200,7 @@ async fn provide(client: Client, seen: Shared) -> anyhow::Result<()> {
     let asked = async {
         while let Some(message) = ear.next().await? {
             if let Message::Call(call) = message {
-                let own = CallId::of(&call.args).context("a call of somebody else")?;
+                let own = CallId::of(&call.args.bytes()?).context("a call of somebody else")?;
                 with(&seen, |seen| {
                     seen.asked.insert(own);
                 });
@@ -217,7 +218,7 @@ async fn provide(client: Client, seen: Shared) -> anyhow::Result<()> {
 async fn reply(mut speaker: Speaker, mut owed: Receiver<(Instant, CallId)>) -> anyhow::Result<()> {
     while let Some((at, call_id)) = owed.recv().await {
         sleep_until(at).await;
-        let outcome = Ok(Bytes::new());
+        let outcome = Ok(Term::nil());
         let _ = speaker.say(&Message::Reply(Reply { call_id, outcome })).await;
     }
     Ok(())
@@ -235,11 +236,11 @@ struct Calls {
 
 impl Calls {
     async fn another(&mut self) {
-        let call_id = CallId((u128::from(self.number) << 64 | u128::from(self.sent)).to_be_bytes());
+        let call_id =
+            CallId::from((u128::from(self.number) << 64 | u128::from(self.sent)).to_be_bytes());
         self.sent += 1;
-        self.open.insert(call_id);
-        let (procedure, args) =
-            (Procedure(PROCEDURE.to_owned()), Bytes::copy_from_slice(&call_id.0));
+        self.open.insert(call_id.clone());
+        let (procedure, args) = (Procedure(PROCEDURE.to_owned()), Term::from(call_id.bytes()));
         let call = Message::Call(Call { procedure, args, call_id, timeout: None });
         // What can no longer be said has no reply, and was not accepted.
         let _ = self.speaker.say(&call).await;
@@ -297,7 +298,7 @@ async fn publish(client: Client, seen: Shared) -> anyhow::Result<()> {
         payload: PAYLOAD,
         qos: Qos::AtMostOnce,
         retain: false,
-        message_id: MessageId([0; 16]),
+        message_id: MessageId::from([0; 16]),
     });
     let mut ticks = interval(PUBLISH_EVERY);
     let publishing = async {

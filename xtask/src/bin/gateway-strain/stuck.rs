@@ -234,7 +234,7 @@ fn message(topic: &str, bytes: usize, number: u64, due: Duration) -> anyhow::Res
         payload: payload.freeze(),
         qos: Qos::AtMostOnce,
         retain: false,
-        message_id: MessageId(u128::from(number).to_be_bytes()),
+        message_id: MessageId::from(u128::from(number).to_be_bytes()),
     }))
 }
 

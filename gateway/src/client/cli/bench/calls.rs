@@ -10,12 +10,11 @@ use std::{
 };
 
 use anyhow::Result;
-use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::{Options, Rate, client};
-use crate::client::{Client, Config, cli::milliseconds};
+use crate::client::{Client, Config, Term, cli::milliseconds};
 
 const WITHIN: Duration = Duration::from_secs(10);
 
@@ -68,7 +67,7 @@ pub async fn measure(options: &Options, config: &Config, name: &str) -> Result<M
     let caller = client(config).await?;
 
     let size = usize::try_from(options.size)?;
-    let args = Bytes::from(vec![b'x'; size]);
+    let args = Term::from(vec![b'x'; size]);
     let left = Arc::new(AtomicU32::new(options.calls));
     let began = Instant::now();
     let mut callers = JoinSet::new();
@@ -97,7 +96,7 @@ pub async fn measure(options: &Options, config: &Config, name: &str) -> Result<M
 async fn call(
     client: Client,
     procedure: String,
-    args: Bytes,
+    args: Term,
     left: Arc<AtomicU32>,
 ) -> Vec<Result<Duration, String>> {
     let take = || left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
