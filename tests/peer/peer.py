@@ -147,6 +147,10 @@ class Peer:
     async def until_closed(self, limit_s: float = LIMIT_S) -> None:
         await self.until("the end of the connection", lambda: "close" in self.ending, limit_s)
 
+    def heartbeat(self) -> bytes:
+        """What this peer's heartbeats hold, and no other's."""
+        return pack({"node": self.node_id})
+
     def has_last(self, topic: str) -> bool:
         """Whether its newest message is of this topic."""
         return bool(self.deliveries) and self.deliveries[-1]["topic"] == topic.encode()
@@ -248,8 +252,7 @@ class Peer:
                 except Failure as failure:
                     self._broken = self._broken or failure
                     return
-            payload = pack({"node": self.node_id})
-            self.publish_barely(HEARTBEAT_TOPIC, payload, message_id=os.urandom(12))
+            self.publish_barely(HEARTBEAT_TOPIC, self.heartbeat(), message_id=os.urandom(12))
             self.heartbeats += 1
 
     def _stop_heart(self) -> None:
