@@ -1,10 +1,11 @@
-//! The binaries under test, and whether they can be tested here.
+//! The programs under test and the peer that tests one, and whether they can be tested here.
 //!
 //! `TRACER_BIN` and `GATEWAY_BIN` name them (else the release build of this tree). With
 //! `TRACER_TEST_PRIVILEGED=required` what cannot be tested is a failure, unless only a virtual machine of our own can have
 //! what it needs.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::need::{self, Need};
 
@@ -39,6 +40,37 @@ pub fn images(test: &str, needs: &[Need]) -> Option<PathBuf> {
     }
     let why = format!("{} lacks images: cargo xtask image --profile release", folder.display());
     assert!(!need::required(), "{test} cannot run: {why}");
+    eprintln!("{test} skipped: {why}");
+    None
+}
+
+/// The command that runs the peer of `tests/peer`, if Python and the packages that it imports are here:
+/// `MACULA_PEER_PACKAGES` names their folder, else it is where `cargo xtask test` puts them. Under `CI=true` it must be
+/// here too.
+pub fn peer(test: &str) -> Option<Command> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let packages = std::env::var_os("MACULA_PEER_PACKAGES")
+        .map_or_else(|| tests.join("../target/tools/macula-peer"), PathBuf::from);
+    let python = || {
+        let mut command = Command::new("python3");
+        // Without -B it would write beside its sources.
+        command.arg("-B").env("PYTHONPATH", &packages).stdin(Stdio::null());
+        command
+    };
+    let imported =
+        python().args(["-c", "import aioquic, asyncio, msgpack; asyncio.timeout"]).output();
+    let why = match imported {
+        Ok(output) if output.status.success() => {
+            let mut command = python();
+            command.arg(tests.join("peer"));
+            return Some(command);
+        }
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => format!("python3 cannot be run: {error}"),
+    };
+    let why = format!("the peer cannot run with {}: {why}: cargo xtask test", packages.display());
+    let ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    assert!(!need::required() && !ci, "{test} cannot run: {why}");
     eprintln!("{test} skipped: {why}");
     None
 }

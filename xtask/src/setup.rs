@@ -1,5 +1,5 @@
-//! What a machine must have for the chores that run real programs: packages and mounted kernel
-//! filesystems. It is the one table of them; it knows no chore.
+//! What a machine must have for the chores that run real programs: packages of Debian and of PyPI, and
+//! mounted kernel filesystems. It is the one table of them; it knows no chore.
 
 use std::fs;
 use std::process::Command;
@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use crate::exec;
 use crate::packages::{self, Package};
+use crate::wheels::Requirements;
 
 /// What the tests use besides the programs of this workspace.
 pub const TESTS: &[Package] = &[
@@ -36,6 +37,13 @@ pub const TESTS: &[Package] = &[
         why: "as a Go program whose connection is refused",
     },
 ];
+
+/// What the peer of `tests/peer` imports.
+pub const PEER: Requirements = Requirements {
+    name: "macula-peer",
+    list: "tests/peer/requirements.txt",
+    why: "to meet the gateway with a peer that shares no code with it",
+};
 
 /// Kernel filesystems that the tracer reads or pins to: type and place.
 const MOUNTS: [(&str, &str); 2] = [("tracefs", "/sys/kernel/tracing"), ("bpf", "/sys/fs/bpf")];

@@ -27,6 +27,14 @@ pub fn run(options: Options) -> Result<()> {
         Err(error) => eprintln!("xtask: tests that need these will skip: {error:#}"),
         Ok(()) => {}
     }
+    let peer = match setup::PEER.folder() {
+        Err(error) if required => return Err(error),
+        Err(error) => {
+            eprintln!("xtask: tests of the gateway with the peer will skip: {error:#}");
+            None
+        }
+        Ok(folder) => Some(folder),
+    };
     build_ebpf::run(build_ebpf::Options::default())?;
     // The tests' programs are the images', so that each is compiled once: that takes a C library to link with, which a
     // machine of which nothing is required may lack.
@@ -61,6 +69,9 @@ pub fn run(options: Options) -> Result<()> {
         // Deaths take a millisecond, and what the dying process saw is looked up meanwhile: on two cores, tests
         // beside each other would keep the tracer waiting.
         .env("RUST_TEST_THREADS", "1");
+    if let Some(folder) = peer {
+        tests.env("MACULA_PEER_PACKAGES", folder);
+    }
     if required {
         tests.env("TRACER_TEST_PRIVILEGED", "required");
     }
