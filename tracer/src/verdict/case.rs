@@ -10,7 +10,7 @@ use crate::{
 };
 
 use crate::verdict::{
-    Terms, Verdict,
+    Confidence, Terms, Verdict,
     evidence::blame::{self, Link},
     evidence::programs,
     evidence::select::{self, Chosen},
@@ -191,6 +191,16 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Failed calls of it were overwritten by later ones.
+    pub fn forgot_calls(&self, id: ProcessId) -> bool {
+        self.events(id).any(|(_, event)| matches!(event.what, What::CallsForgotten(1..)))
+    }
+
+    /// All that happened to it was recorded: none of the life's records was lost, and its recorder was on from birth.
+    pub fn saw_all_of(&self, id: ProcessId) -> bool {
+        self.timeline.lost == 0 && self.end(id).is_some_and(|end| end.exit.recorded)
+    }
+
     /// `gateway (pid 4211)`
     pub fn name(&self, id: ProcessId) -> String {
         let Some(process) = self.process(id) else { return format!("process {}", id.pid) };
@@ -264,6 +274,9 @@ impl<'a> Case<'a> {
             let text =
                 format!("{lost} records of this life were lost, so that it is not known whole");
             verdict.evidence.push(crate::crash::Evidence { text, timeline: gaps });
+            if verdict.confidence == Confidence::Proven {
+                verdict.confidence = Confidence::Likely;
+            }
         }
         verdict
     }

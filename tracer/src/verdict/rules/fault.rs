@@ -11,6 +11,7 @@ use crate::verdict::{
     case::{Case, End},
     draft::Draft,
     evidence::failure::Failure,
+    evidence::pace,
     evidence::select,
     wording,
 };
@@ -114,7 +115,7 @@ fn abort_was_dropped(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> bool {
     last.is_some_and(|(_, event, signal)| {
         signal.sender.id == id
             && signal.result == Delivery::Ignored
-            && end.time_ns.saturating_sub(event.time_ns) <= select::SOON_NS
+            && end.time_ns.saturating_sub(event.time_ns) <= pace::SOON_NS
     })
 }
 
@@ -161,7 +162,7 @@ fn gave_up(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> Option<Verdict> {
         return None;
     }
     let (index, event, fault) = case.signals(id).rfind(|(index, event, it)| {
-        let soon = end.time_ns.saturating_sub(event.time_ns) <= select::SOON_NS;
+        let soon = end.time_ns.saturating_sub(event.time_ns) <= pace::SOON_NS;
         let telling = match it.signal {
             Signal::SIGSEGV => it.address.is_some_and(|address| address < NULL_PAGES),
             Signal::SIGFPE | Signal::SIGBUS => true,
@@ -282,6 +283,6 @@ fn next_step(cause: Cause, syscall: Option<(u32, &'static str)>) -> String {
 /// A failed call that stands right before the abort.
 fn last_failure<'a>(case: &Case<'a>, id: ProcessId, end: &End<'_>) -> Option<Failure<'a>> {
     let chosen = select::cause(case, id)?;
-    let near = end.time_ns.saturating_sub(chosen.failure.time_ns) <= select::SOON_NS;
+    let near = end.time_ns.saturating_sub(chosen.failure.time_ns) <= pace::SOON_NS;
     (near && !chosen.failure.is_lookup()).then_some(chosen.failure)
 }
