@@ -174,8 +174,10 @@ impl<'a> Case<'a> {
     pub fn is_runtime(&self, id: ProcessId) -> bool {
         match self.program(id) {
             Some(exec) => {
+                // A first argument can be chosen: it counts only for runtimes that run themselves by a descriptor.
+                let by_descriptor = programs::is_by_descriptor(exec);
                 programs::is_runtime(&exec.path)
-                    || exec.args.first().is_some_and(programs::is_runtime)
+                    || (by_descriptor && exec.args.first().is_some_and(programs::is_runtime))
             }
             None => {
                 self.process(id).is_some_and(|it| !it.tracked && programs::is_runtime(&it.comm))

@@ -15,3 +15,4 @@ pub(super) mod programs;
 pub(super) mod reaction;
 pub(super) mod readiness;
 pub(super) mod select;
+pub(super) mod sender;

@@ -3,6 +3,7 @@
 mod acquitted;
 mod calls;
 mod exec;
+mod kernel_made;
 mod network;
 mod noise;
 mod oom;
