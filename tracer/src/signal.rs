@@ -99,6 +99,33 @@ impl SignalCode {
         }
     }
 
+    /// True if a process sent it: the task that was running then is its sender. Of all others it is whoever ran on that
+    /// processor (kernel/time/posix-timers.c, ipc/mqueue.c, fs/fcntl.c).
+    pub fn names_sender(self) -> bool {
+        match self {
+            Self::User | Self::Thread | Self::Queue | Self::NoInfo => true,
+            Self::Kernel(_) | Self::KernelSent | Self::Other(_) => false,
+        }
+    }
+
+    /// What sent it on behalf of the process itself: a timer of its own, and the like.
+    pub fn own_source(self) -> Option<&'static str> {
+        match self {
+            Self::Other(-2) => Some("a timer of its own (timer_create)"),
+            Self::Other(-3) => Some("a message queue that it watches (mq_notify)"),
+            Self::Other(-4) => Some("asynchronous I/O of its own (aio)"),
+            Self::Other(-5) => Some("a descriptor that it watches (O_ASYNC)"),
+            Self::Other(-60) => Some("a look-up of names of its own (getaddrinfo_a)"),
+            Self::Other(_) => Some("the kernel on its own behalf"),
+            Self::User
+            | Self::Thread
+            | Self::Queue
+            | Self::NoInfo
+            | Self::Kernel(_)
+            | Self::KernelSent => None,
+        }
+    }
+
     /// True if no process sent it: a fault, or the kernel's own decision.
     pub fn from_kernel(self) -> bool {
         match self {

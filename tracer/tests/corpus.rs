@@ -13,7 +13,7 @@ use serde_json::Value;
 use tracer::{
     crash::CrashObject,
     decode::{Arch, decode},
-    event::What,
+    event::{Event, What},
     exec::Recording,
     render::crash_object,
     timeline::Timeline,
@@ -184,6 +184,78 @@ fn every_cause_has_a_recorded_death() {
     let causes = Cause::ALL.iter().filter(|cause| **cause != Cause::None).map(|c| c.name());
     let missing: Vec<&str> = causes.filter(|cause| !recorded.contains(*cause)).collect();
     assert!(missing.is_empty(), "no recorded death of {missing:?}");
+}
+
+/// Waits that a clock decides are as long on a busy node as on an idle one.
+const CLOCKED_NS: u64 = 250_000_000;
+
+/// When things happened, had all work since the first exec taken `slowness` times as long.
+struct Slowed {
+    slowness: u64,
+    /// Moments as they were and as they are, in order.
+    moments: Vec<(u64, u64)>,
+}
+
+impl Slowed {
+    fn new(events: &[Event], slowness: u64) -> Self {
+        let first = events.iter().find(|event| matches!(event.what, What::Exec(_)));
+        let began_ns = first.or(events.first()).map_or(0, |event| event.time_ns);
+        let mut times: Vec<u64> = events.iter().map(|event| event.time_ns).collect();
+        times.retain(|time_ns| *time_ns >= began_ns);
+        times.sort_unstable();
+        times.dedup();
+        let mut moments: Vec<(u64, u64)> = Vec::new();
+        for time_ns in times {
+            let (was, is) = moments.last().copied().unwrap_or((time_ns, time_ns));
+            let gap_ns = time_ns - was;
+            let factor = if gap_ns <= CLOCKED_NS { slowness } else { 1 };
+            moments.push((time_ns, is + gap_ns * factor));
+        }
+        Self { slowness, moments }
+    }
+
+    fn at(&self, time_ns: u64) -> u64 {
+        let before = self.moments.partition_point(|(was, _)| *was <= time_ns);
+        let Some((was, is)) = before.checked_sub(1).map(|at| self.moments[at]) else {
+            return time_ns;
+        };
+        let next = self.moments.get(before).map_or(u64::MAX, |(_, is)| *is);
+        is.saturating_add((time_ns - was).saturating_mul(self.slowness)).min(next)
+    }
+
+    fn event(&self, mut event: Event) -> Event {
+        event.time_ns = self.at(event.time_ns);
+        event.process.id.start_ns = self.at(event.process.id.start_ns);
+        match &mut event.what {
+            What::Signal(signal) => {
+                signal.sender.id.start_ns = self.at(signal.sender.id.start_ns);
+            }
+            What::Oom(oom) => oom.trigger.id.start_ns = self.at(oom.trigger.id.start_ns),
+            _ => {}
+        }
+        event
+    }
+}
+
+/// A death on a node where all processors are busy is the same death.
+#[test]
+fn on_a_slow_node_the_cause_is_the_same() {
+    every_death(|death| {
+        for words in [true, false] {
+            let (recording, expected) = death.replay(words);
+            for slowness in [3, 10, 20] {
+                let events = recording.timeline.entries.clone();
+                let slowed = Slowed::new(&events, slowness);
+                let events = events.into_iter().map(|event| slowed.event(event)).collect();
+                let timeline = Timeline::build(events).map_err(|error| error.to_string())?;
+                let verdict = verdict(&timeline, &recording.facts, &Terms::default());
+                let how = format!("the cause {slowness} times slower, words {words}");
+                same(&how, &verdict.cause.name().into(), &expected.cause.name().into())?;
+                same(&how, &verdict.blamed.pid.into(), &expected.blamed.pid.into())?;
+            }
+        }
+        Ok(())
+    });
 }
 
 /// The records of every recorded death, each death's in their order.

@@ -190,7 +190,10 @@ impl<'a> Ending<'a> {
         facts.executables.extend(self.main_executable(&facts.machine.arch));
         self.look_at_paths(facts);
         self.look_at_loader(facts);
-        facts.name_servers = self.name_servers();
+        if let Some(file) = self.resolv_conf() {
+            facts.name_servers = name_servers::parse(&file);
+            facts.search_domains = name_servers::search_domains(&file);
+        }
         if self.budget.is_used_up() {
             facts.missing.push("not everything was looked at: it took too long".to_owned());
         }
@@ -247,15 +250,14 @@ impl<'a> Ending<'a> {
         facts.loader = complete;
     }
 
-    /// The name servers that a process which sent DNS messages was told of.
-    fn name_servers(&self) -> Vec<String> {
+    /// What tells a process that sent DNS messages of its name servers.
+    fn resolv_conf(&self) -> Option<Vec<u8>> {
         let asks = |event: &&Event| matches!(&event.what, What::Call(call) if matches!(call.object, Object::Dns(_)));
-        let Some(asking) = self.timeline.entries.iter().rfind(asks) else { return Vec::new() };
-        let Some(held) = self.held_of(asking.process.id) else { return Vec::new() };
+        let asking = self.timeline.entries.iter().rfind(asks)?;
+        let held = self.held_of(asking.process.id)?;
         let found = held.root.find(&held.cwd, &Text::from("/etc/resolv.conf"));
-        RegularFile::open(&found, &self.budget)
-            .map(|file| name_servers::parse(&file.beginning(RESOLV_CONF_MAX)))
-            .unwrap_or_default()
+        let file = RegularFile::open(&found, &self.budget).ok()?;
+        Some(file.beginning(RESOLV_CONF_MAX))
     }
 
     fn held_of(&self, process: ProcessId) -> Option<&'a Held> {

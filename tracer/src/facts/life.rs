@@ -196,7 +196,8 @@ impl Life {
     /// Notes what sent a signal from outside the life, while it still runs, and where the one that gets it listens.
     pub fn signal(&mut self, event: &Event, signal: &SignalEvent) {
         let sender = &signal.sender;
-        let is_outside = !sender.kernel_thread
+        let is_outside = signal.code.names_sender()
+            && !sender.kernel_thread
             && sender.id != event.process.id
             && !(sender.tracked && sender.cgroup == event.process.cgroup);
         if is_outside && signal.signal.asks_for_the_end() {

@@ -29,6 +29,8 @@ pub struct Facts {
     pub runtime_message: Option<String>,
     /// Addresses of the `nameserver` lines in the life's /etc/resolv.conf, looked up where it sent DNS messages.
     pub name_servers: Vec<String>,
+    /// Domains of the `search` line beside them.
+    pub search_domains: Vec<Text>,
     /// What could not be looked up, and why.
     pub missing: Vec<String>,
 }

@@ -1,4 +1,6 @@
-//! The name servers of /etc/resolv.conf. Pure.
+//! The name servers and search domains of /etc/resolv.conf. Pure.
+
+use crate::text::Text;
 
 /// Servers that are kept; resolvers use three.
 const SERVERS_MAX: usize = 8;
@@ -15,9 +17,30 @@ pub fn parse(file: &[u8]) -> Vec<String> {
         .collect()
 }
 
+/// Domains of the last `search` or `domain` line, which alone counts, without their last dots.
+pub fn search_domains(file: &[u8]) -> Vec<Text> {
+    let text = String::from_utf8_lossy(file).into_owned();
+    let lists = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        matches!(words.next(), Some("search" | "domain")).then_some(words)
+    });
+    let domains = lists.last().into_iter().flatten();
+    domains
+        .map(|domain| Text::from(domain.trim_end_matches('.')))
+        .filter(|it| !it.is_empty())
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_search_line_counts() {
+        let file = b"search a.b\nnameserver ::1\n search prod.svc.cluster.local. cluster.local\n#search x\n";
+        assert_eq!(search_domains(file), ["prod.svc.cluster.local".into(), "cluster.local".into()]);
+        assert_eq!(search_domains(b"nameserver ::1\n"), []);
+    }
 
     #[test]
     fn only_whole_nameserver_lines_count() {

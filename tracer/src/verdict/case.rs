@@ -10,7 +10,7 @@ use crate::{
 };
 
 use crate::verdict::{
-    Terms, Verdict,
+    Confidence, Terms, Verdict,
     evidence::blame::{self, Link},
     evidence::programs,
     evidence::select::{self, Chosen},
@@ -174,8 +174,10 @@ impl<'a> Case<'a> {
     pub fn is_runtime(&self, id: ProcessId) -> bool {
         match self.program(id) {
             Some(exec) => {
+                // A first argument can be chosen: it counts only for runtimes that run themselves by a descriptor.
+                let by_descriptor = programs::is_by_descriptor(exec);
                 programs::is_runtime(&exec.path)
-                    || exec.args.first().is_some_and(programs::is_runtime)
+                    || (by_descriptor && exec.args.first().is_some_and(programs::is_runtime))
             }
             None => {
                 self.process(id).is_some_and(|it| !it.tracked && programs::is_runtime(&it.comm))
@@ -189,6 +191,16 @@ impl<'a> Case<'a> {
             (Some(it), Some(outer)) => it.container_pid == 1 && it.pid_ns != outer.pid_ns,
             _ => false,
         }
+    }
+
+    /// Failed calls of it were overwritten by later ones.
+    pub fn forgot_calls(&self, id: ProcessId) -> bool {
+        self.events(id).any(|(_, event)| matches!(event.what, What::CallsForgotten(1..)))
+    }
+
+    /// All that happened to it was recorded: none of the life's records was lost, and its recorder was on from birth.
+    pub fn saw_all_of(&self, id: ProcessId) -> bool {
+        self.timeline.lost == 0 && self.end(id).is_some_and(|end| end.exit.recorded)
     }
 
     /// `gateway (pid 4211)`
@@ -264,6 +276,9 @@ impl<'a> Case<'a> {
             let text =
                 format!("{lost} records of this life were lost, so that it is not known whole");
             verdict.evidence.push(crate::crash::Evidence { text, timeline: gaps });
+            if verdict.confidence == Confidence::Proven {
+                verdict.confidence = Confidence::Likely;
+            }
         }
         verdict
     }

@@ -49,6 +49,8 @@ fn status(status: Status) -> String {
 pub(super) fn signal(signal: &SignalEvent, process: &Process) -> String {
     let from = if signal.code.from_kernel() {
         "the kernel".to_owned()
+    } else if let Some(source) = signal.code.own_source() {
+        source.to_owned()
     } else if signal.sender.id == process.id {
         "itself".to_owned()
     } else {

@@ -125,7 +125,7 @@ fn passes(case: &Case<'_>, parent: ProcessId, end: &End<'_>, child: Status) -> b
             let last = case.signals(parent).rfind(|(_, _, event)| event.signal == signal);
             child.signal == Some(signal)
                 && last.is_some_and(|(_, _, event)| {
-                    event.sender.id == parent && !event.code.from_kernel()
+                    event.sender.id == parent && event.code.names_sender()
                 })
         }
         (None, None) => false,

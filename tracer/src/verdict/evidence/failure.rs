@@ -1,5 +1,7 @@
 //! A failed call as the rules see it, whichever hook told of it. It must not decide which one matters.
 
+use std::borrow::Cow;
+
 use crate::{
     errno::Errno,
     event::{Address, BootNs, Call, DnsAnswer, Event, Object, Process, ProcessId, Protocol, What},
@@ -41,7 +43,7 @@ pub(in crate::verdict) enum Subject<'a> {
     },
     /// The name a DNS message asked for, and the answer where it was one.
     Question {
-        name: &'a Text,
+        name: Cow<'a, Text>,
         answer: Option<DnsAnswer>,
     },
 }
@@ -220,6 +222,8 @@ fn subject(object: &Object) -> Subject<'_> {
             let port = if let Address::Inet(inet) = address { inet.port() } else { 0 };
             Subject::Address { address, port }
         }
-        Object::Dns(dns) => Subject::Question { name: &dns.question, answer: dns.answer },
+        Object::Dns(dns) => {
+            Subject::Question { name: Cow::Borrowed(&dns.question), answer: dns.answer }
+        }
     }
 }

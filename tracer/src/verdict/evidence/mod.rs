@@ -2,12 +2,17 @@
 //! asked for a stop. It must not name a cause of its own accord.
 
 pub(super) mod asker;
+pub(super) mod attempts;
 pub(super) mod blame;
+pub(super) mod capability;
 pub(super) mod failure;
+pub(super) mod lookup;
 pub(super) mod maker;
+pub(super) mod pace;
 pub(super) mod privilege;
 pub(super) mod probes;
 pub(super) mod programs;
 pub(super) mod reaction;
 pub(super) mod readiness;
 pub(super) mod select;
+pub(super) mod sender;

@@ -1,60 +1,26 @@
-//! What refused a call: a missing capability, a seccomp filter, or neither. It must not name causes.
+//! What refused a call: a missing capability, a limit, a seccomp filter, or none that is known. It must not name causes.
 
-use crate::event::{Limits, ProcessId};
+use crate::{
+    errno::Errno,
+    event::{Address, Limits, ProcessId},
+};
 
-use crate::verdict::{case::Case, evidence::failure::Failure};
-
-/// A capability's bit and name (linux/capability.h).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::verdict) struct Capability(u8, pub &'static str);
-
-pub(in crate::verdict) const NET_BIND_SERVICE: Capability = Capability(10, "CAP_NET_BIND_SERVICE");
-
-/// The capability that a call needs where it is privileged at all.
-pub(in crate::verdict) fn needed_by(call: &str) -> Option<Capability> {
-    Some(match call {
-        "chown" | "fchown" | "lchown" | "fchownat" => Capability(0, "CAP_CHOWN"),
-        "kill" | "tkill" | "tgkill" | "pidfd_send_signal" => Capability(5, "CAP_KILL"),
-        "setgid" | "setregid" | "setresgid" | "setgroups" | "setfsgid" => {
-            Capability(6, "CAP_SETGID")
-        }
-        "setuid" | "setreuid" | "setresuid" | "setfsuid" => Capability(7, "CAP_SETUID"),
-        "capset" => Capability(8, "CAP_SETPCAP"),
-        "setsockopt" => Capability(12, "CAP_NET_ADMIN"),
-        "socket" => Capability(13, "CAP_NET_RAW"),
-        "mlock" | "mlock2" | "mlockall" => Capability(14, "CAP_IPC_LOCK"),
-        "init_module" | "finit_module" | "delete_module" => Capability(16, "CAP_SYS_MODULE"),
-        "ioperm" | "iopl" => Capability(17, "CAP_SYS_RAWIO"),
-        "chroot" => Capability(18, "CAP_SYS_CHROOT"),
-        "ptrace" | "process_vm_readv" | "process_vm_writev" => Capability(19, "CAP_SYS_PTRACE"),
-        "mount" | "umount2" | "pivot_root" | "move_mount" | "open_tree" | "fsopen" | "fsconfig"
-        | "fsmount" | "mount_setattr" | "unshare" | "setns" | "clone" | "clone3"
-        | "sethostname" | "setdomainname" | "swapon" | "swapoff" | "quotactl" => {
-            Capability(21, "CAP_SYS_ADMIN")
-        }
-        "reboot" | "kexec_load" | "kexec_file_load" => Capability(22, "CAP_SYS_BOOT"),
-        "setpriority" | "sched_setscheduler" | "sched_setparam" | "sched_setattr"
-        | "ioprio_set" => Capability(23, "CAP_SYS_NICE"),
-        "setrlimit" | "prlimit64" => Capability(24, "CAP_SYS_RESOURCE"),
-        "settimeofday" | "clock_settime" | "adjtimex" | "clock_adjtime" => {
-            Capability(25, "CAP_SYS_TIME")
-        }
-        "mknod" | "mknodat" => Capability(27, "CAP_MKNOD"),
-        "syslog" => Capability(34, "CAP_SYSLOG"),
-        "perf_event_open" => Capability(38, "CAP_PERFMON"),
-        "bpf" => Capability(39, "CAP_BPF"),
-        _ => return None,
-    })
-}
+use crate::verdict::{case::Case, evidence::capability::Capability, evidence::failure::Failure};
 
 pub(in crate::verdict) struct Refusal {
-    /// `capability`, `seccomp` or `unknown`.
+    /// `capability`, `limit`, `seccomp`, `network`, `owner` or `unknown`.
     pub by: &'static str,
     pub text: String,
     pub capability: Option<&'static str>,
 }
 
-/// What most likely refused a call that is not about a file.
+impl Refusal {
+    fn new(by: &'static str, text: impl Into<String>) -> Self {
+        Self { by, text: text.into(), capability: None }
+    }
+}
+
+/// What most likely refused a call that is not about a file's modes.
 pub(in crate::verdict) fn refusal(
     case: &Case<'_>,
     failure: &Failure<'_>,
@@ -63,8 +29,12 @@ pub(in crate::verdict) fn refusal(
     let held = capabilities(case, failure.process.id);
     let seccomp = failure.process.seccomp;
     let also = if seccomp { "; a seccomp filter is on as well" } else { "" };
+    let lacks = |it: &Capability| held.is_none_or(|held| held & (1 << it.0) == 0);
+    if let Some(other) = without_capability(failure) {
+        return other;
+    }
     match (needed, held) {
-        (Some(it), Some(held)) if held & (1 << it.0) == 0 => Refusal {
+        (Some(it), Some(_)) if lacks(&it) => Refusal {
             by: "capability",
             text: format!("it lacks {}{also}", it.1),
             capability: Some(it.1),
@@ -72,17 +42,57 @@ pub(in crate::verdict) fn refusal(
         (Some(it), None) if !seccomp => {
             Refusal { by: "capability", text: format!("it needs {}", it.1), capability: Some(it.1) }
         }
-        (_, _) if seccomp => Refusal {
-            by: "seccomp",
-            text: "no capability is missing for it, its seccomp filter refuses it".to_owned(),
-            capability: None,
-        },
-        (_, _) => Refusal {
-            by: "unknown",
-            text: "neither a missing capability nor a seccomp filter explains it".to_owned(),
-            capability: None,
-        },
+        (_, _) if is_of_filters(failure) => Refusal::new(
+            "network",
+            "a packet filter, a network policy or a route of the kind prohibit refuses it",
+        ),
+        (_, _) if seccomp => Refusal::new(
+            "seccomp",
+            match failure.call {
+                "clone3" => {
+                    "its seccomp filter refuses it: one older than glibc 2.34 answers EPERM where that C library \
+                     waits for ENOSYS (Docker before 20.10.10, containerd before 1.5.8, libseccomp before 2.5)"
+                }
+                call if call.starts_with("io_uring") => {
+                    "its seccomp filter refuses io_uring, as those of containerd 2, Docker 25 and later do"
+                }
+                _ => {
+                    "no capability is missing for it, so that most likely its seccomp filter refuses it"
+                }
+            },
+        ),
+        (_, _) if failure.call.starts_with("io_uring") => {
+            Refusal::new("unknown", "the node's kernel.io_uring_disabled may forbid it")
+        }
+        (_, _) => {
+            Refusal::new("unknown", "neither a missing capability nor a seccomp filter explains it")
+        }
     }
+}
+
+/// Refusals that a capability passes over, but that are about something else.
+fn without_capability(failure: &Failure<'_>) -> Option<Refusal> {
+    Some(match failure.call {
+        "mlock" | "mlock2" | "mlockall" => {
+            Refusal::new("limit", "it may not lock any memory (RLIMIT_MEMLOCK is 0)")
+        }
+        "chmod" | "fchmod" | "fchmodat" | "fchmodat2" | "utime" | "utimes" | "utimensat"
+        | "futimesat"
+            if failure.errno == Errno::EPERM =>
+        {
+            Refusal::new("owner", "only the owner of a file may do that to it")
+        }
+        "capset" => {
+            Refusal::new("capability", "it may not take capabilities that it does not have")
+        }
+        _ => return None,
+    })
+}
+
+/// EPERM of a packet filter or of a program on a cgroup's sockets, EACCES of a prohibited route or a broadcast.
+fn is_of_filters(failure: &Failure<'_>) -> bool {
+    let is_inet = matches!(failure.address(), Some((Address::Inet(_), _)));
+    is_inet && matches!(failure.call, "connect" | "sendto" | "sendmsg" | "sendmmsg")
 }
 
 /// Effective capabilities: at its end, else after its last exec.

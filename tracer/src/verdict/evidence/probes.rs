@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::{errno::Errno, text::Text};
 
 use crate::verdict::{
+    evidence::capability,
     evidence::failure::{Failure, Told},
     evidence::programs::{file_name, folder},
 };
@@ -120,7 +121,8 @@ pub(in crate::verdict) fn is_idle(failure: &Failure<'_>) -> bool {
         return false;
     }
     let Some(path) = failure.path().map(Text::as_bytes) else {
-        return TRIED.contains(&failure.call) && denied(failure.errno);
+        let custom = TRIED.contains(&failure.call) && !makes_an_interface(failure);
+        return custom && denied(failure.errno);
     };
     let looks_only = failure.is_lookup() || denied(failure.errno);
     let nowhere = path.is_empty() || path == b".";
@@ -134,6 +136,11 @@ pub(in crate::verdict) fn is_idle(failure: &Failure<'_>) -> bool {
             || PARTS.iter().any(|part| is_part(path, part))
             || PROCESSOR_FOLDERS.contains(&file_name(path))
             || file_name(path).starts_with(b"<"))
+}
+
+/// Programs that set up interfaces and routes do nothing else.
+fn makes_an_interface(failure: &Failure<'_>) -> bool {
+    failure.call == "ioctl" && capability::needed_by(failure).is_some()
 }
 
 /// Nothing but words can say that a program needed this path: it only looked whether it was there, or did without it

@@ -97,10 +97,14 @@ pub(in crate::verdict) fn is_runtime(name: &Text) -> bool {
 
 /// Its file's name; of one that was run by a descriptor, as runc and crun run themselves, its first argument's.
 pub(in crate::verdict) fn name(exec: &Exec) -> Text {
-    let path = exec.path.as_bytes();
-    let by_descriptor = path.starts_with(b"/dev/fd/") || path.starts_with(b"/proc/");
-    let shown = exec.args.first().filter(|_| by_descriptor).unwrap_or(&exec.path);
+    let shown = exec.args.first().filter(|_| is_by_descriptor(exec)).unwrap_or(&exec.path);
     Text(file_name(shown.as_bytes()).to_vec())
+}
+
+/// Its path is that of a descriptor.
+pub(in crate::verdict) fn is_by_descriptor(exec: &Exec) -> bool {
+    let path = exec.path.as_bytes();
+    path.starts_with(b"/dev/fd/") || path.starts_with(b"/proc/") || path.starts_with(b"memfd:")
 }
 
 /// What follows the last slash.

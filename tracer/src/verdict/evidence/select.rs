@@ -1,20 +1,19 @@
 //! Which failed call of a process may be why it ended. It must not know what the call means.
 
-use std::collections::HashSet;
-
-use crate::event::{BootNs, Object, ProcessId, What};
+use crate::event::{Address, Bind, BootNs, ProcessId, What};
 
 use crate::verdict::{
     Cause, Confidence,
-    case::Case,
+    case::{Case, End},
+    evidence::attempts,
     evidence::failure::{Failure, Subject, Told},
+    evidence::lookup,
     evidence::maker,
+    evidence::pace::{self, SOON_NS},
     evidence::probes,
     words::{LastWords, Naming},
 };
 
-/// An end this soon after a failure may be its consequence.
-pub(in crate::verdict) const SOON_NS: u64 = 100_000_000;
 /// A server that cannot bind gives up within this time: some try again for a while.
 const GIVE_UP_NS: u64 = 30_000_000_000;
 /// An end with status 0 this soon after a failed bind.
@@ -23,8 +22,10 @@ const QUIET_NS: u64 = 1_000_000_000;
 const UNANSWERED_NS: u64 = 7_000_000_000;
 /// What a program still complains of when it ends, it met within this time before.
 const NAMED_NS: u64 = 10_000_000_000;
-/// A question asked again this much later was not answered before.
-const ASKED_AGAIN_NS: u64 = 900_000_000;
+/// Shares of its time so far that a process may take to end of a refusal, and of a lookup that found nothing: many of
+/// those are mere probes.
+const REFUSED_SHARE: u64 = 4;
+const LOOKUP_SHARE: u64 = 1;
 
 /// A failed call, how surely it is the cause, and why.
 #[derive(Clone, Debug)]
@@ -47,15 +48,15 @@ pub(in crate::verdict) enum Why {
 /// The failed call that may be the cause of a process's end.
 pub(in crate::verdict) fn cause<'a>(case: &Case<'a>, id: ProcessId) -> Option<Chosen<'a>> {
     let end = case.end(id)?;
-    let failures = candidates(case, id, end.time_ns);
-    let bind = never_bound(case, &failures, end.time_ns, end.failed());
+    let all = candidates(case, id, end.time_ns);
+    let failures: Vec<Failure<'a>> =
+        all.iter().filter(|failure| !probes::is_idle(failure)).cloned().collect();
+    let words = LastWords::of(case, &all_of_chain(case, id));
+    let bind = never_bound(case, &words, &failures, &end);
     if !end.failed() {
         return bind;
     }
-    let words = LastWords::of(case, &all_of_chain(case, id));
-    let named = named_by(&words, &failures, end.time_ns);
-    let bind = bind.filter(|it| it.confidence == Confidence::Proven || words.is_empty());
-    match named {
+    match named_by(case, &words, &all, end.time_ns) {
         Some((naming, chosen)) if naming >= Naming::Object || bind.is_none() => Some(chosen),
         _ => bind.or_else(|| last_before_end(case, &words, &failures, end.time_ns)),
     }
@@ -64,14 +65,15 @@ pub(in crate::verdict) fn cause<'a>(case: &Case<'a>, id: ProcessId) -> Option<Ch
 /// What failed last before the end, though nothing says that it mattered.
 pub(in crate::verdict) fn hint<'a>(case: &Case<'a>, id: ProcessId) -> Option<Failure<'a>> {
     let end = case.end(id)?;
-    let failures = candidates(case, id, end.time_ns);
+    let mut failures = candidates(case, id, end.time_ns);
+    failures.retain(|failure| !probes::is_idle(failure));
     let silent = LastWords::of(case, &all_of_chain(case, id)).is_empty();
     let worth = |failure: &&Failure<'_>| {
         let near = end.time_ns.saturating_sub(failure.time_ns) <= SOON_NS;
         let sought = probes::is_custom(failure) || probes::is_search(failure, &failures);
         // Of what was only looked for, words would tell.
         let looked = probes::need_not_exist(failure) && !silent;
-        near && !is_unanswered(failure) && !sought && !looked
+        near && !is_unanswered(failure) && !sought && !looked && !attempts::is_attempt(failure)
     };
     failures.iter().rev().find(worth).cloned()
 }
@@ -79,15 +81,17 @@ pub(in crate::verdict) fn hint<'a>(case: &Case<'a>, id: ProcessId) -> Option<Fai
 /// Failures of a process that could be causes, up to its end, in order of time.
 fn candidates<'a>(case: &Case<'a>, id: ProcessId, end_ns: BootNs) -> Vec<Failure<'a>> {
     let mut all = Failure::all_of(case, id);
+    all.retain(|failure| failure.time_ns <= end_ns);
+    let (messages, mut all): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|it| matches!(it.subject, Subject::Question { .. }));
     all.retain(|failure| {
-        failure.time_ns <= end_ns
-            && failure.cause().is_some()
-            && !probes::is_idle(failure)
+        failure.cause().is_some()
             // Which folder of its search path had a library is for the loader to find out.
             && !(failure.is_lookup() && failure.path().is_some_and(probes::is_library))
-            && !was_resolved(case, failure)
     });
-    all.extend(unanswered_question(case, id, end_ns));
+    // A name is asked for in many messages, and one of them says what came of it.
+    all.extend(lookup::all(case, messages).iter().filter_map(|it| it.failure(case)));
+    all.sort_by_key(|failure| failure.time_ns);
     all
 }
 
@@ -102,6 +106,7 @@ fn all_of_chain(case: &Case<'_>, id: ProcessId) -> Vec<ProcessId> {
 
 /// The failure that last words name most surely; of equals the latest.
 fn named_by<'a>(
+    case: &Case<'_>,
     words: &LastWords<'_>,
     failures: &[Failure<'a>],
     end_ns: BootNs,
@@ -110,41 +115,69 @@ fn named_by<'a>(
     let named = recent.filter_map(|it| words.naming(it).map(|(naming, at)| (naming, at, it)));
     // A question may have had an answer that was not seen: its name alone does not say that it failed.
     let named = named.filter(|(naming, _, it)| !is_unanswered(it) || *naming != Naming::Object);
+    // What programs only try, or fail at every start, must be named for itself.
+    let named = named.filter(|(naming, _, it)| {
+        *naming == Naming::Both || !(probes::is_idle(it) || attempts::is_attempt(it))
+    });
     let (naming, at, failure) =
         named.max_by_key(|(naming, _, failure)| (*naming, failure.time_ns))?;
-    // The bare text of an error does not say which of several lookups it was, and words that go on to complain of
+    // The bare text of an error does not say which of several failures it was, and words that go on to complain of
     // something else may mean that.
-    let vague = naming == Naming::Error && is_one_of_several(failure, failures)
-        || words.complain_after_naming(failure);
+    let ambiguous = naming == Naming::Error
+        && (is_one_of_several(failure, failures) || case.forgot_calls(failure.process.id));
+    let after_ns = end_ns.saturating_sub(failure.time_ns);
+    let undone =
+        after_ns > SOON_NS && pace::went_on(case, failure.process.id, failure.entries[0]).is_some();
+    let vague = ambiguous
+        || undone
+        || words.complain_after_naming(failure)
+        || !case.saw_all_of(failure.process.id);
     let confidence = if vague { Confidence::Likely } else { Confidence::Proven };
     Some((naming, Chosen { failure: failure.clone(), confidence, why: Why::Words(at) }))
 }
 
-/// The last failed bind or listen that nothing made good afterwards.
+/// The last failed bind or listen that nothing made good afterwards, and after which the process did not go on with
+/// other sockets.
 fn never_bound<'a>(
     case: &Case<'a>,
+    words: &LastWords<'_>,
     failures: &[Failure<'a>],
-    end_ns: BootNs,
-    failed: bool,
+    end: &End<'_>,
 ) -> Option<Chosen<'a>> {
-    let limit_ns = if failed { GIVE_UP_NS } else { QUIET_NS };
+    let limit_ns = if end.failed() { GIVE_UP_NS } else { QUIET_NS };
     let last = failures.iter().rev().find(|failure| failure.told_by == Told::Bind)?;
-    let gave_up = end_ns.saturating_sub(last.time_ns) <= limit_ns;
-    // It may have made do with another port: then only its words can say that this one mattered.
-    let sure = !listened_later(case, last);
+    let (id, at) = (last.process.id, last.entries[0]);
+    let after_ns = end.time_ns.saturating_sub(last.time_ns);
+    let soon = pace::ends_soon(case, id, (last.time_ns, at), end.time_ns, REFUSED_SHARE);
+    if after_ns > limit_ns || bound_later(case, last) || listened_later(case, last) {
+        return None;
+    }
+    let served_before =
+        case.events(id).any(|(index, event)| index < at && pace::serves(&event.what));
+    let served_after = pace::went_on(case, id, at).is_some();
+    let other_words = words.since(last.time_ns) && words.naming(last).is_none();
+    // It ran on with what it had: only its words can say that this one mattered.
+    if !soon && (served_before || served_after || other_words) {
+        return None;
+    }
+    let failed_later = failures.iter().any(|it| {
+        it.entries[0] > at && !it.is_lookup() && !attempts::is_attempt(it) && it.process.id == id
+    });
+    let sure = end.failed()
+        && !served_before
+        && !served_after
+        && !other_words
+        && !failed_later
+        && case.saw_all_of(id);
     let confidence = if sure { Confidence::Proven } else { Confidence::Likely };
-    (gave_up && !bound_later(case, last)).then(|| Chosen {
-        failure: last.clone(),
-        confidence,
-        why: Why::NeverSucceeded,
-    })
+    Some(Chosen { failure: last.clone(), confidence, why: Why::NeverSucceeded })
 }
 
-/// The process got some socket to listen after that.
+/// The process got some socket of the same protocol to listen after that, or has a UDP port that it chose.
 fn listened_later(case: &Case<'_>, failure: &Failure<'_>) -> bool {
     let mut later = case.events(failure.process.id).filter(|(at, _)| *at > failure.entries[0]);
     later.any(|(_, event)| match &event.what {
-        What::Bind(bind) => bind.listen && bind.errno.is_none(),
+        What::Bind(bind) => Some(bind.protocol) == failure.protocol && pace::serves(&event.what),
         _ => false,
     })
 }
@@ -165,15 +198,15 @@ fn bound_later(case: &Case<'_>, failure: &Failure<'_>) -> bool {
     })
 }
 
-fn wanted_port(bind: &crate::event::Bind) -> u16 {
+fn wanted_port(bind: &Bind) -> u16 {
     match &bind.address {
-        crate::event::Address::Inet(inet) => inet.port(),
+        Address::Inet(inet) => inet.port(),
         _ => bind.port,
     }
 }
 
-/// The last failure, where the end followed at once. Refusals and exhaustion count before lookups,
-/// which go on while a program reports why it ends.
+/// The last failure, where the end followed soon and nothing shows that the process went on. Refusals and exhaustion
+/// count before lookups, which go on while a program reports why it ends.
 fn last_before_end<'a>(
     case: &Case<'_>,
     words: &LastWords<'_>,
@@ -181,9 +214,15 @@ fn last_before_end<'a>(
     end_ns: BootNs,
 ) -> Option<Chosen<'a>> {
     let near = |failure: &&Failure<'_>| {
+        let share = if failure.is_lookup() { LOOKUP_SHARE } else { REFUSED_SHARE };
+        let (id, at) = (failure.process.id, failure.entries[0]);
         let handled = failure.told_by == Told::Bind && bound_later(case, failure);
         let asked = is_unanswered(failure) && failure.cause().is_none();
-        end_ns.saturating_sub(failure.time_ns) <= SOON_NS && !handled && !asked
+        pace::ends_soon(case, id, (failure.time_ns, at), end_ns, share)
+            && pace::went_on(case, id, at).is_none()
+            && !handled
+            && !asked
+            && !attempts::is_attempt(failure)
     };
     let strong = failures
         .iter()
@@ -217,60 +256,21 @@ fn speak_against_lookup(case: &Case<'_>, words: &LastWords<'_>, failure: &Failur
     words.speak_against(failure) && maker::maker(case, failure).is_none()
 }
 
-/// Another path was looked for in vain as well.
+/// Another failure had the same error, or another path was looked for in vain as well.
 fn is_one_of_several(failure: &Failure<'_>, failures: &[Failure<'_>]) -> bool {
-    let other = |it: &&Failure<'_>| it.is_lookup() && it.path() != failure.path();
-    failure.is_lookup() && failures.iter().any(|it| other(&it))
-}
-
-/// A name that a later answer resolved.
-fn was_resolved(case: &Case<'_>, failure: &Failure<'_>) -> bool {
-    let Subject::Question { name, .. } = &failure.subject else { return false };
-    case.events(failure.process.id).any(|(index, event)| match &event.what {
-        What::Call(call) => match &call.object {
-            Object::Dns(dns) => {
-                let found = dns.answer.is_some_and(|answer| answer.code == 0 && answer.records > 0);
-                // A search list asks for the name with and without suffixes.
-                let related = name.as_bytes().starts_with(dns.question.as_bytes())
-                    || dns.question.as_bytes().starts_with(name.as_bytes());
-                index > failure.entries[0] && found && related
-            }
-            _ => false,
-        },
-        _ => false,
-    })
+    let is_other = |it: &Failure<'_>| match failure.path() {
+        Some(path) => it.path() != Some(path),
+        None => it.call != failure.call || it.address() != failure.address(),
+    };
+    let alike = |it: &&Failure<'_>| {
+        let same = if failure.is_lookup() { it.is_lookup() } else { it.errno == failure.errno };
+        same && is_other(it) && it.is_dns() == failure.is_dns() && !probes::is_idle(it)
+    };
+    failures.iter().any(|it| alike(&it))
 }
 
 fn is_unanswered(failure: &Failure<'_>) -> bool {
     matches!(failure.subject, Subject::Question { answer: None, .. })
-}
-
-/// The last question that was never answered; where it was asked again, with both entries.
-fn unanswered_question<'a>(case: &Case<'a>, id: ProcessId, end_ns: BootNs) -> Option<Failure<'a>> {
-    let messages: Vec<Failure<'a>> = Failure::all_of(case, id)
-        .into_iter()
-        .filter(|it| matches!(it.subject, Subject::Question { .. }) && it.time_ns <= end_ns)
-        .collect();
-    let answered: HashSet<_> =
-        messages.iter().filter(|it| !is_unanswered(it)).map(question).collect();
-    let last =
-        messages.iter().rev().find(|it| is_unanswered(it) && !answered.contains(&question(it)))?;
-    let first = messages.iter().find(|it| question(it) == question(last))?;
-    let again = last.time_ns.saturating_sub(first.time_ns) >= ASKED_AGAIN_NS;
-    last.cause().is_none().then(|| {
-        let mut failure = last.clone();
-        if again {
-            failure.entries.push(first.entries[0]);
-        }
-        failure
-    })
-}
-
-fn question<'a>(failure: &Failure<'a>) -> &'a [u8] {
-    match &failure.subject {
-        Subject::Question { name, .. } => name.as_bytes(),
-        Subject::Path(_) | Subject::Address { .. } | Subject::None => &[],
-    }
 }
 
 impl Chosen<'_> {

@@ -7,9 +7,10 @@ use crate::{
 };
 
 use crate::verdict::{
-    Cause, Verdict,
+    Cause, Confidence, Verdict,
     case::Case,
     draft::Draft,
+    evidence::capability::NET_BIND_SERVICE,
     evidence::failure::{Failure, Subject},
     evidence::privilege,
     evidence::select::Chosen,
@@ -127,23 +128,31 @@ fn not_allowed(case: &Case<'_>, chosen: &Chosen<'_>) -> Verdict {
     let failure = &chosen.failure;
     let (mut draft, place) = begin(case, chosen, Cause::BindPermissionDenied);
     let uid = failure.process.uid;
-    let refusal = privilege::refusal(case, failure, Some(privilege::NET_BIND_SERVICE));
-    draft = draft.detail("uid", uid).detail("refused_by", refusal.by);
     let port = match failure.address() {
         Some((Address::Inet(inet), _)) => inet.port(),
         Some((_, port)) => port,
         None => 0,
     };
-    let privileged = port > 0 && port < UNPRIVILEGED_PORT && refusal.by == "capability";
-    let (why, next_step) = if privileged {
+    let is_low = port > 0 && port < UNPRIVILEGED_PORT;
+    let refusal = privilege::refusal(case, failure, Some(NET_BIND_SERVICE).filter(|_| is_low));
+    draft = draft.detail("uid", uid).detail("refused_by", refusal.by);
+    let (why, next_step) = if is_low && refusal.by == "capability" {
         draft = draft.detail("capability", "CAP_NET_BIND_SERVICE");
+        let grant = match (chosen.confidence, uid) {
+            (Confidence::Likely | Confidence::None, _) => "",
+            (Confidence::Proven, 0) => ", or add the capability NET_BIND_SERVICE",
+            // An added capability is not in effect for a user other than root.
+            (Confidence::Proven, _) => {
+                ", set the pod's sysctl net.ipv4.ip_unprivileged_port_start, or give the program file the capability \
+                 NET_BIND_SERVICE (setcap)"
+            }
+        };
         (
             format!(
                 "ports below {UNPRIVILEGED_PORT} need CAP_NET_BIND_SERVICE, which it lacks (uid {uid})"
             ),
             format!(
-                "Use a port from {UNPRIVILEGED_PORT} on (a Service can still map {port} to it), or add the \
-                 capability NET_BIND_SERVICE."
+                "Use a port from {UNPRIVILEGED_PORT} on (a Service can still map {port} to it){grant}."
             ),
         )
     } else if failure.path().is_some() {

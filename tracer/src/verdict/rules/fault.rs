@@ -11,6 +11,7 @@ use crate::verdict::{
     case::{Case, End},
     draft::Draft,
     evidence::failure::Failure,
+    evidence::pace,
     evidence::select,
     wording,
 };
@@ -23,6 +24,22 @@ const BUS_ADRALN: i32 = 1;
 const FPE_INTDIV: i32 = 1;
 /// No program maps the first pages: an address there is a member of a null pointer.
 const NULL_PAGES: u64 = 64 << 10;
+/// A handler that tells of a fault is done by then: the JVM writes a report.
+const TOLD_NS: u64 = 30_000_000_000;
+/// How programs tell of a fault that they caught.
+const SIGNS: &[&str] = &[
+    "sigsegv",
+    "sigbus",
+    "sigfpe",
+    "segmentation",
+    "nil pointer",
+    "invalid memory",
+    "divide by zero",
+    "division by zero",
+    "bus error",
+    "overflowed its stack",
+    "fatal error has been detected",
+];
 /// The status with which Go ends after a panic (runtime/panic.go).
 const PANICKED: u8 = 2;
 
@@ -33,8 +50,11 @@ pub(in crate::verdict) fn by_kernel(case: &Case<'_>) -> Option<Verdict> {
     match end.status.signal {
         Some(_) if abort_was_dropped(case, id, &end) => None,
         Some(signal) => {
-            let cause = cause(signal)?;
             let last = last_of(case, id, signal, &end);
+            if let Some(caught) = raised_again(case, id, &end, last) {
+                return Some(caught);
+            }
+            let cause = cause(signal)?;
             match last {
                 Some((index, event, fault)) if fault.code.from_kernel() => Some(tell(
                     case,
@@ -114,7 +134,7 @@ fn abort_was_dropped(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> bool {
     last.is_some_and(|(_, event, signal)| {
         signal.sender.id == id
             && signal.result == Delivery::Ignored
-            && end.time_ns.saturating_sub(event.time_ns) <= select::SOON_NS
+            && end.time_ns.saturating_sub(event.time_ns) <= pace::SOON_NS
     })
 }
 
@@ -139,21 +159,37 @@ fn last_of<'a>(
     case.signals(id).rfind(|(index, _, it)| it.signal == signal && *index < end.index)
 }
 
+/// A handler (faulthandler, the JVM's, Sentry's, Rust's for a full stack) tells of a fault, then raises its signal again
+/// or aborts: the fault is what ended the process.
+fn raised_again(
+    case: &Case<'_>,
+    id: ProcessId,
+    end: &End<'_>,
+    last: Option<(usize, &Event, &SignalEvent)>,
+) -> Option<Verdict> {
+    let (again, raised, _) =
+        last.filter(|(_, _, it)| it.sender.id == id && it.code.names_sender())?;
+    let (index, event, fault) = case.signals(id).rfind(|(index, event, it)| {
+        let caught = it.disposition == Disposition::Handled && it.code.from_kernel();
+        let soon = raised.time_ns.saturating_sub(event.time_ns) <= TOLD_NS;
+        *index < again && caught && soon && cause(it.signal).is_some()
+    })?;
+    let cause = cause(fault.signal)?;
+    let is_same = end.status.signal == Some(fault.signal);
+    let says = case.last_words().mention(SIGNS).is_some();
+    // Some runtimes catch faults as part of their work: an abort may be about something else.
+    let at_once = raised.time_ns.saturating_sub(event.time_ns) <= pace::SOON_NS;
+    if !(is_same || says || at_once) {
+        return None;
+    }
+    let confidence = if is_same || says { Confidence::Proven } else { Confidence::Likely };
+    Some(tell(case, cause, confidence, end, Some((index, event, fault)), fault.signal))
+}
+
 /// Runtimes with a handler (Go) turn a fault into a message and a status. Others (Java) catch faults as part of
 /// their work, so that only a null pointer or a division counts, and only if the end follows at once, with Go's
 /// status or words that tell of the fault.
 fn gave_up(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> Option<Verdict> {
-    const SIGNS: &[&str] = &[
-        "sigsegv",
-        "sigbus",
-        "sigfpe",
-        "segmentation",
-        "nil pointer",
-        "invalid memory",
-        "divide by zero",
-        "division by zero",
-        "bus error",
-    ];
     let words = case.last_words();
     let says = words.mention(SIGNS).is_some();
     let panicked = end.status.code == Some(PANICKED) && words.is_empty();
@@ -161,7 +197,7 @@ fn gave_up(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> Option<Verdict> {
         return None;
     }
     let (index, event, fault) = case.signals(id).rfind(|(index, event, it)| {
-        let soon = end.time_ns.saturating_sub(event.time_ns) <= select::SOON_NS;
+        let soon = end.time_ns.saturating_sub(event.time_ns) <= pace::SOON_NS;
         let telling = match it.signal {
             Signal::SIGSEGV => it.address.is_some_and(|address| address < NULL_PAGES),
             Signal::SIGFPE | Signal::SIGBUS => true,
@@ -205,6 +241,10 @@ fn tell(
     }
     let core = match (end.status.signal, end.status.core) {
         (None, _) => format!("; it handled the signal and {}", wording::ended(end.status)),
+        (Some(ending), core) if ending != signal => {
+            let core = if core { ", and a core was dumped" } else { "" };
+            format!("; its handler ended it by {ending}{core}")
+        }
         (Some(_), true) => "; a core was dumped".to_owned(),
         (Some(_), false) => String::new(),
     };
@@ -243,7 +283,8 @@ fn meaning(cause: Cause, fault: Option<&SignalEvent>) -> String {
         },
         Cause::BusError if code == BUS_ADRALN => format!("it used misaligned memory{place}"),
         Cause::BusError => format!(
-            "it used mapped memory that has nothing behind it{place}, as past the end of a file that was cut short"
+            "it used mapped memory that has nothing behind it{place}: past the end of a file, or on a filesystem that is \
+             full, as /dev/shm may be"
         ),
         Cause::IllegalInstruction => {
             format!("it ran an instruction that this processor does not have{place}")
@@ -265,7 +306,8 @@ fn meaning(cause: Cause, fault: Option<&SignalEvent>) -> String {
 fn next_step(cause: Cause, syscall: Option<(u32, &'static str)>) -> String {
     match cause {
         Cause::BusError => {
-            "See which file the program maps, and who truncates it; a full /dev/shm or tmpfs does the same.".to_owned()
+            "See which file the program maps: whether /dev/shm or another tmpfs under it is full (make it larger: an emptyDir \
+             of medium Memory at /dev/shm), or who truncates the file.".to_owned()
         }
         Cause::IllegalInstruction => {
             "Build for an older processor (no -march=native), or run on a node that has these instructions.".to_owned()
@@ -282,6 +324,6 @@ fn next_step(cause: Cause, syscall: Option<(u32, &'static str)>) -> String {
 /// A failed call that stands right before the abort.
 fn last_failure<'a>(case: &Case<'a>, id: ProcessId, end: &End<'_>) -> Option<Failure<'a>> {
     let chosen = select::cause(case, id)?;
-    let near = end.time_ns.saturating_sub(chosen.failure.time_ns) <= select::SOON_NS;
+    let near = end.time_ns.saturating_sub(chosen.failure.time_ns) <= pace::SOON_NS;
     (near && !chosen.failure.is_lookup()).then_some(chosen.failure)
 }

@@ -3,6 +3,7 @@
 use crate::{
     event::{Disposition, Event, SignalEvent},
     signal::Signal,
+    text::Text,
 };
 
 use crate::verdict::{
@@ -10,6 +11,7 @@ use crate::verdict::{
     case::{Case, End},
     draft::Draft,
     evidence::reaction::{self, Reaction},
+    evidence::sender,
     rules::stopped,
     wording,
 };
@@ -27,10 +29,12 @@ pub(in crate::verdict) fn by_signal(case: &Case<'_>) -> Option<Verdict> {
         // A handler that cleans up ends by raising the signal once more: who sent it first is meant.
         let asked = |(_, event, it): &(usize, &Event, &SignalEvent)| {
             let soon = end.time_ns.saturating_sub(event.time_ns) <= HANDLED_NS;
-            soon && it.disposition == Disposition::Handled && it.sender.id != id
+            soon && it.disposition == Disposition::Handled
+                && it.sender.id != id
+                && it.code.names_sender()
         };
         let last = sent().next_back();
-        let again = last.is_some_and(|(_, _, it)| it.sender.id == id && !it.code.from_kernel());
+        let again = last.is_some_and(|(_, _, it)| it.sender.id == id && it.code.names_sender());
         let last = sent().rfind(asked).filter(|_| again).or(last);
         return Some(tell(case, &end, signal, last, Confidence::Proven));
     }
@@ -40,7 +44,7 @@ pub(in crate::verdict) fn by_signal(case: &Case<'_>) -> Option<Verdict> {
             Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT | Signal::SIGHUP
         );
         let soon = end.time_ns.saturating_sub(event.time_ns) <= HANDLED_NS;
-        let handled = it.disposition == Disposition::Handled && !it.code.from_kernel();
+        let handled = it.disposition == Disposition::Handled && it.code.names_sender();
         *index < end.index
             && stops
             && soon
@@ -68,12 +72,18 @@ fn tell(
         .status(end.status)
         .detail("signal", signal.name())
         .detail("core", end.status.core);
-    let sender = sent.map(|(_, _, it)| it).filter(|it| !it.code.from_kernel());
-    let by = match sender {
-        Some(it) if it.sender.id == id => "by itself".to_owned(),
-        Some(it) => format!("{}by {}", place(it), case.name_of(&it.sender)),
-        None if sent.is_some() => "by the kernel itself".to_owned(),
-        None => "by a sender that was not recorded".to_owned(),
+    let sender = sent.map(|(_, _, it)| it).filter(|it| it.code.names_sender());
+    let source = sent.and_then(|(_, _, it)| it.code.own_source());
+    let told = sender.filter(|it| it.sender.id != id).and_then(|it| sender::of(case, it));
+    let by = match (sender, source) {
+        (Some(it), _) if it.sender.id == id => "by itself".to_owned(),
+        (Some(it), _) => {
+            let how = told.as_ref().map(|told| told.text.clone()).unwrap_or_default();
+            format!("{}by {}{how}", place(it), case.name_of(&it.sender))
+        }
+        (None, Some(source)) => format!("by {source}"),
+        (None, None) if sent.is_some() => "by the kernel itself".to_owned(),
+        (None, None) => "by a sender that was not recorded".to_owned(),
     };
     if let Some((index, _, it)) = sent {
         draft = draft.evidence(format!("{signal} was sent to {name} {by}"), [index]);
@@ -83,9 +93,10 @@ fn tell(
                 .detail("sender_comm", it.sender.comm.to_json_string())
                 .detail("sender_uid", it.sender.uid)
                 .text("sender_exe", &it.sender_exe);
-            let fact = case.facts.senders.iter().find(|fact| fact.pid == it.sender.id.pid);
-            if let Some(fact) = fact.filter(|fact| !fact.command.is_empty()) {
-                draft = draft.text("sender_command", &fact.command);
+            if let Some(told) = &told {
+                draft = draft
+                    .text("sender_command", &told.command)
+                    .known("sender_parent_command", told.parent.as_ref().map(Text::to_json_string));
             }
         }
     }
@@ -99,6 +110,15 @@ fn tell(
             .known("grace_seconds", reaction.grace_seconds())
             .evidence(format!("sent {earlier} before, it {}", reaction.text), [*index]);
     }
+    let limit = sent.filter(|_| sender.is_none()).and_then(|it| cpu_limit(case, it, end));
+    let meaning = match &limit {
+        Some(text) => text.as_str(),
+        None if source.is_some() => "",
+        None => meaning(signal, sender.is_none() && sent.is_some()),
+    };
+    if limit.is_some() {
+        draft = draft.detail("limit_name", "RLIMIT_CPU");
+    }
     let how = match end.status.signal {
         Some(_) if end.status.core => {
             format!("was killed by {signal}, sent {by}; a core was dumped")
@@ -108,8 +128,14 @@ fn tell(
     };
     draft
         .evidence(format!("{name} {}", wording::ended(end.status)), [end.index])
-        .summary(format!("{name} {how}{}{after}.", meaning(signal)))
-        .next_step(next_step(case, signal, sender))
+        .summary(format!("{name} {how}{meaning}{after}."))
+        .next_step(match (&limit, source) {
+            (Some(_), _) => "Raise RLIMIT_CPU (ulimit -t), or find what used the time.".to_owned(),
+            (None, Some(source)) => format!(
+                "Look in the program for {source} that raises {signal}, and whether a handler for it is missing."
+            ),
+            (None, None) => next_step(case, signal, sender),
+        })
         .finish()
 }
 
@@ -132,12 +158,39 @@ fn place(signal: &SignalEvent) -> &'static str {
     if signal.sender.tracked { "" } else { "from outside the container " }
 }
 
-/// Signals of the kernel that tell of a limit or a closed reader (signal(7)).
-fn meaning(signal: Signal) -> &'static str {
+/// Used up to within this time: the kernel looks at each tick (kernel/time/posix-cpu-timers.c).
+const TICK_NS: u64 = 50_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// At the hard limit of CPU time the kernel kills the process from within itself, at the soft one it sends SIGXCPU.
+fn cpu_limit(
+    case: &Case<'_>,
+    (index, event, sent): (usize, &Event, &SignalEvent),
+    end: &End<'_>,
+) -> Option<String> {
+    let id = event.process.id;
+    let used_ns = end.exit.user_time_ns.saturating_add(end.exit.system_time_ns);
+    let warned = case.signals(id).any(|(at, _, it)| at < index && it.signal == Signal::SIGXCPU);
+    let whole = used_ns >= SECOND_NS && used_ns % SECOND_NS <= TICK_NS;
+    let own = sent.sender.id == id && sent.code.from_kernel();
+    let killed = sent.signal == Signal::SIGKILL && own && (warned || whole);
+    killed.then(|| {
+        format!(": it had used up its CPU time (RLIMIT_CPU), {} in all", wording::span(used_ns))
+    })
+}
+
+/// Signals of the kernel that tell of a limit, a timer, a closed reader or a terminal (signal(7)).
+fn meaning(signal: Signal, from_kernel: bool) -> &'static str {
     match signal {
         Signal::SIGPIPE => ": it wrote to a pipe or socket that nobody reads any more",
-        Signal::SIGXCPU => ": it used up its CPU time (RLIMIT_CPU)",
-        Signal::SIGXFSZ => ": it wrote a file beyond its size limit (RLIMIT_FSIZE)",
+        Signal::SIGXCPU if from_kernel => ": it used up its CPU time (RLIMIT_CPU)",
+        Signal::SIGXFSZ if from_kernel => ": it wrote a file beyond its size limit (RLIMIT_FSIZE)",
+        Signal::SIGALRM if from_kernel => ": an alarm that it had set ran out (alarm, setitimer)",
+        Signal::SIGVTALRM | Signal::SIGPROF if from_kernel => {
+            ": a timer of CPU time that it had set ran out (setitimer)"
+        }
+        Signal::SIGHUP if from_kernel => ": its terminal was closed",
+        Signal::SIGINT | Signal::SIGQUIT if from_kernel => ": it was typed at its terminal",
         _ => "",
     }
 }
@@ -146,6 +199,12 @@ fn next_step(case: &Case<'_>, signal: Signal, sender: Option<&SignalEvent>) -> S
     match (signal, sender) {
         (Signal::SIGPIPE, _) => {
             "See who read its output and why that one went away, or ignore SIGPIPE and handle EPIPE.".to_owned()
+        }
+        (Signal::SIGALRM | Signal::SIGVTALRM | Signal::SIGPROF, None) => {
+            format!("Look in the program for the timer, and handle {signal} or stop the timer in time.")
+        }
+        (Signal::SIGHUP | Signal::SIGINT | Signal::SIGQUIT, None) => {
+            "Nothing is wrong if somebody at the terminal meant it; else run it without a terminal.".to_owned()
         }
         (Signal::SIGXCPU, _) => "Raise RLIMIT_CPU (ulimit -t), or find what used the time.".to_owned(),
         (Signal::SIGXFSZ, _) => "Raise RLIMIT_FSIZE (ulimit -f), or find which file grew.".to_owned(),

@@ -12,9 +12,9 @@ use crate::verdict::{
     case::{Case, End},
     draft::Draft,
     evidence::failure::Failure,
+    evidence::pace,
     evidence::probes,
     evidence::programs::{self, file_name, folder},
-    evidence::select,
     wording,
     words::LastWords,
 };
@@ -145,7 +145,7 @@ fn missing_by_calls(
 
 /// Nothing else went wrong between the search and the end, and no words tell of something else.
 fn is_last(case: &Case<'_>, id: ProcessId, end: &End<'_>, search: &Search) -> bool {
-    let soon = end.time_ns.saturating_sub(search.last_ns) <= select::SOON_NS;
+    let soon = end.time_ns.saturating_sub(search.last_ns) <= pace::SOON_NS;
     let later = Failure::all_of(case, id).into_iter().any(|it| {
         let library = it.path().is_some_and(probes::is_library);
         it.time_ns > search.last_ns && it.cause().is_some() && !library && !probes::is_idle(&it)

@@ -3,15 +3,21 @@
 
 use std::net::SocketAddr;
 
+use serde_json::{Value, json};
+
 use crate::event::{Address, Object, What};
 
 use crate::verdict::{
     Cause, Verdict,
     case::Case,
     evidence::failure::{Failure, Subject},
+    evidence::lookup::{self, Lookup},
     rules::plain,
     wording,
 };
+
+/// Code of an answer: NXDOMAIN.
+const NO_SUCH_NAME: u8 = 3;
 
 pub(in crate::verdict) fn connection_refused(case: &Case<'_>) -> Option<Verdict> {
     let chosen = case.chosen.as_ref().filter(|it| it.cause() == Some(Cause::ConnectionRefused))?;
@@ -62,20 +68,25 @@ pub(in crate::verdict) fn name_resolution(case: &Case<'_>) -> Option<Verdict> {
         failure.address().map(|(address, port)| wording::address(address, failure.protocol, port));
     let server = server.or_else(|| name_server(case, failure));
     let name = question.clone().unwrap_or_else(|| "a host name".to_owned());
+    let lookup = lookup_of(case, failure);
     let at = server.as_ref().map(|it| format!(" at {it}")).unwrap_or_default();
     let (why, answer, next_step) = match &failure.subject {
         Subject::Question { answer: Some(answer), .. } => {
             let code = answer_name(answer.code);
+            let tried = match lookup.as_ref().map_or(0, |it| it.candidates.len()) {
+                0 | 1 => String::new(),
+                count => format!(" ({count} names were tried, by the search list of /etc/resolv.conf)"),
+            };
             (
-                format!("the name server{at} answered {code}"),
+                format!("the name server{at} answered {code}{tried}"),
                 Some(code),
                 match answer.code {
-                    3 => format!("Correct the name {name}: no such name exists; in Kubernetes check service and namespace."),
+                    NO_SUCH_NAME => format!("Correct the name {name}: no such name exists; in Kubernetes check service and namespace."),
                     _ => format!("Check the name server{at} (CoreDNS, /etc/resolv.conf, its upstream)."),
                 },
             )
         }
-        Subject::Question { answer: None, .. } if failure.errno.0 == 0 || failure.entries.len() > 1 => (
+        Subject::Question { answer: None, .. } if failure.errno.0 == 0 => (
             format!("the name server{at} never answered"),
             None,
             "Check that the name server in /etc/resolv.conf can be reached over UDP 53 (network policy, CoreDNS).".to_owned(),
@@ -90,6 +101,9 @@ pub(in crate::verdict) fn name_resolution(case: &Case<'_>) -> Option<Verdict> {
         .known("question", question)
         .known("answer", answer)
         .known("name_server", server);
+    if let Some(lookup) = lookup.filter(|lookup| lookup.candidates.len() > 1) {
+        draft = draft.detail("candidates", candidates(&lookup));
+    }
     if let Some((address, port)) = failure.address() {
         draft = draft.address(address, failure.protocol, port);
     }
@@ -163,9 +177,28 @@ fn named_server(case: &Case<'_>, failure: &Failure<'_>) -> Option<String> {
     })
 }
 
+/// The lookup that a message belongs to.
+fn lookup_of<'a>(case: &Case<'a>, failure: &Failure<'_>) -> Option<Lookup<'a>> {
+    let holds = |lookup: &Lookup<'_>| {
+        let mut messages = lookup.candidates.iter().flat_map(|it| &it.messages);
+        messages.any(|it| it.entries[0] == failure.entries[0])
+    };
+    lookup::of(case, failure.process.id).into_iter().find(holds)
+}
+
+/// The names that were tried, and what came of each.
+fn candidates(lookup: &Lookup<'_>) -> Value {
+    let names = lookup.candidates.iter().map(|candidate| {
+        let answer = candidate.code().map(answer_name);
+        json!({ "name": candidate.name.to_json_string(), "answer": answer })
+    });
+    names.collect()
+}
+
 /// RFC 1035, 4.1.1.
 fn answer_name(code: u8) -> String {
     match code {
+        0 => "NOERROR".to_owned(),
         1 => "FORMERR".to_owned(),
         2 => "SERVFAIL".to_owned(),
         3 => "NXDOMAIN".to_owned(),

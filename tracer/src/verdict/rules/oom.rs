@@ -3,7 +3,7 @@
 use crate::event::{Event, Memcg, Oom, ProcessId, What};
 
 use crate::verdict::{
-    Cause, Confidence, Verdict, case::Case, draft::Draft, evidence::select, wording,
+    Cause, Confidence, Verdict, case::Case, draft::Draft, evidence::pace, wording,
 };
 
 /// The kernel gives up below the limit by what other CPUs hold in stock (memcontrol.c: MEMCG_CHARGE_BATCH
@@ -69,7 +69,7 @@ fn gave_up_after<'a, 'b>(case: &Case<'_>, victims: &'b [Victim<'a>]) -> Option<&
 fn at_once(case: &Case<'_>, victim: ProcessId) -> bool {
     let (Some(gone), Some(end)) = (case.end(victim), case.end(case.main)) else { return false };
     let after_ns = end.time_ns.saturating_sub(gone.time_ns);
-    case.tree.parent(victim) == Some(case.main) && after_ns <= select::SOON_NS
+    case.tree.parent(victim) == Some(case.main) && after_ns <= pace::SOON_NS
 }
 
 fn descends(case: &Case<'_>, id: ProcessId, from: ProcessId) -> bool {

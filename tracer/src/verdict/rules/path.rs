@@ -86,6 +86,16 @@ pub(in crate::verdict) fn read_only_filesystem(case: &Case<'_>) -> Option<Verdic
     let place = mount
         .map(|it| format!(" on {}, which is mounted read-only", it.mount_point))
         .unwrap_or_default();
+    let setting = path.and_then(|path| kernel_setting(&path.to_string()));
+    let next_step = match &setting {
+        Some(setting) => format!(
+            "Containers see /proc/sys read-only: set {setting} by the pod's securityContext.sysctls or on the node, and let \
+             the program do without setting it."
+        ),
+        None => format!(
+            "Mount a writable volume (emptyDir) for {name}, or drop readOnlyRootFilesystem / readOnly of that mount."
+        ),
+    };
     let draft = match path {
         Some(path) => begin(case, chosen, Cause::ReadOnlyFilesystem, path),
         None => plain::begin_failed_call(case, chosen, Cause::ReadOnlyFilesystem, &name),
@@ -98,9 +108,7 @@ pub(in crate::verdict) fn read_only_filesystem(case: &Case<'_>) -> Option<Verdic
                 chosen.failure.call,
                 case.ending()
             ))
-            .next_step(format!(
-                "Mount a writable volume (emptyDir) for {name}, or drop readOnlyRootFilesystem / readOnly of that mount."
-            ))
+            .next_step(next_step)
             .finish(),
     )
 }
@@ -146,13 +154,18 @@ pub(in crate::verdict) fn disk_full(case: &Case<'_>) -> Option<Verdict> {
     )
 }
 
+/// The name of the sysctl at a path: `net.core.somaxconn`.
+fn kernel_setting(path: &str) -> Option<String> {
+    path.strip_prefix("/proc/sys/").map(|setting| setting.replace('/', "."))
+}
+
 /// What was looked up about a path.
 pub(in crate::verdict) fn fact<'a>(case: &Case<'a>, path: &Text) -> Option<&'a PathFact> {
     case.facts.paths.iter().find(|fact| fact.path == *path || fact.resolved == *path)
 }
 
 /// The mount a path is on: as looked up, else the longest mount point above it.
-fn mount<'a>(case: &Case<'a>, path: &Text) -> Option<&'a Mount> {
+pub(in crate::verdict) fn mount<'a>(case: &Case<'a>, path: &Text) -> Option<&'a Mount> {
     let known = fact(case, path).and_then(|fact| fact.mount.as_ref());
     let path = case.absolute(path);
     let above = |mount: &&Mount| {

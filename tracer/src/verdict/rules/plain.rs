@@ -180,7 +180,11 @@ pub(in crate::verdict) fn begin_failed_call(
             .evidence("the last words name it", [index])
             .evidence(format!("{name} {}", case.ending()), at),
         Why::NeverSucceeded => {
-            draft.evidence(format!("it did not succeed later, and {name} {}", case.ending()), at)
+            let later = match chosen.confidence {
+                Confidence::Proven => "it did not succeed later",
+                Confidence::Likely | Confidence::None => "no later success of it is recorded",
+            };
+            draft.evidence(format!("{later}, and {name} {}", case.ending()), at)
         }
         Why::EndFollowed(ns) => {
             let draft = draft.evidence(

@@ -33,6 +33,12 @@ pub(in crate::verdict) fn command_not_run(case: &Case<'_>) -> Option<Verdict> {
     }
     let lookups = lookups(case, id);
     let name = command(case, &lookups)?;
+    // A shell that finds no command says so, by its name: other words are another reason.
+    let looked_ns = lookups.iter().map(|it| case.event(it.index).time_ns).max().unwrap_or(0);
+    let words = case.last_words();
+    if words.since(looked_ns) && words.mention_word(&name).is_none() {
+        return None;
+    }
     let tries: Vec<&Lookup<'_>> =
         lookups.iter().filter(|it| file_name(it.path.as_bytes()) == name.as_bytes()).collect();
     let denied = tries.iter().find(|it| it.errno == Errno::EACCES);
@@ -86,11 +92,21 @@ fn lookups<'a>(case: &Case<'a>, id: ProcessId) -> Vec<Lookup<'a>> {
     found
 }
 
+/// It was found in a later folder; a shell also looks where it is itself.
+fn was_run(case: &Case<'_>, name: &Text) -> bool {
+    let is_it = |path: &Text| file_name(path.as_bytes()) == name.as_bytes();
+    case.timeline.entries.iter().any(|event| match &event.what {
+        What::Exec(exec) => is_it(&exec.path) || exec.args.first().is_some_and(is_it),
+        _ => false,
+    })
+}
+
 /// The command that was looked for: the one that the last words name, else the last name looked for in a
 /// folder of programs or in several folders.
 fn command(case: &Case<'_>, lookups: &[Lookup<'_>]) -> Option<Text> {
     let words = case.last_words();
     let names = lookups.iter().rev().map(|it| Text(file_name(it.path.as_bytes()).to_vec()));
+    let names = names.filter(|name| !was_run(case, name));
     let said = names.clone().find(|name| words.mention_word(name).is_some());
     said.or_else(|| {
         names.into_iter().find(|name| {

@@ -74,12 +74,13 @@ pub(in crate::verdict) fn as_wanted(
     verdict
 }
 
-/// The sender is a runtime and stands outside the container: untracked, or in another pid namespace.
+/// The sender is a runtime by its executable, since a name can be chosen, and stands outside the container: untracked,
+/// or in another pid namespace.
 pub(in crate::verdict) fn from_runtime(target: &Process, signal: &SignalEvent) -> bool {
     let sender = &signal.sender;
     let outside = !sender.tracked || sender.pid_ns != target.pid_ns;
-    let runtime = programs::is_runtime(&signal.sender_exe) || programs::is_runtime(&sender.comm);
-    outside && runtime && sender.id != target.id && !signal.code.from_kernel()
+    let runtime = programs::is_runtime(&signal.sender_exe);
+    outside && runtime && sender.id != target.id && signal.code.names_sender()
 }
 
 /// Whom a forwarding runtime had the signal from: `runc run` passes on what it is sent.

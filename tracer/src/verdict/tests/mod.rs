@@ -1,11 +1,14 @@
 //! Verdicts on scenes: each cause as it is and with output capture off, and the noise that must not fool a rule.
 
+mod acquitted;
 mod calls;
 mod exec;
+mod kernel_made;
 mod network;
 mod noise;
 mod oom;
 mod passed_on;
+mod privileges;
 mod signals;
 mod stopped;
 mod terms;

@@ -10,12 +10,13 @@ use crate::verdict::{
 /// What a line must hold to name a failed call.
 pub(in crate::verdict) struct Sought<'a> {
     subject: &'a Subject<'a>,
+    call: &'static str,
     errors: Vec<String>,
 }
 
 impl<'a> Sought<'a> {
     pub fn of(failure: &'a Failure<'_>) -> Self {
-        Self { subject: &failure.subject, errors: error_phrases(failure) }
+        Self { subject: &failure.subject, call: failure.call, errors: error_phrases(failure) }
     }
 
     pub fn error(&self, line: &[u8]) -> bool {
@@ -23,7 +24,13 @@ impl<'a> Sought<'a> {
     }
 
     pub fn both(&self, line: &[u8]) -> bool {
-        (names_whole(line, self.subject) || names_part(line, self.subject)) && self.error(line)
+        let names = match self.subject {
+            Subject::None => names_call(line, self.call),
+            Subject::Path(_) | Subject::Address { .. } | Subject::Question { .. } => {
+                names_whole(line, self.subject) || names_part(line, self.subject)
+            }
+        };
+        names && self.error(line)
     }
 }
 
@@ -155,6 +162,26 @@ pub(in crate::verdict) fn names_whole(line: &[u8], subject: &Subject<'_>) -> boo
         }
         Subject::None => false,
     }
+}
+
+/// How programs speak of a call that is about no object of its own.
+fn names_call(line: &[u8], call: &str) -> bool {
+    let phrases: &[&str] = match call {
+        "mlock" | "mlock2" | "mlockall" => {
+            &["mlock", "lock memory", "locked memory", "memory lock"]
+        }
+        "io_uring_setup" | "io_uring_enter" | "io_uring_register" => &["io_uring", "io-uring"],
+        "sched_setaffinity" => &["affinity"],
+        "sched_setscheduler" | "sched_setattr" | "sched_setparam" => &["sched", "priority"],
+        "setpriority" => &["priority", "nice"],
+        "setrlimit" | "prlimit64" => &["rlimit", "limit"],
+        "clone" | "clone3" | "fork" | "vfork" => &["clone", "fork", "thread"],
+        "fcntl" => &["fcntl", "lock"],
+        "epoll_ctl" => &["epoll"],
+        "perf_event_open" => &["perf"],
+        call => return contains(line, call.as_bytes()),
+    };
+    phrases.iter().any(|phrase| contains(line, phrase.as_bytes()))
 }
 
 /// Names too short or too common to mean the object unless the error stands beside them.

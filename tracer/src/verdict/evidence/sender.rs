@@ -1,0 +1,50 @@
+//! By which command a signal was sent, and who had run that command. It must not know what the signal did.
+
+use crate::{event::SignalEvent, text::Text, verdict::case::Case};
+
+/// Bytes of a command that are quoted.
+const QUOTE: usize = 120;
+
+pub(in crate::verdict) struct Sender {
+    pub command: Text,
+    /// The script or shell that ran it.
+    pub parent: Option<Text>,
+    /// ` (`kill 1`, run by `sh -c /healthcheck`)`
+    pub text: String,
+}
+
+/// Of a process of the life its program; of another what was looked up about it.
+pub(in crate::verdict) fn of(case: &Case<'_>, signal: &SignalEvent) -> Option<Sender> {
+    let id = signal.sender.id;
+    let looked_up = case.facts.senders.iter().find(|fact| fact.pid == id.pid);
+    let looked_up = looked_up.map(|fact| fact.command.clone()).filter(|it| !it.is_empty());
+    let command = command(case, signal).or(looked_up)?;
+    let parent = case.tree.parent(id).filter(|_| case.last_exec(id).is_some());
+    let parent = parent.filter(|parent| case.is_shell(*parent)).and_then(|parent| {
+        let exec = case.program(parent)?;
+        Some(joined(&exec.args))
+    });
+    let by = parent.as_ref().map(|it| format!(", run by `{}`", quoted(it))).unwrap_or_default();
+    let text = format!(" (`{}`{by})", quoted(&command));
+    Some(Sender { command, parent, text })
+}
+
+fn command(case: &Case<'_>, signal: &SignalEvent) -> Option<Text> {
+    let exec = case.program(signal.sender.id).filter(|_| signal.sender.tracked)?;
+    Some(joined(&exec.args))
+}
+
+fn joined(args: &[Text]) -> Text {
+    Text(args.iter().map(Text::as_bytes).collect::<Vec<_>>().join(&b' '))
+}
+
+/// In one line, and not too long.
+fn quoted(command: &Text) -> String {
+    let line: Vec<u8> =
+        command.as_bytes().iter().map(|byte| if *byte < b' ' { b' ' } else { *byte }).collect();
+    let text = Text(line).to_string();
+    match text.char_indices().nth(QUOTE) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
