@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a broken corpus must fail the test where it is broken")]
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -173,17 +172,6 @@ fn a_recording_is_of_the_death_whose_name_it_bears() {
         }
         Ok(())
     });
-}
-
-#[test]
-fn every_cause_has_a_recorded_death() {
-    let recorded: BTreeSet<String> = corpus()
-        .iter()
-        .filter_map(|death| Some(death.expected["cause"].as_str()?.into()))
-        .collect();
-    let causes = Cause::ALL.iter().filter(|cause| **cause != Cause::None).map(|c| c.name());
-    let missing: Vec<&str> = causes.filter(|cause| !recorded.contains(*cause)).collect();
-    assert!(missing.is_empty(), "no recorded death of {missing:?}");
 }
 
 /// Waits that a clock decides are as long on a busy node as on an idle one.

@@ -5,6 +5,7 @@ mod bench;
 mod bpf_linker;
 mod bpf_toolchain;
 mod build_ebpf;
+mod causes;
 mod demo;
 mod deploy;
 mod e2e;
