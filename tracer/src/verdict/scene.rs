@@ -198,6 +198,16 @@ impl Scene {
         self.call(who, name, errno, Object::Address(address), [9, 0, 0, 0, 0])
     }
 
+    /// What is known of the time after the last call.
+    pub fn later(&mut self, known: impl FnOnce(&mut After)) -> &mut Self {
+        let last = self.events.iter_mut().rev().find_map(|event| match &mut event.what {
+            What::Call(call) => Some(&mut call.after),
+            _ => None,
+        });
+        known(last.expect("a call came before"));
+        self
+    }
+
     pub fn dns(&mut self, who: Who, question: &str, answer: Option<(u8, u16)>) -> &mut Self {
         let answer = answer.map(|(code, records)| DnsAnswer { code, records });
         let name = if answer.is_some() { "recvfrom" } else { "sendto" };

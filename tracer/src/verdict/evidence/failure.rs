@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use crate::{
     errno::Errno,
-    event::{Address, BootNs, Call, DnsAnswer, Event, Object, Process, ProcessId, Protocol, What},
+    event::{
+        Address, After, BootNs, Call, DnsAnswer, Event, Object, Process, ProcessId, Protocol, What,
+    },
     text::Text,
 };
 
@@ -23,6 +25,7 @@ pub(in crate::verdict) struct Failure<'a> {
     pub protocol: Option<Protocol>,
     pub args: [u64; 5],
     pub told_by: Told,
+    pub after: After,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +85,7 @@ impl<'a> Failure<'a> {
             protocol: None,
             args: [0; 5],
             told_by,
+            after: After::default(),
         };
         match &event.what {
             What::ExecFailed(failed) => {
@@ -101,7 +105,8 @@ impl<'a> Failure<'a> {
             }
             What::Call(call) => {
                 let failure = new(call.name, call.errno, subject(&call.object), Told::Call);
-                let failure = Self { protocol: call.protocol, args: call.args, ..failure };
+                let (protocol, args, after) = (call.protocol, call.args, call.after);
+                let failure = Self { protocol, args, after, ..failure };
                 Some(failure.joined_to_its_socket(case, call))
             }
             _ => None,

@@ -16,3 +16,4 @@ pub(super) mod reaction;
 pub(super) mod readiness;
 pub(super) mod select;
 pub(super) mod sender;
+pub(super) mod undone;

@@ -11,6 +11,7 @@ use crate::verdict::{
     evidence::maker,
     evidence::pace::{self, SOON_NS},
     evidence::probes,
+    evidence::undone,
     words::{LastWords, Naming},
 };
 
@@ -73,7 +74,11 @@ pub(in crate::verdict) fn hint<'a>(case: &Case<'a>, id: ProcessId) -> Option<Fai
         let sought = probes::is_custom(failure) || probes::is_search(failure, &failures);
         // Of what was only looked for, words would tell.
         let looked = probes::need_not_exist(failure) && !silent;
-        near && !is_unanswered(failure) && !sought && !looked && !attempts::is_attempt(failure)
+        near && !is_unanswered(failure)
+            && !sought
+            && !looked
+            && !attempts::is_attempt(failure)
+            && !undone::made_good(failure)
     };
     failures.iter().rev().find(worth).cloned()
 }
@@ -117,7 +122,8 @@ fn named_by<'a>(
     let named = named.filter(|(naming, _, it)| !is_unanswered(it) || *naming != Naming::Object);
     // What programs only try, or fail at every start, must be named for itself.
     let named = named.filter(|(naming, _, it)| {
-        *naming == Naming::Both || !(probes::is_idle(it) || attempts::is_attempt(it))
+        *naming == Naming::Both
+            || !(probes::is_idle(it) || attempts::is_attempt(it) || undone::made_good(it))
     });
     let (naming, at, failure) =
         named.max_by_key(|(naming, _, failure)| (*naming, failure.time_ns))?;
@@ -126,8 +132,9 @@ fn named_by<'a>(
     let ambiguous = naming == Naming::Error
         && (is_one_of_several(failure, failures) || case.forgot_calls(failure.process.id));
     let after_ns = end_ns.saturating_sub(failure.time_ns);
-    let undone =
+    let went_on =
         after_ns > SOON_NS && pace::went_on(case, failure.process.id, failure.entries[0]).is_some();
+    let undone = went_on || undone::made_good(failure) || undone::worked_on(failure);
     let vague = ambiguous
         || undone
         || words.complain_after_naming(failure)
@@ -223,6 +230,8 @@ fn last_before_end<'a>(
             && !handled
             && !asked
             && !attempts::is_attempt(failure)
+            && !undone::made_good(failure)
+            && !undone::worked_on(failure)
     };
     let strong = failures
         .iter()

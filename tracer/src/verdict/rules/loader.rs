@@ -15,6 +15,7 @@ use crate::verdict::{
     evidence::pace,
     evidence::probes,
     evidence::programs::{self, file_name, folder},
+    evidence::undone,
     wording,
     words::LastWords,
 };
@@ -71,6 +72,10 @@ fn searches(case: &Case<'_>, id: ProcessId) -> Vec<Search> {
         let Some(path) = failure.path().filter(|path| probes::is_library(path)) else { continue };
         if !matches!(failure.errno, Errno::ENOENT | Errno::ENOTDIR) || !opens_or_looks(failure.call)
         {
+            continue;
+        }
+        // Found in another folder.
+        if undone::made_good(&failure) {
             continue;
         }
         let name = wording::file_name(path);

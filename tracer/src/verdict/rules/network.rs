@@ -31,7 +31,7 @@ pub(in crate::verdict) fn connection_refused(case: &Case<'_>) -> Option<Verdict>
         draft = draft.text("path", path);
     }
     let attempts = attempts(case, failure);
-    let times = match attempts.len() {
+    let times = match attempts {
         0 | 1 => String::new(),
         count => format!(" (the last of {count} recorded attempts)"),
     };
@@ -48,7 +48,7 @@ pub(in crate::verdict) fn connection_refused(case: &Case<'_>) -> Option<Verdict>
     };
     Some(
         draft
-            .detail("attempts", attempts.len())
+            .detail("attempts", attempts)
             .summary(format!(
                 "{} could not connect to {peer}: nobody listens there (ECONNREFUSED){times}; it {}.",
                 case.name(case.blamed()),
@@ -130,14 +130,18 @@ fn peer(failure: &Failure<'_>) -> String {
 }
 
 /// Refusals of the same peer.
-fn attempts(case: &Case<'_>, failure: &Failure<'_>) -> Vec<usize> {
+fn attempts(case: &Case<'_>, failure: &Failure<'_>) -> u64 {
     let same = |other: &Failure<'_>| {
         other.errno == failure.errno
             && other.address().is_some()
             && other.address() == failure.address()
     };
     let all = Failure::all_of(case, failure.process.id);
-    all.iter().filter(|other| same(other)).map(|other| other.entries[0]).collect()
+    let mut attempts = 0;
+    for other in all.iter().filter(|other| same(other)) {
+        attempts += 1 + u64::from(other.after.repeats);
+    }
+    attempts
 }
 
 /// The name that was asked for: the failure's own, else the last one asked before.

@@ -12,6 +12,7 @@ mod privileges;
 mod signals;
 mod stopped;
 mod terms;
+mod undone;
 
 use super::{Cause, Confidence::Proven, Policy, scene::Scene};
 
