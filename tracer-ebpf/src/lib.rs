@@ -3,4 +3,6 @@
 #![no_std]
 
 pub mod abi;
+pub mod errno;
 pub mod offsets;
+pub mod signal;

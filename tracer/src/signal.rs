@@ -2,30 +2,30 @@
 
 use std::fmt;
 
-use tracer_ebpf::abi::signal::{INFO_NONE, INFO_PRIV};
+use tracer_ebpf::{
+    abi::signal::{INFO_NONE, INFO_PRIV},
+    signal as number,
+};
 
 /// A signal number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Signal(pub u32);
 
 macro_rules! signals {
-    ($($name:ident = $number:literal;)*) => {
+    ($($name:ident)*) => {
         impl Signal {
-            $(pub const $name: Signal = Signal($number);)*
-
-            fn fixed_name(self) -> Option<&'static str> {
-                match self.0 { $($number => Some(stringify!($name)),)* _ => None }
-            }
+            $(pub const $name: Signal = Signal(number::$name);)*
         }
     };
 }
 
 signals! {
-    SIGHUP = 1; SIGINT = 2; SIGQUIT = 3; SIGILL = 4; SIGTRAP = 5; SIGABRT = 6; SIGBUS = 7; SIGFPE = 8;
-    SIGKILL = 9; SIGUSR1 = 10; SIGSEGV = 11; SIGUSR2 = 12; SIGPIPE = 13; SIGALRM = 14; SIGTERM = 15;
-    SIGSTKFLT = 16; SIGCHLD = 17; SIGCONT = 18; SIGSTOP = 19; SIGTSTP = 20; SIGTTIN = 21; SIGTTOU = 22;
-    SIGURG = 23; SIGXCPU = 24; SIGXFSZ = 25; SIGVTALRM = 26; SIGPROF = 27; SIGWINCH = 28; SIGIO = 29;
-    SIGPWR = 30; SIGSYS = 31;
+
+    SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE
+    SIGKILL SIGUSR1 SIGSEGV SIGUSR2 SIGPIPE SIGALRM SIGTERM
+    SIGSTKFLT SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN SIGTTOU
+    SIGURG SIGXCPU SIGXFSZ SIGVTALRM SIGPROF SIGWINCH SIGIO
+    SIGPWR SIGSYS
 }
 
 /// First real-time signal as the kernel counts.
@@ -47,7 +47,7 @@ impl Signal {
 
     /// `SIGSEGV`; real-time signals as `SIGRTMIN+3`, counted from the kernel's 32.
     pub fn name(self) -> String {
-        match self.fixed_name() {
+        match number::name(self.0) {
             Some(name) => name.to_owned(),
             None if self.0 == SIGRTMIN => "SIGRTMIN".to_owned(),
             None if (SIGRTMIN..=64).contains(&self.0) => format!("SIGRTMIN+{}", self.0 - SIGRTMIN),

@@ -11,6 +11,7 @@ use tracer_ebpf::{
         },
     },
     offsets as at,
+    signal::*,
 };
 
 use super::{
@@ -21,19 +22,6 @@ use super::{
     threads,
     track::{process, root_above},
 };
-
-const SIGHUP: u32 = 1;
-const SIGINT: u32 = 2;
-const SIGQUIT: u32 = 3;
-const SIGILL: u32 = 4;
-const SIGTRAP: u32 = 5;
-const SIGABRT: u32 = 6;
-const SIGBUS: u32 = 7;
-const SIGFPE: u32 = 8;
-const SIGKILL: u32 = 9;
-const SIGSEGV: u32 = 11;
-const SIGTERM: u32 = 15;
-const SIGSYS: u32 = 31;
 
 /// Signals that tell something even where a handler takes them.
 const TELLING: u64 = 1 << SIGHUP
@@ -48,8 +36,15 @@ const TELLING: u64 = 1 << SIGHUP
     | 1 << SIGSEGV
     | 1 << SIGTERM
     | 1 << SIGSYS;
-/// CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH: never fatal by default (signal(7)).
-const HARMLESS: u64 = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 23 | 1 << 28;
+/// Never fatal by default (signal(7)).
+const HARMLESS: u64 = 1 << SIGCHLD
+    | 1 << SIGCONT
+    | 1 << SIGSTOP
+    | 1 << SIGTSTP
+    | 1 << SIGTTIN
+    | 1 << SIGTTOU
+    | 1 << SIGURG
+    | 1 << SIGWINCH;
 
 /// Size of `struct k_sigaction` on x86_64 and aarch64: handler, flags, restorer, mask.
 const SIGACTION: usize = 32;

@@ -1,15 +1,12 @@
 //! The life of cgroups under a watched root.
 
-use tracer_ebpf::abi::cgroup as abi;
+use tracer_ebpf::abi::{cgroup as abi, exec::PATH_MAX};
 
 use super::{error::DecodeError, record::Record};
 use crate::{
     event::{CgroupChange, Change, Event, What},
     text::Text,
 };
-
-/// Most bytes of a path (PATH_MAX of the kernel).
-const PATH_MAX: usize = 4096;
 
 pub(super) fn cgroup(record: &Record<'_>) -> Result<Event, DecodeError> {
     let (cgroup, mut tail) = record.body::<abi::Cgroup>()?;

@@ -11,6 +11,7 @@ use tracer_ebpf::{
         },
         state::{LOST_RECORDER, Process, container_flag, shape as kind},
     },
+    errno::Errno,
     offsets as at,
 };
 
@@ -48,33 +49,61 @@ impl Draft {
     }
 }
 
-const ENOENT: i64 = 2;
-const ENOTDIR: i64 = 20;
-const EAGAIN: i64 = 11;
-/// Errors that a rule may blame: EPERM EAGAIN(clone) ENOMEM EACCES EBUSY EEXIST EISDIR ENFILE EMFILE ETXTBSY EFBIG
-/// ENOSPC EROFS, below 64; the rest by number.
-const DENIED: u64 = 1 << 1
-    | 1 << 5
-    | 1 << 8
-    | 1 << 11
-    | 1 << 12
-    | 1 << 13
-    | 1 << 16
-    | 1 << 17
-    | 1 << 21
-    | 1 << 23
-    | 1 << 24
-    | 1 << 26
-    | 1 << 27
-    | 1 << 28
-    | 1 << 30
-    | 1 << 36
-    | 1 << 40;
-const ELIBBAD: i64 = 80;
-const ELIBACC: i64 = 79;
-const EDQUOT: i64 = 122;
-/// EPIPE, ENETUNREACH, ECONNABORTED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH: a connection that was there is gone.
-const BROKEN: [i64; 6] = [32, 101, 103, 104, 110, 113];
+/// Errors that a rule may blame, one bit each, below 64 and from 64 on.
+const DENIED: [u64; 2] = bits(&[
+    Errno::EPERM,
+    Errno::EIO,
+    Errno::ENXIO,
+    Errno::E2BIG,
+    Errno::EAGAIN,
+    Errno::ENOMEM,
+    Errno::EACCES,
+    Errno::EBUSY,
+    Errno::EEXIST,
+    Errno::EXDEV,
+    Errno::EISDIR,
+    Errno::ENFILE,
+    Errno::EMFILE,
+    Errno::ETXTBSY,
+    Errno::EFBIG,
+    Errno::ENOSPC,
+    Errno::EROFS,
+    Errno::ENAMETOOLONG,
+    Errno::ENOSYS,
+    Errno::ELOOP,
+    Errno::ELIBACC,
+    Errno::ELIBBAD,
+    Errno::EAFNOSUPPORT,
+    Errno::ESTALE,
+    Errno::EDQUOT,
+]);
+/// Of a connection that was there and is gone.
+const BROKEN: [u64; 2] = bits(&[
+    Errno::EPIPE,
+    Errno::ENETUNREACH,
+    Errno::ECONNABORTED,
+    Errno::ECONNRESET,
+    Errno::ETIMEDOUT,
+    Errno::EHOSTUNREACH,
+]);
+const EAGAIN: i64 = Errno::EAGAIN.0 as i64;
+
+const fn bits(errnos: &[Errno]) -> [u64; 2] {
+    let mut bits = [0; 2];
+    let mut at = 0;
+    while at < errnos.len() {
+        let number = errnos[at].0 as usize;
+        bits[number / 64] |= 1 << (number % 64);
+        at += 1;
+    }
+    bits
+}
+
+#[inline(always)]
+fn is_one_of(errno: i64, bits: [u64; 2]) -> bool {
+    let half = if errno < 64 { bits[0] } else { bits[1] };
+    errno < 128 && half & (1 << (errno & 63)) != 0
+}
 
 /// Keeps one failed call.
 #[inline(never)]
@@ -137,7 +166,7 @@ pub fn keep(tgid: u32, process: &mut Process, ended: &Ended) -> u32 {
         _ => {}
     }
     let by_fd = shape == kind::FD0 || shape == kind::NONE;
-    if by_fd && call.data_kind == data_kind::NONE && is_broken(-ended.ret) {
+    if by_fd && call.data_kind == data_kind::NONE && is_one_of(-ended.ret, BROKEN) {
         if socket::peer(call, ended.args[0]) {
             in_lane = lane::NET;
             draft.key = likeness::address_key(call);
@@ -231,23 +260,21 @@ pub fn begin(draft: &mut Draft, process: &mut Process, ended: &Ended, errno: i32
 }
 
 #[inline(always)]
-fn is_broken(errno: i64) -> bool {
-    BROKEN.contains(&errno)
-}
-
-#[inline(always)]
 fn lane_of(errno: i64, shape: u8) -> usize {
     if shape & kind::KIND == kind::ADDRESS {
         return lane::NET;
     }
-    if errno == ENOENT || errno == ENOTDIR {
+    if errno == Errno::ENOENT.0 as i64 || errno == Errno::ENOTDIR.0 as i64 {
         return if shape & kind::LOOKS != 0 { lane::LOOKED } else { lane::LOOKUP };
     }
-    let denied = (errno < 64 && DENIED & (1 << (errno & 63)) != 0)
-        || errno == ELIBBAD
-        || errno == ELIBACC
-        || errno == EDQUOT;
-    if denied { lane::DENIED } else { lane::OTHER }
+    // FUSE answers so for a file whose server is gone; of a socket it says nothing.
+    let gone = errno == Errno::ENOTCONN.0 as i64 && is_path(shape & kind::KIND);
+    if gone || is_one_of(errno, DENIED) { lane::DENIED } else { lane::OTHER }
+}
+
+#[inline(always)]
+fn is_path(shape: u8) -> bool {
+    shape == kind::PATH0 || shape == kind::PATH1 || shape == kind::PATH2
 }
 
 /// Writes a draft into its slot, making the recorder at the first one: the slot of a call like it, else the one whose

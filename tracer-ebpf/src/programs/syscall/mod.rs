@@ -16,6 +16,7 @@ use tracer_ebpf::{
         header::task_flag,
         state::{Process, number as nr, shape as kind},
     },
+    errno::Errno,
     offsets as at,
 };
 
@@ -26,8 +27,8 @@ use super::{
     track::{any_curious, process},
 };
 
-const EINTR: i64 = 4;
-const EAGAIN: i64 = 11;
+const EINTR: i64 = Errno::EINTR.0 as i64;
+const EAGAIN: i64 = Errno::EAGAIN.0 as i64;
 /// ERESTARTSYS (512) to ERESTART_RESTARTBLOCK (516), include/linux/errno.h: the kernel's own.
 const ERESTART_FIRST: i64 = 512;
 const ERESTART_LAST: i64 = 516;
