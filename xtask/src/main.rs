@@ -16,6 +16,7 @@ mod install;
 mod lint;
 mod packages;
 mod page;
+mod qemu;
 mod record;
 mod rootfs;
 mod setup;

@@ -85,6 +85,20 @@ pub fn install(names: &[&str]) -> Result<()> {
     })
 }
 
+/// Downloads a package and those of its dependencies that are not installed into a folder; nothing is installed.
+pub fn download(name: &str, into: &Path) -> Result<()> {
+    update()?;
+    exec::run_quietly(
+        apt_get()
+            .args(["install", "-y", "--download-only", "--no-install-recommends"])
+            .arg("-o")
+            .arg(format!("Dir::Cache::archives={}", into.display()))
+            // The download needs no other user: the folder is ours alone.
+            .args(["-o", "APT::Sandbox::User=root"])
+            .arg(name),
+    )
+}
+
 /// The version that apt would install, without its epoch and Debian revision: `1.96.0+dfsg1`.
 pub fn candidate(name: &str) -> Result<Option<String>> {
     update()?;

@@ -16,7 +16,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use crate::packages::{self, Package};
+use crate::packages;
+use crate::qemu::Qemu;
 use crate::{build_ebpf, setup, workspace};
 use kernel::{Kernel, Series};
 use suites::Suites;
@@ -30,18 +31,12 @@ pub struct Options {
     filters: Vec<String>,
 }
 
-const PACKAGES: &[Package] = &[Package {
-    name: "qemu-system-x86",
-    proof: "qemu-system-x86_64",
-    why: "to boot other kernels than this machine's",
-}];
-
 pub fn run(options: Options) -> Result<()> {
     if !cfg!(target_arch = "x86_64") {
         bail!("the virtual machines run this machine's own programs on x86_64 kernels");
     }
     packages::ensure(setup::TESTS)?;
-    packages::ensure(PACKAGES)?;
+    let qemu = Qemu::find_or_fetch()?;
     let series = options.kernel.map_or(Series::ALL.to_vec(), |one| vec![one]);
     let kernels = series.into_iter().map(kernel::find_or_fetch).collect::<Result<Vec<Kernel>>>()?;
 
@@ -55,7 +50,9 @@ pub fn run(options: Options) -> Result<()> {
     let results: Vec<Result<()>> = thread::scope(|scope| {
         let runs: Vec<_> = kernels
             .iter()
-            .map(|kernel| scope.spawn(|| test_under(kernel, &archive, &suites, &options.filters)))
+            .map(|kernel| {
+                scope.spawn(|| test_under(&qemu, kernel, &archive, &suites, &options.filters))
+            })
             .collect();
         runs.into_iter().map(|run| run.join().expect("a machine's thread does not panic")).collect()
     });
@@ -68,9 +65,15 @@ pub fn run(options: Options) -> Result<()> {
 }
 
 /// Runs all suites under one kernel and says how long it took.
-fn test_under(kernel: &Kernel, archive: &Path, suites: &Suites, filters: &[String]) -> Result<()> {
+fn test_under(
+    qemu: &Qemu,
+    kernel: &Kernel,
+    archive: &Path,
+    suites: &Suites,
+    filters: &[String],
+) -> Result<()> {
     let started = Instant::now();
-    let passed = machine::run(kernel, archive)
+    let passed = machine::run(qemu, kernel, archive)
         .and_then(|outcome| outcome.passed(&suites.names(), filters))
         .with_context(|| format!("tests failed under Linux {}", kernel.release))?;
     let seconds = started.elapsed().as_secs();

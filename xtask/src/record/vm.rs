@@ -10,16 +10,11 @@ use ::tests::victims;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::packages::{self, Package};
+use crate::qemu::Qemu;
 use crate::{exec, workspace};
 
-const PACKAGES: &[Package] = &[
-    Package {
-        name: "qemu-system-x86",
-        proof: "qemu-system-x86_64",
-        why: "to boot a machine that may run out of memory",
-    },
-    Package { name: "busybox-static", proof: "busybox", why: "as that machine's shell" },
-];
+const PACKAGES: &[Package] =
+    &[Package { name: "busybox-static", proof: "busybox", why: "as that machine's shell" }];
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -46,6 +41,7 @@ poweroff -f
 /// When there is no kernel to boot, something does not compile, or the machine gives back no recording.
 pub fn record(names: &[&str], into: &Path) -> Result<()> {
     packages::ensure(PACKAGES)?;
+    let qemu = Qemu::find_or_fetch()?;
     let kernel = kernel()?;
     let root = tempfile::tempdir().context("cannot create a temporary folder")?;
     make_root(root.path(), names)?;
@@ -53,7 +49,7 @@ pub fn record(names: &[&str], into: &Path) -> Result<()> {
     pack(root.path(), &archive)?;
     let corpus = tempfile::NamedTempFile::new().context("cannot create a temporary file")?;
     eprintln!("xtask: booting {}", kernel.display());
-    exec::run(&mut machine(&kernel, &archive, corpus.path()))?;
+    exec::run(&mut machine(&qemu, &kernel, &archive, corpus.path()))?;
     let mut unpack = Command::new("tar");
     exec::run(unpack.arg("-xf").arg(corpus.path()).arg("-C").arg(into))
         .context("the virtual machine gave back no recordings")
@@ -133,8 +129,8 @@ fn pack(root: &Path, archive: &Path) -> Result<()> {
 }
 
 /// Emulated, since that works everywhere; a recording does not tell.
-fn machine(kernel: &Path, archive: &Path, corpus: &Path) -> Command {
-    let mut qemu = Command::new("qemu-system-x86_64");
+fn machine(qemu: &Qemu, kernel: &Path, archive: &Path, corpus: &Path) -> Command {
+    let mut qemu = qemu.command();
     qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"])
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-nic", "none"])
         .args(["-no-reboot", "-append", "console=ttyS0 loglevel=3 panic=-1"])

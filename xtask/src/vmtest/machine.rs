@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::kernel::Kernel;
 use super::outcome::Outcome;
+use crate::qemu::Qemu;
 
 /// From the boot to the end of all tests: some three times what two busy cores took.
 const RUN: Duration = Duration::from_secs(1800);
@@ -34,10 +35,10 @@ enum Processors {
 /// # Errors
 ///
 /// When it cannot be started, or does not end in time; the error has the console's last lines.
-pub fn run(kernel: &Kernel, archive: &Path) -> Result<Outcome> {
+pub fn run(qemu: &Qemu, kernel: &Kernel, archive: &Path) -> Result<Outcome> {
     if Path::new("/dev/kvm").exists() {
         let mut outcome = Outcome::default();
-        let ended = run_on(Processors::Real, kernel, archive, &mut outcome);
+        let ended = run_on(qemu, Processors::Real, kernel, archive, &mut outcome);
         if outcome.has_booted() {
             return ended.map(|()| outcome);
         }
@@ -45,17 +46,18 @@ pub fn run(kernel: &Kernel, archive: &Path) -> Result<Outcome> {
         eprintln!("xtask: KVM boots nothing here, its processors are emulated");
     }
     let mut outcome = Outcome::default();
-    run_on(Processors::Emulated, kernel, archive, &mut outcome)?;
+    run_on(qemu, Processors::Emulated, kernel, archive, &mut outcome)?;
     Ok(outcome)
 }
 
 fn run_on(
+    qemu: &Qemu,
     processors: Processors,
     kernel: &Kernel,
     archive: &Path,
     outcome: &mut Outcome,
 ) -> Result<()> {
-    let mut command = qemu(processors, kernel, archive);
+    let mut command = emulation(qemu, processors, kernel, archive);
     let mut machine = Machine(command.spawn().context("cannot run qemu")?);
     let console = machine.0.stdout.take().context("qemu has no stdout")?;
     let (sender, lines) = channel();
@@ -70,8 +72,8 @@ fn run_on(
     })
 }
 
-fn qemu(processors: Processors, kernel: &Kernel, archive: &Path) -> Command {
-    let mut command = Command::new("qemu-system-x86_64");
+fn emulation(qemu: &Qemu, processors: Processors, kernel: &Kernel, archive: &Path) -> Command {
+    let mut command = qemu.command();
     match processors {
         // Why it does not work is of no interest: there is another way.
         Processors::Real => command.args(["-accel", "kvm", "-smp", "2"]).stderr(Stdio::null()),
