@@ -52,7 +52,7 @@ pub(in crate::verdict) fn cause<'a>(case: &Case<'a>, id: ProcessId) -> Option<Ch
     let all = candidates(case, id, end.time_ns);
     let failures: Vec<Failure<'a>> =
         all.iter().filter(|failure| !probes::is_idle(failure)).cloned().collect();
-    let words = LastWords::of(case, &all_of_chain(case, id));
+    let words = LastWords::of(case, &case.voices(id));
     let bind = never_bound(case, &words, &failures, &end);
     if !end.failed() {
         return bind;
@@ -68,7 +68,7 @@ pub(in crate::verdict) fn hint<'a>(case: &Case<'a>, id: ProcessId) -> Option<Fai
     let end = case.end(id)?;
     let mut failures = candidates(case, id, end.time_ns);
     failures.retain(|failure| !probes::is_idle(failure));
-    let silent = LastWords::of(case, &all_of_chain(case, id)).is_empty();
+    let silent = LastWords::of(case, &case.voices(id)).is_empty();
     let worth = |failure: &&Failure<'_>| {
         let near = end.time_ns.saturating_sub(failure.time_ns) <= SOON_NS;
         let sought = probes::is_custom(failure) || probes::is_search(failure, &failures);
@@ -98,15 +98,6 @@ fn candidates<'a>(case: &Case<'a>, id: ProcessId, end_ns: BootNs) -> Vec<Failure
     all.extend(lookup::all(case, messages).iter().filter_map(|it| it.failure(case)));
     all.sort_by_key(|failure| failure.time_ns);
     all
-}
-
-/// The blamed process first, then those that passed blame on: a shell prints for its child.
-fn all_of_chain(case: &Case<'_>, id: ProcessId) -> Vec<ProcessId> {
-    let mut ids = vec![id];
-    if case.in_chain(id) {
-        ids.extend(case.chain.iter().rev().map(|link| link.id).filter(|it| *it != id));
-    }
-    ids
 }
 
 /// The failure that last words name most surely; of equals the latest.
@@ -240,7 +231,9 @@ fn last_before_end<'a>(
         .find(|failure| !failure.is_lookup() && !words.speak_against(failure));
     let lookup = || {
         let last = failures.iter().rev().filter(near).find(|failure| failure.is_lookup())?;
-        let sought = probes::need_not_exist(last) || probes::is_search(last, failures);
+        // A program that is run is looked for along PATH.
+        let runs = last.told_by == Told::Exec;
+        let sought = !runs && (probes::need_not_exist(last) || probes::is_search(last, failures));
         (!sought && !speak_against_lookup(case, words, last)).then_some(last)
     };
     // Answers can be read in ways that are not watched: words that do not speak of names outweigh silence.

@@ -3,6 +3,7 @@
 mod acquitted;
 mod calls;
 mod exec;
+mod families;
 mod kernel_made;
 mod network;
 mod noise;
