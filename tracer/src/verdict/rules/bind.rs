@@ -4,6 +4,7 @@
 use crate::{
     event::{Address, Bind, Protocol, What},
     facts::model::Holder,
+    text::Text,
 };
 
 use crate::verdict::{
@@ -61,7 +62,11 @@ fn in_use(case: &Case<'_>, chosen: &Chosen<'_>) -> Verdict {
         Some(holder) => {
             draft = draft.detail("holder_address", holder.address.as_str());
             let command = if holder.command.is_empty() { &holder.comm } else { &holder.command };
-            if let Some(pid) = holder.pid {
+            if let Some(peer) = &holder.peer {
+                let (own, next_step) = talks(holder, command, peer);
+                draft = draft.detail("holder_peer", peer.as_str()).known("holder_pid", holder.pid);
+                (own, next_step)
+            } else if let Some(pid) = holder.pid {
                 draft = draft.detail("holder_pid", pid).text("holder_command", command);
                 let own = case.timeline.processes.values().any(|process| {
                     process.tracked && process.agent_pid.unwrap_or(process.id.pid) == pid
@@ -100,6 +105,23 @@ fn in_use(case: &Case<'_>, chosen: &Chosen<'_>) -> Verdict {
         ))
         .next_step(next_step)
         .finish()
+}
+
+/// The port is the near end of a connection: the kernel gives them out from one range to whoever connects.
+fn talks(holder: &Holder, command: &Text, peer: &str) -> (String, String) {
+    match holder.pid {
+        Some(pid) => (
+            format!("{} is the near end of a connection of {command} (pid {pid}) to {peer}", holder.address),
+            "Use a port outside of net.ipv4.ip_local_port_range, or keep it out of that (net.ipv4.ip_local_reserved_ports), \
+             so that no connection gets it; SO_REUSEADDR helps against closed ones."
+                .to_owned(),
+        ),
+        None => (
+            format!("{} is the near end of a connection to {peer} that is being closed", holder.address),
+            "Let the program set SO_REUSEADDR before it binds: closed connections keep a port for a minute (TIME_WAIT)."
+                .to_owned(),
+        ),
+    }
 }
 
 /// Who holds the port: of the same protocol and family first.
