@@ -1,5 +1,7 @@
 //! Which failed call of a process may be why it ended. It must not know what the call means.
 
+use std::borrow::Cow;
+
 use crate::event::{Address, Bind, BootNs, ProcessId, What};
 
 use crate::verdict::{
@@ -7,6 +9,7 @@ use crate::verdict::{
     case::{Case, End},
     evidence::attempts,
     evidence::failure::{Failure, Subject, Told},
+    evidence::lane,
     evidence::lookup,
     evidence::maker,
     evidence::pace::{self, SOON_NS},
@@ -91,6 +94,7 @@ fn candidates<'a>(case: &Case<'a>, id: ProcessId, end_ns: BootNs) -> Vec<Failure
         all.into_iter().partition(|it| matches!(it.subject, Subject::Question { .. }));
     all.retain(|failure| {
         failure.cause().is_some()
+            && !attempts::asks_only(failure)
             // Which folder of its search path had a library is for the loader to find out.
             && !(failure.is_lookup() && failure.path().is_some_and(probes::is_library))
     });
@@ -113,20 +117,28 @@ fn named_by<'a>(
     let named = named.filter(|(naming, _, it)| !is_unanswered(it) || *naming != Naming::Object);
     // What programs only try, or fail at every start, must be named for itself.
     let named = named.filter(|(naming, _, it)| {
-        *naming == Naming::Both
-            || !(probes::is_idle(it) || attempts::is_attempt(it) || undone::made_good(it))
+        let tried =
+            probes::is_idle(it) || attempts::is_attempt(it) || undone::made_good(it);
+        // Where no other memory was refused, a lack of memory is that of huge pages.
+        let alone = attempts::wants_huge_pages(it) && !is_one_of_several(it, failures);
+        *naming == Naming::Both || !tried || alone
     });
     let (naming, at, failure) =
         named.max_by_key(|(naming, _, failure)| (*naming, failure.time_ns))?;
     // The bare text of an error does not say which of several failures it was, and words that go on to complain of
     // something else may mean that.
     let ambiguous = naming == Naming::Error
-        && (is_one_of_several(failure, failures) || case.forgot_calls(failure.process.id));
+        && (is_one_of_several(failure, failures)
+            || attempts::is_attempt(failure)
+            || lane::overran(case, failure));
     let after_ns = end_ns.saturating_sub(failure.time_ns);
     let went_on =
         after_ns > SOON_NS && pace::went_on(case, failure.process.id, failure.entries[0]).is_some();
     let undone = went_on || undone::made_good(failure) || undone::worked_on(failure);
+    // A name that no message holds was inferred.
+    let inferred = matches!(&failure.subject, Subject::Question { name: Cow::Owned(_), .. });
     let vague = ambiguous
+        || inferred
         || undone
         || words.complain_after_naming(failure)
         || !case.saw_all_of(failure.process.id);

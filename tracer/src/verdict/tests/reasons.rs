@@ -63,6 +63,20 @@ fn missing_huge_pages_are_no_matter_of_overcommit() {
     assert_eq!(verdict.cause, Cause::MemoryAllocationFailed, "{}", verdict.summary);
     assert!(verdict.summary.contains("huge pages"), "{}", verdict.summary);
     assert!(!verdict.next_step.contains("overcommit"), "{}", verdict.next_step);
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.call(main, "mmap", Errno::ENOMEM, Object::None, [0, 1 << 27, 3, 0x4_0021, u64::MAX]);
+    scene.says(main, "OSError: [Errno 12] Cannot allocate memory\n").exits(main, 1);
+    let verdict = scene.verdict();
+    assert_eq!((verdict.cause, verdict.confidence), (Cause::MemoryAllocationFailed, Likely));
+}
+
+#[test]
+fn a_port_that_the_process_had_bound_itself_is_told_so() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.binds(main, "tcp 127.0.0.1:8080", None);
+    scene.binds(main, "tcp 127.0.0.1:8080", Some(Errno::EADDRINUSE)).exits(main, 1);
+    let verdict = scene.verdict();
+    assert!(verdict.summary.contains("which it had bound itself before"), "{}", verdict.summary);
 }
 
 #[test]
