@@ -76,6 +76,20 @@ pub(in crate::verdict) fn file_not_found(case: &Case<'_>) -> Option<Verdict> {
             "Provide {} or correct the link: {path} itself is one, or is below one.",
             leads_to.map(Text::to_string).unwrap_or_default()
         ),
+        None if path.as_bytes().starts_with(b"/proc/sys/") => format!(
+            "This kernel, or its network namespace, has no {}: leave that setting out, or load the module that brings it.",
+            kernel_setting(&path.to_string()).unwrap_or_default()
+        ),
+        None if [&b"/proc/"[..], b"/sys/"].iter().any(|it| path.as_bytes().starts_with(it)) => {
+            format!(
+                "{path} is the kernel's own: see whether this kernel has it, and whether the container may see it."
+            )
+        }
+        None if path.as_bytes().starts_with(b"/dev/") => {
+            format!(
+                "Give the container the device {path} (a device plugin, or a volume of the node's), or configure the program without it."
+            )
+        }
         None => format!(
             "Provide {path} (image, ConfigMap, Secret or volume mount), or correct the path it is looked for at."
         ),
