@@ -64,7 +64,7 @@ impl Start {
     }
 
     fn ends(&self, act: Act, expected: Expected<'_>) -> Result<()> {
-        let exec = ["exec", "-o", "json", "--"].map(OsString::from);
+        let exec = ["exec", "--keep-running", "-o", "json", "--"].map(OsString::from);
         let prefix = [&[self.tracer.clone()][..], &exec].concat();
         let ran = act.run(&prefix)?;
         let log = String::from_utf8_lossy(&ran.stderr);

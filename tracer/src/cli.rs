@@ -11,6 +11,7 @@ use crate::{
     query::{self, crashes, death, events},
     render::Detail,
     terminal::print,
+    verdict::Policy,
 };
 
 /// Says why a container died when `kubectl logs` is empty.
@@ -59,6 +60,8 @@ const EXEC_HELP: &str = "\
 Ends with the command's own status (128+n for signal n), 125 for a failure of its own, 126 for a
 command that could not be run and 127 for one that was not found.
 
+A command that ends with 0 did not crash, and one line says so; with --keep-running it did.
+
 With `-o json` on stdout the command's own stdout goes to stderr; with --output-file all its
 streams are left alone.
 
@@ -100,6 +103,9 @@ struct Exec {
     /// Print every entry of the timeline, in full: without folding searches and shortening long lines
     #[arg(long)]
     all_entries: bool,
+    /// The command is a server that should not end: tell of its end with status 0 as well
+    #[arg(long)]
+    keep_running: bool,
     /// Keep raw records and facts in this folder, for the crash corpus
     #[arg(long, value_name = "FOLDER", hide = true)]
     record: Option<PathBuf>,
@@ -168,6 +174,7 @@ fn job(options: Exec) -> Job {
         output_file: options.output_file,
         capture_output: !options.no_output_capture,
         detail: if options.all_entries { Detail::All } else { Detail::Folded },
+        terms: if options.keep_running { Policy::Always } else { Policy::OnFailure }.into(),
         record: options.record,
     }
 }

@@ -119,7 +119,8 @@ fn die(chapter: &'static Chapter, tracer: &Path, place: Place) -> Result<Told> {
     let act = chapter.scene(&stage, place)?;
     let file = stage.path("verdict.json");
     let tracer = tracer.to_string_lossy();
-    let ran = act.run(&[&tracer, "exec", "-o", "json", "--output-file", file.as_str(), "--"])?;
+    let words = ["exec", "--keep-running", "-o", "json", "--output-file", file.as_str(), "--"];
+    let ran = act.run(&[&[&*tracer][..], &words].concat())?;
     let said = [ran.stdout.as_slice(), &ran.stderr].concat();
     let End::Code(code) = ran.end else { bail!("the tracer ended with {:?}", ran.end) };
     let text = fs::read(&file)
@@ -171,7 +172,11 @@ fn whole_timeline(page: &Page, tracer: &Path) -> Result<()> {
     let stage = Stage::new()?;
     let act = chapter.scene(&stage, Place::Cgroup)?;
     let mut command = Command::new(tracer);
-    command.args(["exec", "--"]).args(&act.argv).envs(act.env).stdin(Stdio::null());
+    command
+        .args(["exec", "--keep-running", "--"])
+        .args(&act.argv)
+        .envs(act.env)
+        .stdin(Stdio::null());
     // The tracer prints to stderr: on this page that is where everything else went.
     command.stdout(Stdio::null()).stderr(io::stdout().as_fd().try_clone_to_owned()?);
     // cargo's own: it would show this checkout's folders to the dynamic loader, and so to the recorder.

@@ -171,6 +171,7 @@ fn record(death: &Death, tracer: &Path, corpus: &Path, force: bool) -> Result<u6
     let prefix = [
         tracer.as_os_str(),
         "exec".as_ref(),
+        "--keep-running".as_ref(),
         "--record".as_ref(),
         recording.as_os_str(),
         "-o".as_ref(),

@@ -16,9 +16,10 @@ impl Tracer {
         tests::binary::here(test, needs).map(Self)
     }
 
-    /// `tracer exec` with these options, up to the command.
+    /// `tracer exec` of a server with these options, up to the command.
     pub fn exec(&self, options: &[&str]) -> Vec<OsString> {
-        let mut words: Vec<OsString> = vec![self.0.clone().into(), "exec".into()];
+        let mut words: Vec<OsString> =
+            vec![self.0.clone().into(), "exec".into(), "--keep-running".into()];
         words.extend(options.iter().map(OsString::from));
         words.push("--".into());
         words

@@ -16,6 +16,7 @@ use crate::{
     cgroup::{Hierarchy, OwnCgroup},
     kernel::{Layout, Options, Programs, Rings},
     render::Detail,
+    verdict::Terms,
 };
 
 /// Exit code of `tracer exec` for its own failures.
@@ -38,6 +39,8 @@ pub struct Job {
     pub capture_output: bool,
     /// Of the text; JSON has every entry.
     pub detail: Detail,
+    /// Whether the command may end with status 0.
+    pub terms: Terms,
     /// Where to keep the raw records and facts, for the crash corpus.
     pub record: Option<PathBuf>,
 }

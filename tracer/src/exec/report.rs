@@ -9,9 +9,9 @@ use anyhow::Context;
 
 use super::{Format, Job, Recording};
 use crate::{
-    render::{crash_object, crash_text},
+    render::{Detail, crash_object, crash_text},
     terminal::style_on,
-    verdict::{Terms, verdict},
+    verdict::{Cause, verdict},
 };
 
 /// Prints timeline and verdict as the job wants them.
@@ -20,9 +20,13 @@ use crate::{
 /// The output cannot be written; a reader that has gone is no error.
 pub fn print(job: &Job, id: &str, recording: &Recording) -> anyhow::Result<()> {
     let (timeline, facts) = (&recording.timeline, &recording.facts);
-    let verdict = verdict(timeline, facts, &Terms::default());
+    let verdict = verdict(timeline, facts, &job.terms);
     let to_terminal = job.output_file.is_none() && io::stderr().is_terminal();
     let text = match job.format {
+        // Nothing is to be explained, and nothing advised.
+        Format::Text if verdict.cause == Cause::None && job.detail == Detail::Folded => {
+            format!("tracer: {}\n", verdict.summary)
+        }
         Format::Text => crash_text(timeline, &verdict, style_on(to_terminal), job.detail),
         Format::Json => serde_json::to_string(&crash_object(id, timeline, facts, &verdict))? + "\n",
     };

@@ -145,6 +145,7 @@ fn holder(socket: &Socket, owners: &HashMap<u64, u32>) -> Holder {
     let dir = pid.and_then(|pid| ProcessDir::open_pid(pid).ok());
     Holder {
         address: socket.local.to_string(),
+        peer: (socket.remote.port() != 0).then(|| socket.remote.to_string()),
         pid,
         comm: dir.as_ref().map_or_else(Text::default, ProcessDir::comm),
         command: dir.map_or_else(Text::default, |dir| dir.command(COMMAND_MAX)),

@@ -153,6 +153,8 @@ pub struct PortFact {
 pub struct Holder {
     /// Local address of the holding socket, `0.0.0.0:9443`.
     pub address: String,
+    /// Whom it talks with, of one that does not listen.
+    pub peer: Option<String>,
     /// In the initial pid namespace as far as the agent sees; `None` if no process was found.
     pub pid: Option<u32>,
     pub comm: Text,

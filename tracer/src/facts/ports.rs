@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Socket {
     pub local: SocketAddr,
+    /// Port 0 of a socket without a peer.
+    pub remote: SocketAddr,
     /// `TCP_*` of include/net/tcp_states.h; 10 is LISTEN.
     pub state: u8,
     /// 0 of a socket without an owner (TIME_WAIT).
@@ -60,9 +62,10 @@ fn parse_line(line: &[u8]) -> Option<Socket> {
     let text = std::str::from_utf8(line).ok()?;
     let mut fields = text.split_ascii_whitespace();
     let local = parse_address(fields.nth(1)?)?;
-    let state = u8::from_str_radix(fields.nth(1)?, 16).ok()?;
+    let remote = parse_address(fields.next()?)?;
+    let state = u8::from_str_radix(fields.next()?, 16).ok()?;
     let inode = fields.nth(5)?.parse().ok()?;
-    Some(Socket { local, state, inode })
+    Some(Socket { local, remote, state, inode })
 }
 
 /// Words of the address in the machine's byte order (net/ipv4/tcp_ipv4.c, `get_openreq4`), then the port.

@@ -221,8 +221,18 @@ impl<'a> Case<'a> {
 
     /// Last words of the blamed process and of those that passed blame on to it.
     pub fn last_words(&self) -> LastWords<'a> {
-        let ids: Vec<ProcessId> = self.chain.iter().rev().map(|link| link.id).collect();
-        LastWords::of(self, &ids)
+        LastWords::of(self, &self.voices(self.blamed()))
+    }
+
+    /// Whose words tell of a process's end: its own, and of those that passed blame on to it. A supervisor that gave up
+    /// speaks for itself.
+    pub fn voices(&self, id: ProcessId) -> Vec<ProcessId> {
+        let mut ids = vec![id];
+        let Some(at) = self.chain.iter().position(|link| link.id == id) else { return ids };
+        let pairs = self.chain[..=at].windows(2).rev();
+        let speaks = |pair: &&[Link]| pair[1].exact || self.is_wrapper(pair[0].id);
+        ids.extend(pairs.take_while(speaks).map(|pair| pair[0].id));
+        ids
     }
 
     /// True if no process of the life wrote a byte to stdout or stderr, `None` if that is not known.

@@ -23,8 +23,7 @@ pub(in crate::verdict) fn is_attempt(failure: &Failure<'_>) -> bool {
     if failure.told_by != Told::Call {
         return false;
     }
-    asks_only(failure)
-        || wants_huge_pages(failure)
+    wants_huge_pages(failure)
         || tunes(failure)
         || is_gentle(failure)
         || asks_for_folder(failure)
@@ -32,14 +31,14 @@ pub(in crate::verdict) fn is_attempt(failure: &Failure<'_>) -> bool {
         || is_setting_of_user(failure)
 }
 
-/// Signal 0 asks whether a process is there (kill(2)).
-fn asks_only(failure: &Failure<'_>) -> bool {
+/// Signal 0 asks whether a process is there (kill(2)), and a refusal is an answer.
+pub(in crate::verdict) fn asks_only(failure: &Failure<'_>) -> bool {
     let signal = match failure.call {
         "kill" | "tkill" | "pidfd_send_signal" | "rt_sigqueueinfo" => failure.args[1],
         "tgkill" => failure.args[2],
         _ => return false,
     };
-    signal & 0xffff_ffff == 0
+    failure.told_by == Told::Call && signal & 0xffff_ffff == 0
 }
 
 /// They are few, so that programs fall back to small ones; for `mmap` it is also the kernel's own answer where none

@@ -26,6 +26,10 @@ pub(in crate::verdict) struct Link {
 
 /// Programs that end because a child failed do so at once.
 const AT_ONCE_NS: u64 = 100_000_000;
+/// A supervisor waits before it tries once more, or finds that it does not.
+const GAVE_UP_NS: u64 = 5_000_000_000;
+/// So many equal ends in a row are no chance.
+const REPEATED: usize = 3;
 /// Runtimes of languages take a while to end.
 const SOON_NS: u64 = 1_000_000_000;
 
@@ -47,7 +51,7 @@ pub(in crate::verdict) fn explain(case: &Case<'_>, verdict: &mut Verdict) {
     for pair in case.chain[..=at].windows(2) {
         let [parent, child] = pair else { continue };
         let (Some(first), Some(last)) = (case.end(child.id), case.end(parent.id)) else { continue };
-        let verb = if child.exact { "passed on the end of" } else { "ended at once after" };
+        let verb = if child.exact { "passed on the end of" } else { "gave up after" };
         let text = format!(
             "{} {}: it {verb} {}, which {}",
             case.name(parent.id),
@@ -79,6 +83,7 @@ fn passed_on(case: &Case<'_>, parent: ProcessId) -> Option<Link> {
     }
     exact(case, parent, &end, &children)
         .or_else(|| after_failed_child(case, parent, &end, &children))
+        .or_else(|| after_repeated_failures(case, parent, &end, &children))
         .or_else(|| after_done_child(case, parent, &end, &children))
 }
 
@@ -150,6 +155,28 @@ fn after_failed_child(
         && !gave_own_reason(case, parent, last)
         && !failed_itself(case, parent, last.end.time_ns);
     passed.then_some(Link { id: last.id, exact: false })
+}
+
+/// A supervisor that ran the same program again and again, each time to the same end, until it gave up.
+fn after_repeated_failures(
+    case: &Case<'_>,
+    parent: ProcessId,
+    end: &End<'_>,
+    children: &[Child<'_>],
+) -> Option<Link> {
+    let last = children.last().filter(|child| child.end.failed())?;
+    let (_, _, program) = case.last_exec(last.id)?;
+    let alike = children.iter().rev().take_while(|child| {
+        let same = case.last_exec(child.id).is_some_and(|(_, _, exec)| exec.path == program.path);
+        let (theirs, its) = (child.end.status, last.end.status);
+        same && (theirs.code, theirs.signal) == (its.code, its.signal)
+    });
+    let gave_up = end.failed()
+        && alike.count() >= REPEATED
+        && follows(end, last, GAVE_UP_NS)
+        && !went_on(case, parent, last.end.time_ns)
+        && !failed_itself(case, parent, last.end.time_ns);
+    gave_up.then_some(Link { id: last.id, exact: false })
 }
 
 /// It said something after its child's end that does not name the child: that is why it ended.

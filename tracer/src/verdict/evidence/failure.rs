@@ -129,6 +129,9 @@ impl<'a> Failure<'a> {
         match self.errno {
             Errno::ENOENT | Errno::ENOTDIR if self.path().is_some() => Some(Cause::FileNotFound),
             Errno::EACCES | Errno::EPERM => Some(Cause::PermissionDenied),
+            Errno::ENOEXEC | Errno::ELIBBAD if self.told_by == Told::Exec => {
+                Some(Cause::ExecFormatError)
+            }
             Errno::EROFS => Some(Cause::ReadOnlyFilesystem),
             // inotify and epoll have limits of their own under this name (inotify(7), epoll_ctl(2)).
             Errno::ENOSPC if self.call.starts_with("inotify") || self.call == "epoll_ctl" => None,

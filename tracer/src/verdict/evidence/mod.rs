@@ -6,6 +6,7 @@ pub(super) mod attempts;
 pub(super) mod blame;
 pub(super) mod capability;
 pub(super) mod failure;
+pub(super) mod lane;
 pub(super) mod lookup;
 pub(super) mod maker;
 pub(super) mod pace;

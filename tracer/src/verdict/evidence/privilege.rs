@@ -76,6 +76,8 @@ fn without_capability(failure: &Failure<'_>) -> Option<Refusal> {
         "mlock" | "mlock2" | "mlockall" => {
             Refusal::new("limit", "it may not lock any memory (RLIMIT_MEMLOCK is 0)")
         }
+        "setrlimit" => limit(failure.args[0]),
+        "prlimit64" if failure.args[2] != 0 => limit(failure.args[1]),
         "chmod" | "fchmod" | "fchmodat" | "fchmodat2" | "utime" | "utimes" | "utimensat"
         | "futimesat"
             if failure.errno == Errno::EPERM =>
@@ -87,6 +89,31 @@ fn without_capability(failure: &Failure<'_>) -> Option<Refusal> {
         }
         _ => return None,
     })
+}
+
+/// Raising a hard limit needs a capability, and RLIMIT_NOFILE goes no higher than fs.nr_open even so.
+fn limit(resource: u64) -> Refusal {
+    const RESOURCES: [&str; 16] = [
+        "CPU",
+        "FSIZE",
+        "DATA",
+        "STACK",
+        "CORE",
+        "RSS",
+        "NPROC",
+        "NOFILE",
+        "MEMLOCK",
+        "AS",
+        "LOCKS",
+        "SIGPENDING",
+        "MSGQUEUE",
+        "NICE",
+        "RTPRIO",
+        "RTTIME",
+    ];
+    let name = usize::try_from(resource & 0xffff_ffff).ok().and_then(|it| RESOURCES.get(it));
+    let name = name.map_or(String::new(), |name| format!(" RLIMIT_{name}"));
+    Refusal::new("limit", format!("it may not raise its hard limit{name}"))
 }
 
 /// EPERM of a packet filter or of a program on a cgroup's sockets, EACCES of a prohibited route or a broadcast.

@@ -1,5 +1,7 @@
 //! Which failed call of a process may be why it ended. It must not know what the call means.
 
+use std::borrow::Cow;
+
 use crate::event::{Address, Bind, BootNs, ProcessId, What};
 
 use crate::verdict::{
@@ -7,6 +9,7 @@ use crate::verdict::{
     case::{Case, End},
     evidence::attempts,
     evidence::failure::{Failure, Subject, Told},
+    evidence::lane,
     evidence::lookup,
     evidence::maker,
     evidence::pace::{self, SOON_NS},
@@ -52,7 +55,7 @@ pub(in crate::verdict) fn cause<'a>(case: &Case<'a>, id: ProcessId) -> Option<Ch
     let all = candidates(case, id, end.time_ns);
     let failures: Vec<Failure<'a>> =
         all.iter().filter(|failure| !probes::is_idle(failure)).cloned().collect();
-    let words = LastWords::of(case, &all_of_chain(case, id));
+    let words = LastWords::of(case, &case.voices(id));
     let bind = never_bound(case, &words, &failures, &end);
     if !end.failed() {
         return bind;
@@ -68,7 +71,7 @@ pub(in crate::verdict) fn hint<'a>(case: &Case<'a>, id: ProcessId) -> Option<Fai
     let end = case.end(id)?;
     let mut failures = candidates(case, id, end.time_ns);
     failures.retain(|failure| !probes::is_idle(failure));
-    let silent = LastWords::of(case, &all_of_chain(case, id)).is_empty();
+    let silent = LastWords::of(case, &case.voices(id)).is_empty();
     let worth = |failure: &&Failure<'_>| {
         let near = end.time_ns.saturating_sub(failure.time_ns) <= SOON_NS;
         let sought = probes::is_custom(failure) || probes::is_search(failure, &failures);
@@ -91,6 +94,7 @@ fn candidates<'a>(case: &Case<'a>, id: ProcessId, end_ns: BootNs) -> Vec<Failure
         all.into_iter().partition(|it| matches!(it.subject, Subject::Question { .. }));
     all.retain(|failure| {
         failure.cause().is_some()
+            && !attempts::asks_only(failure)
             // Which folder of its search path had a library is for the loader to find out.
             && !(failure.is_lookup() && failure.path().is_some_and(probes::is_library))
     });
@@ -98,15 +102,6 @@ fn candidates<'a>(case: &Case<'a>, id: ProcessId, end_ns: BootNs) -> Vec<Failure
     all.extend(lookup::all(case, messages).iter().filter_map(|it| it.failure(case)));
     all.sort_by_key(|failure| failure.time_ns);
     all
-}
-
-/// The blamed process first, then those that passed blame on: a shell prints for its child.
-fn all_of_chain(case: &Case<'_>, id: ProcessId) -> Vec<ProcessId> {
-    let mut ids = vec![id];
-    if case.in_chain(id) {
-        ids.extend(case.chain.iter().rev().map(|link| link.id).filter(|it| *it != id));
-    }
-    ids
 }
 
 /// The failure that last words name most surely; of equals the latest.
@@ -122,20 +117,28 @@ fn named_by<'a>(
     let named = named.filter(|(naming, _, it)| !is_unanswered(it) || *naming != Naming::Object);
     // What programs only try, or fail at every start, must be named for itself.
     let named = named.filter(|(naming, _, it)| {
-        *naming == Naming::Both
-            || !(probes::is_idle(it) || attempts::is_attempt(it) || undone::made_good(it))
+        let tried =
+            probes::is_idle(it) || attempts::is_attempt(it) || undone::made_good(it);
+        // Where no other memory was refused, a lack of memory is that of huge pages.
+        let alone = attempts::wants_huge_pages(it) && !is_one_of_several(it, failures);
+        *naming == Naming::Both || !tried || alone
     });
     let (naming, at, failure) =
         named.max_by_key(|(naming, _, failure)| (*naming, failure.time_ns))?;
     // The bare text of an error does not say which of several failures it was, and words that go on to complain of
     // something else may mean that.
     let ambiguous = naming == Naming::Error
-        && (is_one_of_several(failure, failures) || case.forgot_calls(failure.process.id));
+        && (is_one_of_several(failure, failures)
+            || attempts::is_attempt(failure)
+            || lane::overran(case, failure));
     let after_ns = end_ns.saturating_sub(failure.time_ns);
     let went_on =
         after_ns > SOON_NS && pace::went_on(case, failure.process.id, failure.entries[0]).is_some();
     let undone = went_on || undone::made_good(failure) || undone::worked_on(failure);
+    // A name that no message holds was inferred.
+    let inferred = matches!(&failure.subject, Subject::Question { name: Cow::Owned(_), .. });
     let vague = ambiguous
+        || inferred
         || undone
         || words.complain_after_naming(failure)
         || !case.saw_all_of(failure.process.id);
@@ -240,7 +243,9 @@ fn last_before_end<'a>(
         .find(|failure| !failure.is_lookup() && !words.speak_against(failure));
     let lookup = || {
         let last = failures.iter().rev().filter(near).find(|failure| failure.is_lookup())?;
-        let sought = probes::need_not_exist(last) || probes::is_search(last, failures);
+        // A program that is run is looked for along PATH.
+        let runs = last.told_by == Told::Exec;
+        let sought = !runs && (probes::need_not_exist(last) || probes::is_search(last, failures));
         (!sought && !speak_against_lookup(case, words, last)).then_some(last)
     };
     // Answers can be read in ways that are not watched: words that do not speak of names outweigh silence.

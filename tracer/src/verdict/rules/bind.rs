@@ -2,8 +2,9 @@
 //! other calls.
 
 use crate::{
-    event::{Address, Bind, Protocol, What},
+    event::{Address, Bind, ProcessId, Protocol, What},
     facts::model::Holder,
+    text::Text,
 };
 
 use crate::verdict::{
@@ -57,11 +58,30 @@ fn in_use(case: &Case<'_>, chosen: &Chosen<'_>) -> Verdict {
     let failure = &chosen.failure;
     let (mut draft, place) = begin(case, chosen, Cause::BindAddressInUse);
     let who = case.name(case.blamed());
-    let (held, next_step) = match holder(case, failure) {
+    let known = holder(case, failure);
+    let found = known.is_some_and(|it| it.pid.is_some());
+    let (held, next_step) = match known {
+        _ if let Some((index, id)) = bound_before(case, failure).filter(|_| !found) => {
+            draft = draft.evidence(format!("{} had bound it before", case.name(id)), [index]);
+            match id == failure.process.id {
+                true => (
+                    "which it had bound itself before".to_owned(),
+                    "Configure two different addresses: the program binds this one twice.".to_owned(),
+                ),
+                false => (
+                    format!("which {}, a process of this container, had bound before", case.name(id)),
+                    format!("Give {} or this process another port.", case.name(id)),
+                ),
+            }
+        }
         Some(holder) => {
             draft = draft.detail("holder_address", holder.address.as_str());
             let command = if holder.command.is_empty() { &holder.comm } else { &holder.command };
-            if let Some(pid) = holder.pid {
+            if let Some(peer) = &holder.peer {
+                let (own, next_step) = talks(holder, command, peer);
+                draft = draft.detail("holder_peer", peer.as_str()).known("holder_pid", holder.pid);
+                (own, next_step)
+            } else if let Some(pid) = holder.pid {
                 draft = draft.detail("holder_pid", pid).text("holder_command", command);
                 let own = case.timeline.processes.values().any(|process| {
                     process.tracked && process.agent_pid.unwrap_or(process.id.pid) == pid
@@ -100,6 +120,43 @@ fn in_use(case: &Case<'_>, chosen: &Chosen<'_>) -> Verdict {
         ))
         .next_step(next_step)
         .finish()
+}
+
+/// The process of the life that bound the same port before, and had not ended.
+fn bound_before(case: &Case<'_>, failure: &Failure<'_>) -> Option<(usize, ProcessId)> {
+    let at = failure.entries[0];
+    let port = |bind: &Bind| match &bind.address {
+        Address::Inet(inet) if inet.port() != 0 => inet.port(),
+        _ => bind.port,
+    };
+    let wanted = bind(case, failure).map(port).filter(|port| *port != 0)?;
+    let before = case.timeline.entries.iter().enumerate().take(at).rev();
+    let mut bound = before.filter(|(_, event)| match &event.what {
+        What::Bind(bind) => {
+            let same = Some(bind.protocol) == failure.protocol && port(bind) == wanted;
+            same && bind.errno.is_none() && !bind.listen
+        }
+        _ => false,
+    });
+    let lives = |id: &ProcessId| case.end(*id).is_none_or(|end| end.index > at);
+    bound.find_map(|(index, event)| Some((index, event.process.id)).filter(|(_, id)| lives(id)))
+}
+
+/// The port is the near end of a connection: the kernel gives them out from one range to whoever connects.
+fn talks(holder: &Holder, command: &Text, peer: &str) -> (String, String) {
+    match holder.pid {
+        Some(pid) => (
+            format!("{} is the near end of a connection of {command} (pid {pid}) to {peer}", holder.address),
+            "Use a port outside of net.ipv4.ip_local_port_range, or keep it out of that (net.ipv4.ip_local_reserved_ports), \
+             so that no connection gets it; SO_REUSEADDR helps against closed ones."
+                .to_owned(),
+        ),
+        None => (
+            format!("{} is the near end of a connection to {peer} that is being closed", holder.address),
+            "Let the program set SO_REUSEADDR before it binds: closed connections keep a port for a minute (TIME_WAIT)."
+                .to_owned(),
+        ),
+    }
 }
 
 /// Who holds the port: of the same protocol and family first.

@@ -11,6 +11,7 @@ use crate::verdict::{
     Cause, Confidence, Verdict,
     case::Case,
     draft::Draft,
+    evidence::failure::{Failure, Told},
     evidence::programs::{file_name, folder},
     wording,
 };
@@ -44,11 +45,40 @@ pub(in crate::verdict) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
         entries: tries.iter().map(|(index, _)| *index).collect(),
         // A shell chooses 126 and 127 itself, and a script can do so too.
         confidence: if case.is_shell(id) { Confidence::Likely } else { Confidence::Proven },
+        opening: NEVER_RAN.to_owned(),
+    };
+    refused(case, &wanted)
+}
+
+/// A program that a process could not run, whatever it is itself: its child reports the error and ends, and it gives up.
+pub(in crate::verdict) fn could_not_run(case: &Case<'_>) -> Option<Verdict> {
+    let chosen = case.chosen.as_ref().filter(|it| it.failure.told_by == Told::Exec)?;
+    let failure = &chosen.failure;
+    let told = failure.path()?;
+    let command = wording::file_name(told);
+    let tries: Vec<usize> = Failure::all_of(case, case.blamed())
+        .iter()
+        .filter(|it| it.told_by == Told::Exec)
+        .filter(|it| it.path().is_some_and(|path| wording::file_name(path) == command))
+        .map(|it| it.entries[0])
+        .collect();
+    let name = case.name(case.blamed());
+    let wanted = Wanted {
+        id: case.blamed(),
+        path: told,
+        command: Some(&command).filter(|_| tries.len() > 1),
+        errno: failure.errno,
+        tried: "run",
+        is_absent: false,
+        entries: tries,
+        confidence: chosen.confidence,
+        opening: format!("{name} could not run a program that it needs"),
     };
     refused(case, &wanted)
 }
 
 /// An executable that could not be run, and how that is known.
+#[derive(Clone)]
 pub(in crate::verdict) struct Wanted<'a> {
     pub id: ProcessId,
     pub path: &'a Text,
@@ -61,7 +91,12 @@ pub(in crate::verdict) struct Wanted<'a> {
     pub is_absent: bool,
     pub entries: Vec<usize>,
     pub confidence: Confidence,
+    /// Who did not run.
+    pub opening: String,
 }
+
+/// Of an entrypoint, and of a command that is all a shell was to run.
+pub(in crate::verdict) const NEVER_RAN: &str = "The command never ran";
 
 /// The verdict on a refused executable; `None` for an error that is none of the four causes.
 pub(in crate::verdict) fn refused(case: &Case<'_>, wanted: &Wanted<'_>) -> Option<Verdict> {
@@ -123,6 +158,7 @@ fn begin(case: &Case<'_>, wanted: &Wanted<'_>, cause: Cause, file: Option<&Execu
 }
 
 fn not_found(case: &Case<'_>, wanted: &Wanted<'_>, file: Option<&Executable>) -> Verdict {
+    let opening = &wanted.opening;
     let carriage = wanted.path.as_bytes().ends_with(b"\r");
     let prefix = match file.map(|it| &it.file) {
         Some(FileState::Missing { existing_prefix }) => Some(existing_prefix),
@@ -140,7 +176,7 @@ fn not_found(case: &Case<'_>, wanted: &Wanted<'_>, file: Option<&Executable>) ->
         (None, None) => format!("{} does not exist ({})", wanted.path, wanted.errno),
     };
     let hint = if carriage { "; its name ends in a carriage return" } else { "" };
-    let summary = format!("The command never ran: there is {why}{hint}.");
+    let summary = format!("{opening}: there is {why}{hint}.");
     let summary = if wanted.command.is_some() { summary } else { summary.replace("there is ", "") };
     let next_step = if carriage {
         "Save the script that names it with Unix line endings (dos2unix).".to_owned()
@@ -158,7 +194,7 @@ fn not_found(case: &Case<'_>, wanted: &Wanted<'_>, file: Option<&Executable>) ->
     let looked = wanted.is_absent || file.is_some_and(|it| !matches!(it.file, FileState::Unknown));
     let confidence =
         if looked || wanted.command.is_some() { wanted.confidence } else { Confidence::Likely };
-    let wanted = &Wanted { confidence, entries: wanted.entries.clone(), ..*wanted };
+    let wanted = &Wanted { confidence, entries: wanted.entries.clone(), ..wanted.clone() };
     let draft =
         begin(case, wanted, Cause::ExecNotFound, file).summary(summary).next_step(next_step);
     match prefix {
@@ -173,16 +209,22 @@ fn is_there(file: &Executable) -> bool {
 
 /// The file is there, so that what execve(2) did not find is what should run it.
 fn something_missing(case: &Case<'_>, wanted: &Wanted<'_>, file: Option<&Executable>) -> Verdict {
-    let wanted =
-        Wanted { confidence: Confidence::Likely, entries: wanted.entries.clone(), ..*wanted };
+    let opening = &wanted.opening;
+    let wanted = Wanted {
+        confidence: Confidence::Likely,
+        entries: wanted.entries.clone(),
+        ..wanted.clone()
+    };
     let path = wanted.path;
     begin(case, &wanted, Cause::ExecInterpreterMissing, file)
         .summary(format!(
-            "The command never ran: {path} is there, but the interpreter or dynamic loader that it needs \
+            "{opening}: {path} is there, but the interpreter or dynamic loader that it needs \
              was not found ({}).",
             wanted.errno
         ))
-        .next_step(format!("See what {path} needs: its first line if it is a script, else `readelf -l {path}`."))
+        .next_step(format!(
+            "See what {path} needs: its first line if it is a script, else `readelf -l {path}`."
+        ))
         .finish()
 }
 
@@ -216,13 +258,14 @@ fn interpreter_missing(
     wanted: &Wanted<'_>,
     missing: &MissingInterpreter<'_>,
 ) -> Verdict {
+    let opening = &wanted.opening;
     let carriage = missing.path.as_bytes().ends_with(b"\r");
     let (path, needed) = (wanted.path, missing.path);
     let (summary, next_step) = if carriage {
         let bare = Text(needed.as_bytes().trim_ascii_end().to_vec());
         (
             format!(
-                "The command never ran: the first line of {path} ends in a carriage return (CRLF), so that the \
+                "{opening}: the first line of {path} ends in a carriage return (CRLF), so that the \
                  kernel looked for an interpreter named \"{needed}\" instead of {bare} ({}).",
                 wanted.errno
             ),
@@ -233,7 +276,7 @@ fn interpreter_missing(
     } else if missing.script {
         (
             format!(
-                "The command never ran: {path} is there, but {needed}, which its first line names as \
+                "{opening}: {path} is there, but {needed}, which its first line names as \
                  interpreter, does not exist ({}).",
                 wanted.errno
             ),
@@ -244,7 +287,7 @@ fn interpreter_missing(
     } else {
         (
             format!(
-                "The command never ran: {path} is there, but {needed}, the dynamic loader it was built for, \
+                "{opening}: {path} is there, but {needed}, the dynamic loader it was built for, \
                  does not exist ({}).",
                 wanted.errno
             ),
@@ -268,6 +311,7 @@ fn interpreter_missing(
 }
 
 fn denied(case: &Case<'_>, wanted: &Wanted<'_>, file: Option<&Executable>) -> Verdict {
+    let opening = &wanted.opening;
     let path = wanted.path;
     let uid = case.process(wanted.id).map(|process| process.uid);
     let noexec = case.facts.paths.iter().filter(|fact| fact.path == *path).any(on_noexec);
@@ -280,6 +324,20 @@ fn denied(case: &Case<'_>, wanted: &Wanted<'_>, file: Option<&Executable>) -> Ve
             format!("{path} has no execute bit (mode {})", wording::mode(*mode)),
             format!("chmod +x {path} in the image (COPY --chmod=755)."),
         ),
+        Some((FileState::Present { mode, .. }, _))
+            if wanted.errno == Errno::EPERM && mode & 0o111 != 0 =>
+        {
+            (
+                format!(
+                    "{path} may be executed by its mode ({}): most likely it has file capabilities that its container is \
+                     not given",
+                    wording::mode(*mode)
+                ),
+                format!(
+                    "See `getcap {path}`: take them from the file in the image (setcap -r) if the program can do without."
+                ),
+            )
+        }
         _ if noexec => (
             format!("{path} is on a filesystem mounted noexec"),
             format!(
@@ -312,12 +370,13 @@ fn denied(case: &Case<'_>, wanted: &Wanted<'_>, file: Option<&Executable>) -> Ve
     begin(case, wanted, Cause::ExecPermissionDenied, file)
         .known("uid", uid)
         .detail("noexec", noexec)
-        .summary(format!("The command never ran: {why} ({}).", wanted.errno))
+        .summary(format!("{opening}: {why} ({}).", wanted.errno))
         .next_step(next_step)
         .finish()
 }
 
 fn format_error(case: &Case<'_>, wanted: &Wanted<'_>, file: Option<&Executable>) -> Verdict {
+    let opening = &wanted.opening;
     let path = wanted.path;
     let arch = &case.facts.machine.arch;
     let here =
@@ -349,10 +408,7 @@ fn format_error(case: &Case<'_>, wanted: &Wanted<'_>, file: Option<&Executable>)
             ),
         ),
     };
-    draft
-        .summary(format!("The command never ran: {why} ({}).", wanted.errno))
-        .next_step(next_step)
-        .finish()
+    draft.summary(format!("{opening}: {why} ({}).", wanted.errno)).next_step(next_step).finish()
 }
 
 fn executable(file: &FileState) -> bool {

@@ -10,14 +10,68 @@ use crate::verdict::{
     Cause, Confidence, Verdict,
     case::{Case, End},
     draft::Draft,
+    evidence::programs,
     evidence::reaction::{self, Reaction},
     evidence::sender,
     rules::stopped,
     wording,
+    words::LastWords,
 };
 
 /// A handler that stops a program has done so by then.
 const HANDLED_NS: u64 = 10_000_000_000;
+
+/// The status with which timeout(1) says that the time was up.
+const TIME_WAS_UP: u8 = 124;
+
+/// `timeout` ended the program that it ran.
+pub(in crate::verdict) fn by_timeout(case: &Case<'_>) -> Option<Verdict> {
+    let id = case.blamed();
+    let end = case.end(id).filter(|end| end.status.code == Some(TIME_WAS_UP))?;
+    let program = case.program(id)?;
+    let is_it = |it: &Text| programs::file_name(it.as_bytes()) == b"timeout";
+    if !is_it(&program.path) && !program.args.first().is_some_and(is_it) {
+        return None;
+    }
+    let (child, index, sent) = case.tree.children(id).iter().find_map(|child| {
+        let by_it = |it: &&SignalEvent| it.sender.id == id && it.code.names_sender();
+        let mut signals = case.signals(*child);
+        signals.find_map(|(index, _, it)| by_it(&it).then_some((*child, index, it)))
+    })?;
+    let began_ns = case.process(child)?.id.start_ns;
+    let after = wording::span(case.event(index).time_ns.saturating_sub(began_ns));
+    let (name, victim) = (case.name(id), case.name(child));
+    let ended = case.end(child).map(|it| wording::ended(it.status));
+    let ended = ended.unwrap_or_else(|| "has not ended yet".to_owned());
+    let entries: Vec<usize> =
+        [index].into_iter().chain(case.end(child).map(|it| it.index)).collect();
+    let said = LastWords::of(case, &[child]).quote();
+    let words = said.as_ref().map(|(text, _)| format!("; its last words: \"{text}\""));
+    let mut draft = Draft::new(Cause::KilledBySignal, Confidence::Proven, id)
+        .status(end.status)
+        .detail("signal", sent.signal.name())
+        .detail("sender_pid", sent.sender.agent_pid.unwrap_or(sent.sender.id.pid))
+        .detail("sender_comm", sent.sender.comm.to_json_string())
+        .detail("timed_out", victim.clone())
+        .evidence(format!("{name} sent {} to {victim}, which {ended}", sent.signal), entries)
+        .evidence(format!("{name} {}", wording::ended(end.status)), [end.index]);
+    if let Some((text, at)) = &said {
+        draft = draft.evidence(format!("last words: {text}"), [*at]);
+    }
+    Some(
+        draft
+            .summary(format!(
+                "{name} ended {victim} with {} after {after}, as its time was up, and {}{}.",
+                sent.signal,
+                wording::ended(end.status),
+                words.unwrap_or_default()
+            ))
+            .next_step(format!(
+                "Find out why {victim} was not done in time, or give `timeout` more of it."
+            ))
+            .finish(),
+    )
+}
 
 /// Ended by a signal, or after having handled a stop signal from somebody else.
 pub(in crate::verdict) fn by_signal(case: &Case<'_>) -> Option<Verdict> {

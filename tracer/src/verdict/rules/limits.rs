@@ -7,8 +7,8 @@ use crate::{
 };
 
 use crate::verdict::{
-    Cause, Verdict, case::Case, draft::Draft, evidence::privilege, evidence::select::Chosen,
-    rules::plain, wording,
+    Cause, Verdict, case::Case, draft::Draft, evidence::attempts, evidence::privilege,
+    evidence::select::Chosen, rules::plain, wording,
 };
 
 /// EMFILE of the process, ENFILE of the system.
@@ -123,14 +123,23 @@ pub(in crate::verdict) fn memory(case: &Case<'_>) -> Option<Verdict> {
     };
     let size = asked.map(|bytes| format!(" of {}", wording::mib(bytes))).unwrap_or_default();
     let locks = failure.call.starts_with("mlock");
+    let huge = attempts::wants_huge_pages(failure);
     let (why, next_step) = match limit {
+        _ if huge => (
+            "it asked for huge pages, of which the node has too few set aside".to_owned(),
+            "Set huge pages aside on the node (vm.nr_hugepages) and give the container a limit of them (hugepages-2Mi), or \
+             configure the program without."
+                .to_owned(),
+        ),
         Some(limit) if !locks => (
             format!("its address space may not exceed {} (RLIMIT_AS)", wording::mib(limit)),
             format!("Raise or drop `ulimit -v` ({} KiB), or let the program reserve less.", limit / 1024),
         ),
         _ if locks => (
             "it may not lock that much memory (RLIMIT_MEMLOCK)".to_owned(),
-            "Raise `ulimit -l`, or add the capability IPC_LOCK.".to_owned(),
+            "Raise `ulimit -l` (RLIMIT_MEMLOCK; LimitMEMLOCK of the container runtime's service), or configure the program \
+             without locked memory."
+                .to_owned(),
         ),
         _ => (
             "no RLIMIT_AS is set, so that the kernel's overcommit limit or vm.max_map_count refused it".to_owned(),

@@ -37,7 +37,12 @@ pub(in crate::verdict) fn connection_refused(case: &Case<'_>) -> Option<Verdict>
     };
     let local =
         matches!(failure.address(), Some((Address::Inet(inet), _)) if inet.ip().is_loopback());
-    let next_step = if local {
+    let other = other_family(case, failure);
+    let next_step = if let Some(listener) = &other {
+        format!(
+            "Give the address as {listener} instead of `localhost`, or let the peer listen on both (`::`)."
+        )
+    } else if local {
         format!(
             "Start what should listen on {peer} in the same pod first, or give the address of the real service."
         )
@@ -46,11 +51,14 @@ pub(in crate::verdict) fn connection_refused(case: &Case<'_>) -> Option<Verdict>
             "See whether the service behind {peer} runs and listens on that port; let the program wait for it."
         )
     };
+    let elsewhere = other
+        .map(|it| format!(", though a process of this container listens on {it}"))
+        .unwrap_or_default();
     Some(
         draft
             .detail("attempts", attempts)
             .summary(format!(
-                "{} could not connect to {peer}: nobody listens there (ECONNREFUSED){times}; it {}.",
+                "{} could not connect to {peer}: nobody listens there (ECONNREFUSED){elsewhere}{times}; it {}.",
                 case.name(case.blamed()),
                 case.ending()
             ))
@@ -127,6 +135,26 @@ fn peer(failure: &Failure<'_>) -> String {
             "a peer whose address is not recorded".to_owned()
         }
     }
+}
+
+/// Where a process of the life listens on the port of a refused loopback address, but of the other family: `localhost`
+/// is ::1 for some and 127.0.0.1 for others.
+fn other_family(case: &Case<'_>, failure: &Failure<'_>) -> Option<SocketAddr> {
+    let Some((Address::Inet(refused), _)) = failure.address() else { return None };
+    let before = case.timeline.entries.iter().take(failure.entries[0]);
+    let bound = before.filter_map(|event| match &event.what {
+        What::Bind(bind) if bind.errno.is_none() && !bind.listen => match &bind.address {
+            Address::Inet(inet) => Some(*inet),
+            Address::None | Address::Unix(_) | Address::Netlink | Address::Family(_) => None,
+        },
+        _ => None,
+    });
+    let listens = |it: &SocketAddr| {
+        it.port() == refused.port()
+            && it.is_ipv4() != refused.is_ipv4()
+            && (it.ip().is_loopback() || it.ip().is_unspecified())
+    };
+    bound.filter(listens).last().filter(|_| refused.ip().is_loopback())
 }
 
 /// Refusals of the same peer.

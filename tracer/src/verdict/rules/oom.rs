@@ -3,7 +3,8 @@
 use crate::event::{Event, Memcg, Oom, ProcessId, What};
 
 use crate::verdict::{
-    Cause, Confidence, Verdict, case::Case, draft::Draft, evidence::pace, wording,
+    Cause, Confidence, Verdict, case::Case, draft::Draft, evidence::pace, evidence::programs,
+    wording,
 };
 
 /// The kernel gives up below the limit by what other CPUs hold in stock (memcontrol.c: MEMCG_CHARGE_BATCH
@@ -14,11 +15,16 @@ const SLACK_MIN_BYTES: u64 = 256 << 10;
 const GAVE_UP_NS: u64 = 1_000_000_000;
 /// Kills of one group happen in one go (mem_cgroup_oom_kill group, memcontrol.c).
 const ONE_GROUP_NS: u64 = 1_000_000_000;
-/// A table sized by this many descriptors fills gigabytes; one sized by a smaller number shows as memory that
-/// was reserved and hardly touched.
-const HUGE_OPEN_FILES: u64 = 1 << 20;
+/// A table has at least a pointer for each descriptor; one that is larger shows as memory that was reserved and hardly
+/// touched.
+const ENTRY_BYTES: u64 = 8;
 const LARGE_OPEN_FILES: u64 = 4096;
 const HARDLY_TOUCHED: u64 = 8;
+/// Tables are made before anything else is done.
+const MADE_BY_NS: u64 = 30_000_000_000;
+/// Programs that make no such table, and reserve much that they never touch.
+const NO_TABLE: [&[u8]; 8] =
+    [b"java", b"node", b"nodejs", b"deno", b"bun", b"ruby", b"dotnet", b"php"];
 
 struct Victim<'a> {
     index: usize,
@@ -198,10 +204,7 @@ fn tell(case: &Case<'_>, victim: &Victim<'_>, all: &[Victim<'_>], killed: Cause)
     } else {
         ""
     };
-    let reserved = oom.total_vm_bytes / HARDLY_TOUCHED >= resident;
-    let files = oom
-        .open_files_limit
-        .filter(|limit| *limit >= HUGE_OPEN_FILES || (reserved && *limit >= LARGE_OPEN_FILES));
+    let files = table_of_descriptors(case, victim, resident).filter(|_| silent == Some(true));
     let table = files.map(|limit| format!("; its RLIMIT_NOFILE is {limit}")).unwrap_or_default();
     let others = match group.len() {
         0 | 1 => String::new(),
@@ -224,6 +227,23 @@ fn tell(case: &Case<'_>, victim: &Victim<'_>, all: &[Victim<'_>], killed: Cause)
         ))
         .next_step(next_step(&full, files))
         .finish()
+}
+
+/// The limit of descriptors, where a table of that size would explain what the process held when it was killed.
+fn table_of_descriptors(case: &Case<'_>, victim: &Victim<'_>, resident: u64) -> Option<u64> {
+    let Victim { event, oom, .. } = victim;
+    let id = event.process.id;
+    let began_ns = case.last_exec(id).map_or(id.start_ns, |(_, time_ns, _)| time_ns);
+    let is_young = event.time_ns.saturating_sub(began_ns) <= MADE_BY_NS;
+    let name = case.program(id).map(|exec| programs::name(exec).0).unwrap_or_default();
+    let makes_none = NO_TABLE.contains(&name.as_slice()) || name.starts_with(b"python");
+    let reserved = oom.total_vm_bytes / HARDLY_TOUCHED >= resident;
+    oom.open_files_limit.filter(|limit| {
+        let table = limit.saturating_mul(ENTRY_BYTES);
+        let fills = table >= resident && oom.total_vm_bytes >= resident;
+        let explains = fills || (reserved && *limit >= LARGE_OPEN_FILES);
+        is_young && !makes_none && explains
+    })
 }
 
 fn next_step(full: &Full<'_>, open_files: Option<u64>) -> String {

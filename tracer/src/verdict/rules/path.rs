@@ -28,6 +28,15 @@ pub(in crate::verdict) fn file_not_found(case: &Case<'_>) -> Option<Verdict> {
     if let Some(prefix) = prefix {
         draft = draft.text("existing_prefix", prefix);
     }
+    let leads_to = fact.filter(|it| prefix.is_some() && it.resolved != case.absolute(path));
+    let leads_to = leads_to.map(|it| &it.resolved).filter(|it| !it.is_empty() && *it != path);
+    // Kubernetes puts the files of ConfigMaps and Secrets behind links: `..data`, `..2026_01_31_...`.
+    let is_projected = leads_to.is_some_and(|it| it.contains(b"/.."));
+    let link =
+        leads_to.map(|it| format!(", which leads to {it} by a symbolic link")).unwrap_or_default();
+    if let Some(target) = leads_to {
+        draft = draft.text("link_target", target);
+    }
     let where_gone = gone.map(|prefix| format!(" (already its folder is missing below {prefix})"));
     let maker = maker(case, failure);
     let made = match &maker {
@@ -59,6 +68,28 @@ pub(in crate::verdict) fn file_not_found(case: &Case<'_>) -> Option<Verdict> {
             "Look at why {} failed to create {path}; its own messages may be discarded.",
             case.name(maker.id)
         ),
+        None if is_projected => format!(
+            "See whether the ConfigMap or Secret has a key {}, and whether its volume names it in `items`.",
+            wording::file_name(path)
+        ),
+        None if leads_to.is_some() => format!(
+            "Provide {} or correct the link: {path} itself is one, or is below one.",
+            leads_to.map(Text::to_string).unwrap_or_default()
+        ),
+        None if path.as_bytes().starts_with(b"/proc/sys/") => format!(
+            "This kernel, or its network namespace, has no {}: leave that setting out, or load the module that brings it.",
+            kernel_setting(&path.to_string()).unwrap_or_default()
+        ),
+        None if [&b"/proc/"[..], b"/sys/"].iter().any(|it| path.as_bytes().starts_with(it)) => {
+            format!(
+                "{path} is the kernel's own: see whether this kernel has it, and whether the container may see it."
+            )
+        }
+        None if path.as_bytes().starts_with(b"/dev/") => {
+            format!(
+                "Give the container the device {path} (a device plugin, or a volume of the node's), or configure the program without it."
+            )
+        }
         None => format!(
             "Provide {path} (image, ConfigMap, Secret or volume mount), or correct the path it is looked for at."
         ),
@@ -66,7 +97,7 @@ pub(in crate::verdict) fn file_not_found(case: &Case<'_>) -> Option<Verdict> {
     Some(
         draft
             .summary(format!(
-                "{} did not find {path}{} ({}: {}) and {}{made}.",
+                "{} did not find {path}{link}{} ({}: {}) and {}{made}.",
                 case.name(case.blamed()),
                 where_gone.unwrap_or_default(),
                 failure.call,

@@ -240,6 +240,10 @@ fn next_step(chosen: &Chosen<'_>, refusal: &Refusal) -> String {
         ("capability", None) => format!(
             "Configure the program so that it does not take capabilities by {call}, or see which ones its container has."
         ),
+        ("limit", _) if call.contains("rlimit") => "Let the program do with the limit that it has, or have it raised before \
+                                                    the container starts (LimitNOFILE and its kin of the container \
+                                                    runtime's service, --ulimit)."
+            .to_owned(),
         ("limit", _) => "Raise `ulimit -l` (RLIMIT_MEMLOCK; LimitMEMLOCK of the container runtime's service), or \
                          configure the program without locked memory."
             .to_owned(),

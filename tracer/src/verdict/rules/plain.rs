@@ -1,9 +1,13 @@
 //! Ends that nothing recorded explains further, and what all verdicts on a failed call share. It must not
 //! guess.
 
+use std::collections::HashSet;
+
+use crate::event::ProcessId;
+
 use crate::verdict::{
     Cause, Confidence, Policy, Verdict,
-    case::Case,
+    case::{Case, End},
     draft::Draft,
     evidence::select::{self, Chosen, Why},
     wording,
@@ -21,7 +25,7 @@ pub(in crate::verdict) fn completed(case: &Case<'_>) -> Option<Verdict> {
         let name = case.name(case.main);
         Draft::new(Cause::None, Confidence::None, case.main)
             .status(end.status)
-            .summary(format!("{name} completed with status 0, as it may under its restart policy."))
+            .summary(format!("{name} completed with status 0, as it may."))
             .evidence(format!("{name} exited with status 0"), [end.index])
             .next_step("Nothing is wrong.")
             .finish()
@@ -41,6 +45,24 @@ pub(in crate::verdict) fn exited_by_itself(case: &Case<'_>) -> Option<Verdict> {
         child = format!(", after its child {failed}");
         draft = draft.evidence(format!("its child {failed}"), [at]);
     }
+    if let Some((background, at)) = background(case, &end) {
+        let name_of_it = case.name(background);
+        let pid = case.process(background).map(|it| it.agent_pid.unwrap_or(it.id.pid));
+        return Some(
+            draft
+                .detail("wrote_nothing", case.wrote_nothing() == Some(true))
+                .known("background_pid", pid)
+                .evidence(format!("{name_of_it}, which it had started, still ran then"), [at])
+                .summary(format!(
+                    "{name} went to the background: it exited with status 0 while {name_of_it}, which it had started, \
+                     ran on; a container ends with its main process."
+                ))
+                .next_step(
+                    "Make the main process stay in the foreground (`daemon off`, --nodaemon, -F, -D: no daemon mode).",
+                )
+                .finish(),
+        );
+    }
     let silent = case.wrote_nothing() == Some(true);
     let wrote = if silent { " and without having written anything" } else { "" };
     Some(
@@ -54,6 +76,26 @@ pub(in crate::verdict) fn exited_by_itself(case: &Case<'_>) -> Option<Verdict> {
             )
             .finish(),
     )
+}
+
+/// A descendant of the same program that outlived it, and an entry that tells of it: a daemon forks, maybe twice, and
+/// the one that was started exits.
+fn background(case: &Case<'_>, end: &End<'_>) -> Option<(ProcessId, usize)> {
+    let id = case.blamed();
+    let mut open = vec![id];
+    let mut seen = HashSet::from([id]);
+    let mut found = None;
+    while let Some(parent) = open.pop() {
+        for child in case.tree.children(parent).iter().filter(|it| seen.insert(**it)) {
+            open.push(*child);
+            let outlived = case.end(*child).is_none_or(|it| it.index > end.index);
+            let at = case.tree.entries_of(*child).first().filter(|at| **at < end.index);
+            if let Some(at) = at.filter(|_| outlived) {
+                found = found.max(Some((*at, *child)));
+            }
+        }
+    }
+    found.map(|(at, child)| (child, at))
 }
 
 /// A child that failed although its parent ended well, the last of them.

@@ -71,6 +71,7 @@ pub(in crate::verdict) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
         is_absent: refused.is_absent,
         entries: refused.entries,
         confidence: if sure { Confidence::Proven } else { Confidence::Likely },
+        opening: exec::NEVER_RAN.to_owned(),
     };
     exec::refused(case, &wanted)
 }

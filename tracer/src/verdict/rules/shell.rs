@@ -59,6 +59,7 @@ pub(in crate::verdict) fn command_not_run(case: &Case<'_>) -> Option<Verdict> {
         is_absent: false,
         entries: tries.iter().map(|it| it.index).collect(),
         confidence: Confidence::Likely,
+        opening: exec::NEVER_RAN.to_owned(),
     };
     exec::refused(case, &wanted)
 }

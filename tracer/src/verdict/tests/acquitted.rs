@@ -116,6 +116,32 @@ fn words_about_something_else_do_not_mean_an_attempt() {
 }
 
 #[test]
+fn to_ask_whether_a_process_is_there_is_never_a_cause() {
+    let (mut scene, main) = Scene::running("/bin/sh /check.sh");
+    make(&mut scene, main, ("kill", Errno::EPERM, None, [1, 0, 0, 0, 0]));
+    scene.says(main, "sh: 1: kill: Operation not permitted\n").exits(main, 4);
+    assert_eq!(scene.verdict().cause, Cause::ExitedWithError);
+}
+
+#[test]
+fn probes_that_were_overwritten_do_not_make_a_refusal_doubtful_but_refusals_do() {
+    for (others, confidence) in [(Errno::ENOENT, Proven), (Errno::EACCES, Likely)] {
+        let (mut scene, main) = Scene::running("/usr/bin/python3 /app.py");
+        for number in 0..12 {
+            let object =
+                Object::Path { path: format!("/probe/{number}").as_str().into(), truncated: false };
+            let idle = if others == Errno::EACCES { "readlink" } else { "openat" };
+            scene.call(main, idle, others, object, [0; 5]);
+        }
+        scene.fails_at(main, "mkdir", "/data/state", Errno::EACCES);
+        scene.add(main, What::CallsForgotten(300));
+        scene.says(main, "start failed: permission denied\n").exits(main, 1);
+        let verdict = scene.expect(Cause::PermissionDenied, confidence);
+        assert_eq!(verdict.details["path"], "/data/state");
+    }
+}
+
+#[test]
 fn a_refusal_after_which_the_process_served_is_no_cause() {
     for (call, errno) in
         [("chown", Errno::EPERM), ("mkdir", Errno::EROFS), ("openat", Errno::EMFILE)]

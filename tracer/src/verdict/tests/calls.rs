@@ -24,6 +24,7 @@ fn a_port_that_is_held_names_its_holder() {
             net_ns: 2,
             holders: vec![Holder {
                 address: "0.0.0.0:9443".into(),
+                peer: None,
                 pid: Some(7),
                 comm: "nginx".into(),
                 command: "nginx -g daemon off;".into(),

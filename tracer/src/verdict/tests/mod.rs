@@ -3,12 +3,15 @@
 mod acquitted;
 mod calls;
 mod exec;
+mod families;
 mod kernel_made;
+mod lookups;
 mod network;
 mod noise;
 mod oom;
 mod passed_on;
 mod privileges;
+mod reasons;
 mod signals;
 mod stopped;
 mod terms;

@@ -159,6 +159,31 @@ fn memory_that_may_not_be_locked_is_a_limit() {
 }
 
 #[test]
+fn a_hard_limit_that_may_not_be_raised_is_no_matter_of_capabilities() {
+    let words = "bash: ulimit: open files: cannot modify limit: Operation not permitted\n";
+    let verdict = refused("prlimit64", [0, 7, 0x7ffc, 0, 0], words);
+    assert!(verdict.summary.contains("hard limit RLIMIT_NOFILE"), "{}", verdict.summary);
+    assert!(!verdict.next_step.contains("SYS_RESOURCE"), "{}", verdict.next_step);
+}
+
+#[test]
+fn what_the_kernel_lacks_is_not_provided_by_an_image() {
+    for (path, advice) in [
+        ("/proc/sys/net/core/nothing", "has no net.core.nothing"),
+        ("/dev/ttyUSB0", "Give the container the device"),
+        ("/sys/class/gpio/export", "the kernel's own"),
+    ] {
+        let (mut scene, main) = Scene::running("/app/server");
+        scene.fails_at(main, "openat", path, Errno::ENOENT);
+        scene.says(main, &format!("cannot open {path}: No such file or directory\n"));
+        scene.exits(main, 1);
+        let verdict = scene.verdict();
+        assert_eq!(verdict.cause, Cause::FileNotFound, "{}", verdict.summary);
+        assert!(verdict.next_step.contains(advice), "{}", verdict.next_step);
+    }
+}
+
+#[test]
 fn a_kernel_setting_that_cannot_be_written_is_set_by_the_pod() {
     let (mut scene, main) = Scene::running("/sbin/sysctl -w net.core.somaxconn=4096");
     scene.fails_at(main, "openat", "/proc/sys/net/core/somaxconn", Errno::EROFS);
