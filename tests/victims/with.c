@@ -52,6 +52,23 @@ static void cover(const char *folder) {
     need(mount("none", folder, "tmpfs", 0, NULL), folder);
 }
 
+// A file system whose server has ended.
+static void abandoned(const char *folder) {
+    char options[64];
+    int fd = open("/dev/fuse", O_RDWR);
+    need(fd, "/dev/fuse");
+    new_mounts();
+    snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
+    need(mount("none", folder, "fuse", 0, options), folder);
+    close(fd);
+}
+
+// The file over itself, as a file of a ConfigMap is mounted.
+static void mount_file(const char *file) {
+    new_mounts();
+    need(mount(file, file, NULL, MS_BIND, NULL), file);
+}
+
 // SOURCE:FOLDER, on a node. Shared, as systemd leaves all mounts: runtimes refuse to propagate what is mounted below
 // others.
 static void bind_folder(const char *names) {
@@ -113,6 +130,10 @@ static void apply(const char *option) {
         bind_folder(v);
     else if ((v = value(option, "empty=")))
         empty(v);
+    else if ((v = value(option, "abandoned=")))
+        abandoned(v);
+    else if ((v = value(option, "mounted=")))
+        mount_file(v);
     else if ((v = value(option, "join=")))
         join(v);
     else if ((v = value(option, "cgroup=")))
@@ -121,6 +142,8 @@ static void apply(const char *option) {
         limit(RLIMIT_NOFILE, v);
     else if ((v = value(option, "nproc=")))
         limit(RLIMIT_NPROC, v);
+    else if ((v = value(option, "fsize=")))
+        limit(RLIMIT_FSIZE, v);
     else if ((v = value(option, "as=")))
         limit(RLIMIT_AS, v);
     else if ((v = value(option, "core=")))

@@ -5,6 +5,7 @@ use crate::event::{Address, Bind, BootNs, ProcessId, What};
 use crate::verdict::{
     Cause, Confidence,
     case::{Case, End},
+    evidence::answers,
     evidence::attempts,
     evidence::failure::{Failure, Subject, Told},
     evidence::lookup,
@@ -125,6 +126,9 @@ fn named_by<'a>(
         *naming == Naming::Both
             || !(probes::is_idle(it) || attempts::is_attempt(it) || undone::made_good(it))
     });
+    let named = named.filter(|(naming, _, it)| {
+        *naming != Naming::Object || !answers::must_be_named_by_error(it)
+    });
     let (naming, at, failure) =
         named.max_by_key(|(naming, _, failure)| (*naming, failure.time_ns))?;
     // The bare text of an error does not say which of several failures it was, and words that go on to complain of
@@ -237,7 +241,8 @@ fn last_before_end<'a>(
         .iter()
         .rev()
         .filter(near)
-        .find(|failure| !failure.is_lookup() && !words.speak_against(failure));
+        .filter(|failure| !failure.is_lookup() && answers::may_end_in_silence(case, failure))
+        .find(|failure| !words.speak_against(failure));
     let lookup = || {
         let last = failures.iter().rev().filter(near).find(|failure| failure.is_lookup())?;
         let sought = probes::need_not_exist(last) || probes::is_search(last, failures);

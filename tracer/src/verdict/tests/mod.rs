@@ -9,10 +9,12 @@ mod noise;
 mod oom;
 mod passed_on;
 mod privileges;
+mod reach;
 mod signals;
 mod stopped;
 mod terms;
 mod undone;
+mod unusable;
 
 use super::{Cause, Confidence::Proven, Policy, scene::Scene};
 
