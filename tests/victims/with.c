@@ -52,23 +52,6 @@ static void cover(const char *folder) {
     need(mount("none", folder, "tmpfs", 0, NULL), folder);
 }
 
-// A file system whose server has ended.
-static void abandoned(const char *folder) {
-    char options[64];
-    int fd = open("/dev/fuse", O_RDWR);
-    need(fd, "/dev/fuse");
-    new_mounts();
-    snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
-    need(mount("none", folder, "fuse", 0, options), folder);
-    close(fd);
-}
-
-// The file over itself, as a file of a ConfigMap is mounted.
-static void mount_file(const char *file) {
-    new_mounts();
-    need(mount(file, file, NULL, MS_BIND, NULL), file);
-}
-
 // SOURCE:FOLDER, on a node. Shared, as systemd leaves all mounts: runtimes refuse to propagate what is mounted below
 // others.
 static void bind_folder(const char *names) {
@@ -130,10 +113,6 @@ static void apply(const char *option) {
         bind_folder(v);
     else if ((v = value(option, "empty=")))
         empty(v);
-    else if ((v = value(option, "abandoned=")))
-        abandoned(v);
-    else if ((v = value(option, "mounted=")))
-        mount_file(v);
     else if ((v = value(option, "join=")))
         join(v);
     else if ((v = value(option, "cgroup=")))

@@ -152,8 +152,8 @@ fn pid_file_left(stage: &Stage) -> Result<Act> {
 fn mounted_file_replaced(stage: &Stage) -> Result<Act> {
     let victim = stage.path("victim");
     let (new, old) = (stage.file("conf.tmp", "", 0o644)?, stage.file("conf", "", 0o644)?);
-    let mounted = format!("mounted={old}");
-    Ok(Act::new([&victim, "with", &mounted, "--", &victim, "rename", &new, &old]).says(&old))
+    stage.mount_file(&old)?;
+    Ok(Act::new([&victim, "rename", &new, &old]).says(&old))
 }
 
 fn program_still_written(stage: &Stage) -> Result<Act> {
@@ -179,7 +179,6 @@ fn links_in_a_circle(stage: &Stage) -> Result<Act> {
 }
 
 fn volume_without_server(stage: &Stage) -> Result<Act> {
-    let (victim, folder) = (stage.path("victim"), stage.subfolder("state", 0o755)?);
-    let (mount, path) = (format!("abandoned={folder}"), format!("{folder}/gateway.db"));
-    Ok(Act::new([&victim, "with", &mount, "--", &victim, "open", &path]).says(&path))
+    let path = format!("{}/gateway.db", stage.abandoned_volume("state")?);
+    Ok(Act::new([&stage.path("victim"), "open", &path]).says(&path))
 }

@@ -129,6 +129,7 @@ fn tells_of_a_connect_in_vain(line: &[u8]) -> bool {
     any(&["timed out", "timeout", "time-out", "deadline exceeded", "etimedout"])
         && any(&["connect", "dial", "reach"])
         && !any(&["read timed out", "read timeout", "readtimeout", "idle", "lost connection"])
+        && !any(&["lookup", "resolv", "getaddrinfo"])
 }
 
 /// No way to the host: no route, a router's refusal, no answer on the local network.
