@@ -99,6 +99,7 @@ const KINDS: &[Kind] = &[
         name: "unreadable",
         signs: &[
             "pem routines",
+            "[ssl] pem lib",
             "pem_read_bio",
             "no start line",
             "failed to find any pem data",

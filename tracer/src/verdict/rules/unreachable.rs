@@ -1,5 +1,7 @@
 //! Peers that give no answer, have no way to them, or hang up. It must not know refusals and names.
 
+use std::net::SocketAddr;
+
 use crate::{
     errno::Errno,
     event::{Address, Call, Object, ProcessId, Protocol, What},
@@ -65,10 +67,16 @@ fn never_came_back(case: &Case<'_>) -> Option<Verdict> {
         return None;
     }
     let pending = pending(case, id);
-    let (last, peer, at_ns) =
-        *pending.last().filter(|(_, _, at)| end.time_ns.saturating_sub(*at) <= PATIENCE_NS)?;
     let words = case.last_words();
     let says = words.decisive(tells_of_a_connect_in_vain, |_| false);
+    let recent = |at: u64| end.time_ns.saturating_sub(at) <= PATIENCE_NS;
+    // Words that name one of several peers mean that one; those that name another mean none of them.
+    let meant = |peer: &SocketAddr| match &says {
+        Some((line, _, _)) => line.contains(&peer.ip().to_string()) || !names_an_address(line),
+        None => true,
+    };
+    let (last, peer, at_ns) =
+        *pending.iter().rev().find(|(_, peer, at)| recent(*at) && meant(peer))?;
     let again = pending
         .iter()
         .rev()
@@ -99,8 +107,14 @@ fn never_came_back(case: &Case<'_>) -> Option<Verdict> {
     Some(draft.summary(summary).next_step(silence_advice(&shown)).finish())
 }
 
+/// Four numbers with dots between, wherever they stand.
+fn names_an_address(line: &str) -> bool {
+    let signs = |c: char| !(c.is_ascii_digit() || c == '.');
+    line.split(signs).any(|word| word.trim_matches('.').parse::<std::net::Ipv4Addr>().is_ok())
+}
+
 /// Connects over TCP that were pending when they returned, and of which no result is recorded.
-fn pending(case: &Case<'_>, id: ProcessId) -> Vec<(usize, std::net::SocketAddr, u64)> {
+fn pending(case: &Case<'_>, id: ProcessId) -> Vec<(usize, SocketAddr, u64)> {
     let mut pending = Vec::new();
     for (index, event) in case.events(id) {
         let What::Call(call) = &event.what else { continue };

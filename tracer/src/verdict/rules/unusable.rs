@@ -179,7 +179,9 @@ pub(in crate::verdict) fn cross_device(case: &Case<'_>) -> Option<Verdict> {
 
 /// A name that is too long, links in a circle, a path that does not fit a socket's address.
 pub(in crate::verdict) fn path_invalid(case: &Case<'_>) -> Option<Verdict> {
-    let (chosen, draft) = begin(case, Cause::PathInvalid)?;
+    let Some((chosen, draft)) = begin(case, Cause::PathInvalid) else {
+        return socket_path_said_too_long(case);
+    };
     let failure = &chosen.failure;
     let path = failure.path()?;
     let length = path.as_bytes().len();
@@ -210,6 +212,31 @@ pub(in crate::verdict) fn path_invalid(case: &Case<'_>) -> Option<Verdict> {
                 case.ending()
             ))
             .next_step(next_step)
+            .finish(),
+    )
+}
+
+/// Libraries look at the length themselves, so that no call fails.
+fn socket_path_said_too_long(case: &Case<'_>) -> Option<Verdict> {
+    if case.chosen.as_ref().is_some_and(|it| matches!(it.why, Why::Words(_))) {
+        return None;
+    }
+    let end = case.end(case.blamed()).filter(|end| end.failed())?;
+    let said = |line: &[u8]| {
+        contains(line, b"path too long") && (contains(line, b"unix") || contains(line, b"socket"))
+    };
+    let (line, index, _) = case.last_words().decisive(said, complains)?;
+    let name = case.name(case.blamed());
+    Some(
+        Draft::new(Cause::PathInvalid, Confidence::Likely, case.blamed())
+            .status(end.status)
+            .evidence(format!("its last words: {line}"), [index])
+            .evidence(format!("{name} {}", case.ending()), [end.index])
+            .summary(format!(
+                "{name} says that the path of a unix socket is too long: \"{line}\"; it {}.",
+                case.ending()
+            ))
+            .next_step("Put the socket into a folder with a shorter path: 107 bytes are the limit.")
             .finish(),
     )
 }

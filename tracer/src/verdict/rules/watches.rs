@@ -2,7 +2,9 @@
 
 use crate::{errno::Errno, facts::model::WatchFact};
 
-use crate::verdict::{Cause, Verdict, case::Case, rules::unusable::begin, wording};
+use crate::verdict::{
+    Cause, Verdict, case::Case, evidence::privilege, rules::unusable::begin, wording,
+};
 
 /// EMFILE of inotify_init, ENOSPC of inotify_add_watch.
 pub(in crate::verdict) fn limit(case: &Case<'_>) -> Option<Verdict> {
@@ -22,6 +24,11 @@ pub(in crate::verdict) fn limit(case: &Case<'_>) -> Option<Verdict> {
     let what = if instances { "instances" } else { "watches" };
     let uid = failure.process.uid;
     let figures = match (limit, used) {
+        (Some(limit), Some(0)) => {
+            format!(
+                "uid {uid} may have {limit} {what} on this node ({name}), and nobody else had any after its end"
+            )
+        }
         (Some(limit), Some(used)) => {
             format!(
                 "uid {uid} may have {limit} {what} on this node ({name}), and {used} were in use after its end"
@@ -31,8 +38,11 @@ pub(in crate::verdict) fn limit(case: &Case<'_>) -> Option<Verdict> {
     };
     let most = fact.map(|it| most(it, instances)).unwrap_or_default();
     // inotify_init1 fails so for want of a descriptor too.
+    let files = privilege::limits(case, failure.process.id).and_then(|it| it.open_files);
+    let perhaps_files =
+        instances && files.is_some_and(|files| limit.is_none_or(|limit| files <= limit));
     let or_files =
-        if instances { "; the process's own RLIMIT_NOFILE gives the same error" } else { "" };
+        if perhaps_files { "; the process's own RLIMIT_NOFILE gives the same error" } else { "" };
     let next = limit.map(|limit| format!(" above {limit}")).unwrap_or_default();
     Some(
         draft
