@@ -20,6 +20,12 @@ struct Kind {
     next_step: &'static str,
 }
 
+impl Kind {
+    fn is_general(&self) -> bool {
+        ["verification", "protocol"].contains(&self.name)
+    }
+}
+
 /// The more special first.
 const KINDS: &[Kind] = &[
     Kind {
@@ -171,7 +177,14 @@ pub(in crate::verdict) fn failed(case: &Case<'_>) -> Option<Verdict> {
     let about =
         |line: &[u8]| any(line, &["tls", "ssl", "cert", "x509", "https", "handshake", "pkix"]);
     let words = case.last_words();
-    let (line, index, last) = words.decisive(is_it, |line| complains(line) && !about(line))?;
+    let other = |line: &[u8]| complains(line) && !about(line);
+    let (_, _, last) = words.decisive(is_it, other)?;
+    // Of several lines about the same: one that complains, and one that tells more than that it was not accepted.
+    let special = |line: &[u8]| kind(line).is_some_and(|it| !it.is_general());
+    let (line, index, _) = words
+        .decisive(|line| is_it(line) && special(line) && complains(line), other)
+        .or_else(|| words.decisive(|line| is_it(line) && special(line), other))
+        .or_else(|| words.decisive(is_it, other))?;
     let kind = kind(&line.to_ascii_lowercase().into_bytes())?;
     let peer = last_peer(case);
     let confidence =

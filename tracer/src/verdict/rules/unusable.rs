@@ -42,7 +42,9 @@ pub(in crate::verdict) fn is_a_directory(case: &Case<'_>) -> Option<Verdict> {
         return None;
     }
     let end = case.end(case.blamed()).filter(|end| end.failed())?;
-    let said = |line: &[u8]| contains(line, b"is a directory") && line.contains(&b'/');
+    let said = |line: &[u8]| {
+        contains(line, b"is a directory") && line.contains(&b'/') && !contains(line, b"remove")
+    };
     let (line, index, _) = case.last_words().decisive(said, complains)?;
     let path = path_in(&line)?;
     let summary = format!(
