@@ -90,9 +90,9 @@ impl Death {
     }
 
     /// Whether the cause must come out the same when nothing that the command writes is captured. Only an end that
-    /// nothing but its last words explains may differ.
+    /// nothing but its words explains may differ.
     pub fn stands_without_output(&self) -> bool {
-        self.cause != "exited_with_error"
+        !["exited_with_error", "tls_failed"].contains(&self.cause)
     }
 }
 
@@ -131,7 +131,9 @@ fn signal_number(name: &str) -> u8 {
         "SIGFPE" => 8,
         "SIGKILL" => 9,
         "SIGSEGV" => 11,
+        "SIGPIPE" => 13,
         "SIGTERM" => 15,
+        "SIGXFSZ" => 25,
         "SIGSYS" => 31,
         unknown => unreachable!("the table of deaths uses no {unknown}"),
     }

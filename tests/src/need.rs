@@ -46,6 +46,8 @@ pub enum Need {
     CoreFile,
     /// IPv6 on the loopback.
     Ipv6,
+    /// File systems in user space.
+    Fuse,
 }
 
 impl Need {
@@ -69,6 +71,12 @@ impl Need {
             Need::CoreFile => core_lack(),
             Need::Ipv6 => (!Path::new("/proc/net/if_inet6").exists())
                 .then(|| "this kernel has no IPv6".to_owned()),
+            Need::Fuse => std::fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open("/dev/fuse")
+                .err()
+                .map(|error| format!("/dev/fuse: {error}")),
         }
     }
 

@@ -110,6 +110,27 @@ impl Stage {
         Ok(at)
     }
 
+    /// Mounts a file over itself, as a file of a ConfigMap is mounted.
+    pub fn mount_file(&self, file: &str) -> Result<()> {
+        rustix::mount::mount_bind(file, file).with_context(|| format!("cannot mount {file}"))?;
+        self.hold(Guard::Mount(PathBuf::from(file)));
+        Ok(())
+    }
+
+    /// A file system in user space, in a new folder of the stage, whose server has ended.
+    pub fn abandoned_volume(&self, name: &str) -> Result<String> {
+        use std::os::fd::AsRawFd;
+        let at = self.subfolder(name, 0o755)?;
+        let server = fs::OpenOptions::new().read(true).write(true).open("/dev/fuse")?;
+        let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd());
+        let options = std::ffi::CString::new(options)?;
+        let flags = MountFlags::empty();
+        rustix::mount::mount("volume", &*at, "fuse", flags, Some(options.as_c_str()))
+            .with_context(|| format!("cannot mount a FUSE file system on {at}"))?;
+        self.hold(Guard::Mount(PathBuf::from(&at)));
+        Ok(at)
+    }
+
     /// A FIFO through which a victim says that it is ready; `name` may name a folder of the stage too.
     pub fn ready(&self, name: &str) -> Result<Ready> {
         Ready::new(self.base.join(name))

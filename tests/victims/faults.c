@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -88,6 +89,18 @@ static int seccomp_errno_word(int argc, char **argv) {
     return mount("none", "/mnt", "tmpfs", 0, NULL) ? fail("cannot mount", "/mnt") : 0;
 }
 
+// Filters older than a call answer so.
+static int seccomp_enosys_word(int argc, char **argv) {
+    filter(SYS_mount, SECCOMP_RET_ERRNO | ENOSYS);
+    return mount("none", "/mnt", "tmpfs", 0, NULL) ? fail("cannot mount", "/mnt") : 0;
+}
+
+// systemd's RestrictAddressFamilies= answers so, as a kernel without IPv6 does.
+static int no_family_word(int argc, char **argv) {
+    filter(SYS_socket, SECCOMP_RET_ERRNO | EAFNOSUPPORT);
+    return socket(AF_INET6, SOCK_STREAM, 0) < 0 ? fail("cannot make", "a socket") : 0;
+}
+
 const struct word FAULT_WORDS[] = {{"segfault", segfault_word},
                                    {"segfault-thread", segfault_thread_word},
                                    {"bus", bus_word},
@@ -97,4 +110,6 @@ const struct word FAULT_WORDS[] = {{"segfault", segfault_word},
                                    {"seccomp-kill", seccomp_kill_word},
                                    {"seccomp-trap", seccomp_trap_word},
                                    {"seccomp-errno", seccomp_errno_word},
+                                   {"seccomp-enosys", seccomp_enosys_word},
+                                   {"no-family", no_family_word},
                                    {0}};

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -40,6 +41,48 @@ static int fill_word(int argc, char **argv) {
     return fail("cannot write", argv[1]);
 }
 
+// read PATH: whoever opens a folder learns only by reading that it is one.
+static int read_word(int argc, char **argv) {
+    char byte;
+    int fd = open(argv[1], O_RDONLY);
+    return fd < 0 || read(fd, &byte, 1) < 0 ? fail("cannot read", argv[1]) : 0;
+}
+
+static int rename_word(int argc, char **argv) {
+    return rename(argv[1], argv[2]) ? fail("cannot rename to", argv[2]) : 0;
+}
+
+static int lock(const char *path) {
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    need(fd, path);
+    return flock(fd, LOCK_EX | LOCK_NB);
+}
+
+static int lock_word(int argc, char **argv) {
+    return lock(argv[1]) ? fail("cannot lock", argv[1]) : 0;
+}
+
+// hold-lock PATH FIFO
+static int hold_lock_word(int argc, char **argv) {
+    need(lock(argv[1]), argv[1]);
+    ready(argv[2], 0);
+    pause();
+    return 0;
+}
+
+// pid-file PATH
+static int pid_file_word(int argc, char **argv) {
+    int fd = open(argv[1], O_WRONLY | O_CREAT | O_EXCL, 0644);
+    return fd < 0 ? fail("cannot create pid file", argv[1]) : 0;
+}
+
+// run-open PATH: executes what it has open for writing itself.
+static int run_open_word(int argc, char **argv) {
+    need(open(argv[1], O_WRONLY | O_APPEND | O_CLOEXEC), argv[1]);
+    execv(argv[1], argv + 1);
+    return fail("cannot execute", argv[1]);
+}
+
 static int remove_word(int argc, char **argv) {
     int failed = 0;
     for (int i = 1; i < argc; i++)
@@ -64,4 +107,6 @@ static int call_word(int argc, char **argv) {
 const struct word FILE_WORDS[] = {
     {"open", open_word}, {"say", say_word},   {"create", create_word},
     {"fill", fill_word}, {"call", call_word}, {"remove", remove_word},
+    {"read", read_word}, {"rename", rename_word}, {"lock", lock_word},
+    {"hold-lock", hold_lock_word}, {"pid-file", pid_file_word}, {"run-open", run_open_word},
     {0}};

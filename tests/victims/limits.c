@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,6 +55,21 @@ static int threads_word(int argc, char **argv) {
     return fail("cannot start", "a thread");
 }
 
+static int instances_word(int argc, char **argv) {
+    while (inotify_init1(IN_CLOEXEC) >= 0)
+        ;
+    return fail("cannot watch", "the configuration");
+}
+
+// long-argument PATH: the kernel takes 128 KiB for one string (MAX_ARG_STRLEN).
+static int long_argument_word(int argc, char **argv) {
+    static char text[256 << 10];
+    memset(text, 'x', sizeof text - 1);
+    char *arguments[] = {argv[1], text, NULL};
+    execv(argv[1], arguments);
+    return fail("cannot execute", argv[1]);
+}
+
 static int allocate_word(int argc, char **argv) {
     char *block = malloc(strtoull(argv[1], NULL, 10));
     if (!block)
@@ -66,4 +82,6 @@ const struct word LIMIT_WORDS[] = {{"descriptors", descriptors_word},
                                    {"processes", processes_word},
                                    {"threads", threads_word},
                                    {"allocate", allocate_word},
+                                   {"instances", instances_word},
+                                   {"long-argument", long_argument_word},
                                    {0}};

@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +120,100 @@ static int connect_epoll_word(int argc, char **argv) {
     return error ? fail("cannot connect to", argv[2]) : 0;
 }
 
+// hold-full PROTOCOL HOST FIFO: a listener whose queue is full, so that the kernel drops every further SYN.
+static int hold_full_word(int argc, char **argv) {
+    struct endpoint e = endpoint(argv[1], argv[2], 0);
+    int fd = socket(e.address.ss_family, e.type, 0);
+    need(bind(fd, (void *)&e.address, e.length), "bind");
+    need(listen(fd, 0), "listen");
+    e = endpoint(argv[1], argv[2], port_of(fd));
+    for (int i = 0; i < 4; i++) {
+        int client = socket(e.address.ss_family, e.type | SOCK_NONBLOCK, 0);
+        struct pollfd connected = {.fd = client, .events = POLLOUT};
+        connect(client, (void *)&e.address, e.length);
+        poll(&connected, 1, 100);
+    }
+    ready(argv[3], port_of(fd));
+    pause();
+    return 0;
+}
+
+// connect-slow HOST PORT: gives up after one more SYN, which takes the kernel 3 seconds.
+static int connect_slow_word(int argc, char **argv) {
+    struct endpoint e = endpoint("tcp4", argv[1], atoi(argv[2]));
+    int fd = socket(AF_INET, SOCK_STREAM, 0), retries = 1;
+    need(setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &retries, sizeof retries), "TCP_SYNCNT");
+    return connect(fd, (void *)&e.address, e.length) ? fail("cannot connect to", argv[2]) : 0;
+}
+
+// connect-impatient HOST PORT: waits one second for each of two connects, which never come back.
+static int connect_impatient_word(int argc, char **argv) {
+    struct endpoint e = endpoint("tcp4", argv[1], atoi(argv[2]));
+    for (int i = 0; i < 2; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        struct pollfd connected = {.fd = fd, .events = POLLOUT};
+        if (connect(fd, (void *)&e.address, e.length) == 0 || errno != EINPROGRESS)
+            return 99;
+        if (poll(&connected, 1, 1000) != 0)
+            return 98;
+        close(fd);
+    }
+    fprintf(stderr, "connect to %s:%s timed out\n", argv[1], argv[2]);
+    return 1;
+}
+
+// hold-reset PROTOCOL HOST FIFO: takes every connection and resets it.
+static int hold_reset_word(int argc, char **argv) {
+    struct endpoint e = endpoint(argv[1], argv[2], 0);
+    struct linger reset = {.l_onoff = 1};
+    int fd = bound(&e);
+    need(fd, "listen");
+    ready(argv[3], port_of(fd));
+    for (;;) {
+        int client = accept(fd, NULL, NULL);
+        setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        close(client);
+    }
+}
+
+// receive HOST PORT
+static int receive_word(int argc, char **argv) {
+    struct endpoint e = endpoint("tcp4", argv[1], atoi(argv[2]));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    struct pollfd waited = {.fd = fd, .events = POLLOUT};
+    char byte;
+    connect(fd, (void *)&e.address, e.length);
+    poll(&waited, 1, -1);
+    waited.events = POLLIN;
+    poll(&waited, 1, -1);
+    return recv(fd, &byte, 1, 0) < 0 ? fail("cannot receive from", argv[2]) : 0;
+}
+
+// connect-all: in a network of its own, with few ports; opens connections until none is left.
+static int connect_all_word(int argc, char **argv) {
+    const char *range = "40000 40003";
+    int setting = open("/proc/sys/net/ipv4/ip_local_port_range", O_WRONLY);
+    need(setting, "ip_local_port_range");
+    need(write(setting, range, strlen(range)), "ip_local_port_range");
+    struct endpoint e = endpoint("tcp4", "127.0.0.1", 5432);
+    need(bound(&e), "listen");
+    for (;;) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (connect(fd, (void *)&e.address, e.length))
+            return fail("cannot connect to", "5432");
+    }
+}
+
+// write-closed [ignore]: nobody reads the pipe.
+static int write_closed_word(int argc, char **argv) {
+    int ends[2];
+    need(pipe(ends), "pipe");
+    close(ends[0]);
+    if (argc > 1)
+        signal(SIGPIPE, SIG_IGN);
+    return write(ends[1], "x", 1) < 0 ? fail("cannot write to", "the log") : 0;
+}
+
 // dns RCODE FIFO: answers every question on 127.0.0.1:53 with RCODE and no records.
 static int dns_word(int argc, char **argv) {
     struct endpoint e = endpoint("udp4", "127.0.0.1", 53);
@@ -147,5 +244,12 @@ const struct word NET_WORDS[] = {{"bind", bind_word},
                                  {"connect", connect_word},
                                  {"connect-unix", connect_unix_word},
                                  {"connect-epoll", connect_epoll_word},
+                                 {"hold-full", hold_full_word},
+                                 {"connect-slow", connect_slow_word},
+                                 {"connect-impatient", connect_impatient_word},
+                                 {"hold-reset", hold_reset_word},
+                                 {"receive", receive_word},
+                                 {"connect-all", connect_all_word},
+                                 {"write-closed", write_closed_word},
                                  {"dns", dns_word},
                                  {0}};

@@ -121,6 +121,8 @@ static void apply(const char *option) {
         limit(RLIMIT_NOFILE, v);
     else if ((v = value(option, "nproc=")))
         limit(RLIMIT_NPROC, v);
+    else if ((v = value(option, "fsize=")))
+        limit(RLIMIT_FSIZE, v);
     else if ((v = value(option, "as=")))
         limit(RLIMIT_AS, v);
     else if ((v = value(option, "core=")))

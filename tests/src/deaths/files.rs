@@ -36,6 +36,34 @@ pub const DEATHS: &[Death] =
             .proven()
             .says(&["EROFS"]),
         Death::new("tmpfs_full", "disk_full", Code(1), tmpfs_full).proven().says(&["ENOSPC"]),
+        Death::new("config_is_a_folder", "is_a_directory", Code(1), config_is_a_folder)
+            .proven()
+            .says(&["EISDIR", "subPath"]),
+        Death::new("lock_taken", "lock_held", Code(1), lock_taken).proven().says(&[
+            "flock",
+            "EAGAIN",
+            "hold-lock",
+        ]),
+        Death::new("pid_file_left", "lock_held", Code(1), pid_file_left).proven().says(&["EEXIST"]),
+        Death::new("mounted_file_replaced", "mount_point_busy", Code(1), mounted_file_replaced)
+            .proven()
+            .says(&["EBUSY"]),
+        Death::new("program_still_written", "text_file_busy", Code(1), program_still_written)
+            .proven()
+            .says(&["ETXTBSY"]),
+        Death::new("renamed_to_another_volume", "cross_device", Code(1), renamed_to_another_volume)
+            .proven()
+            .says(&["EXDEV"]),
+        Death::new("name_too_long", "path_invalid", Code(1), name_too_long)
+            .proven()
+            .says(&["ENAMETOOLONG", "300"]),
+        Death::new("links_in_a_circle", "path_invalid", Code(1), links_in_a_circle)
+            .proven()
+            .says(&["ELOOP"]),
+        Death::new("volume_without_server", "volume_failed", Code(1), volume_without_server)
+            .proven()
+            .says(&["ENOTCONN", "fuse"])
+            .needs(&[Need::Root, Need::Fuse]),
     ];
 
 fn config_missing(stage: &Stage) -> Result<Act> {
@@ -103,4 +131,54 @@ fn tmpfs_full(stage: &Stage) -> Result<Act> {
     let folder = stage.tmpfs("state", MountFlags::empty(), "size=64k")?;
     let path = format!("{folder}/gateway.db");
     Ok(Act::new([&stage.path("victim"), "fill", &path]).says(&path))
+}
+
+fn config_is_a_folder(stage: &Stage) -> Result<Act> {
+    let path = stage.subfolder("gateway.toml", 0o755)?;
+    Ok(Act::new([&stage.path("victim"), "read", &path]).says(&path))
+}
+
+fn lock_taken(stage: &Stage) -> Result<Act> {
+    let (victim, path) = (stage.path("victim"), stage.path("gateway.db"));
+    let holder = stage.bystander(&[&victim, "hold-lock", &path])?;
+    Ok(Act::new([&victim, "lock", &path]).says(&path).says(holder.pid))
+}
+
+fn pid_file_left(stage: &Stage) -> Result<Act> {
+    let path = stage.file("gateway.pid", "1\n", 0o644)?;
+    Ok(Act::new([&stage.path("victim"), "pid-file", &path]).says(&path))
+}
+
+fn mounted_file_replaced(stage: &Stage) -> Result<Act> {
+    let victim = stage.path("victim");
+    let (new, old) = (stage.file("conf.tmp", "", 0o644)?, stage.file("conf", "", 0o644)?);
+    stage.mount_file(&old)?;
+    Ok(Act::new([&victim, "rename", &new, &old]).says(&old))
+}
+
+fn program_still_written(stage: &Stage) -> Result<Act> {
+    let path = stage.copy("hello", "plugin")?;
+    Ok(Act::new([&stage.path("victim"), "run-open", &path]).says(&path))
+}
+
+fn renamed_to_another_volume(stage: &Stage) -> Result<Act> {
+    let folder = stage.tmpfs("state", MountFlags::empty(), "size=64k")?;
+    let (from, to) = (stage.file("upload", "", 0o644)?, format!("{folder}/upload"));
+    Ok(Act::new([&stage.path("victim"), "rename", &from, &to]).says(&from))
+}
+
+fn name_too_long(stage: &Stage) -> Result<Act> {
+    let path = stage.path(&"x".repeat(300));
+    Ok(Act::new([&stage.path("victim"), "open", &path]))
+}
+
+fn links_in_a_circle(stage: &Stage) -> Result<Act> {
+    let path = stage.path("current");
+    std::os::unix::fs::symlink("current", &path)?;
+    Ok(Act::new([&stage.path("victim"), "open", &path]).says(&path))
+}
+
+fn volume_without_server(stage: &Stage) -> Result<Act> {
+    let path = format!("{}/gateway.db", stage.abandoned_volume("state")?);
+    Ok(Act::new([&stage.path("victim"), "open", &path]).says(&path))
 }

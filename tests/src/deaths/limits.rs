@@ -21,6 +21,17 @@ pub const DEATHS: &[Death] = &[
         .needs(&[Need::Root, Need::PidsCgroup]),
     Death::new("address_space_used_up", "memory_allocation_failed", Code(1), address_space)
         .says(&["ENOMEM", "RLIMIT_AS"]),
+    Death::new("watches_used_up", "watch_limit", Code(1), watches).proven().says(&[
+        "EMFILE",
+        "fs.inotify.max_user_instances",
+        "47002",
+    ]),
+    Death::new("argument_too_long", "arguments_too_long", Code(1), argument_too_long)
+        .proven()
+        .says(&["E2BIG"]),
+    Death::new("call_unknown_to_seccomp", "call_unsupported", Code(1), call_unknown_to_seccomp)
+        .proven()
+        .says(&["mount", "ENOSYS", "seccomp"]),
 ];
 
 fn with(stage: &Stage, options: &[&str], words: &[&str]) -> Act {
@@ -51,4 +62,18 @@ fn threads_of_cgroup(stage: &Stage) -> Result<Act> {
 
 fn address_space(stage: &Stage) -> Result<Act> {
     Ok(with(stage, &["as=67108864"], &["allocate", "1073741824"]))
+}
+
+// The limit is of the user, on the whole machine: the uid is one that nobody has.
+fn watches(stage: &Stage) -> Result<Act> {
+    Ok(with(stage, &["nofile=1024", "uid=47002"], &["instances"]))
+}
+
+fn argument_too_long(stage: &Stage) -> Result<Act> {
+    let path = stage.path("hello");
+    Ok(Act::new([&stage.path("victim"), "long-argument", &path]).says(&path))
+}
+
+fn call_unknown_to_seccomp(stage: &Stage) -> Result<Act> {
+    Ok(Act::new([&stage.path("victim"), "seccomp-enosys"]))
 }

@@ -5,26 +5,48 @@ use anyhow::Result;
 use crate::death::Exit::Code;
 use crate::{Act, Death, Need, Stage};
 
-pub const DEATHS: &[Death] = &[
-    Death::new("connect_refused", "connection_refused", Code(1), blocking)
-        .says(&["ECONNREFUSED", "127.0.0.1"]),
-    Death::new("connect_refused_to_epoll", "connection_refused", Code(1), epoll)
-        .says(&["ECONNREFUSED", "127.0.0.1"]),
-    Death::new("connect_refused_to_go", "connection_refused", Code(1), go)
-        .says(&["ECONNREFUSED", "127.0.0.1"])
-        .needs(&[Need::Root, Need::Tool("kubectl")]),
-    Death::new("connect_refused_by_unix_socket", "connection_refused", Code(1), unix_socket)
-        .says(&["ECONNREFUSED"]),
-    Death::new("name_unknown", "name_resolution_failed", Code(1), name_unknown)
-        .says(&["db.macula.example", "NXDOMAIN"]),
-    Death::new("name_unknown_to_go", "name_resolution_failed", Code(1), name_unknown_to_go)
-        .says(&["db.macula.example", "NXDOMAIN", "127.0.0.1"])
-        .needs(&[Need::Root, Need::Tool("kubectl")]),
-    Death::new("name_server_failing", "name_resolution_failed", Code(1), name_server_failing)
-        .says(&["db.macula.example", "SERVFAIL"]),
-    Death::new("name_server_gone", "name_resolution_failed", Code(1), name_server_gone)
-        .says(&["db.macula.example", "127.0.0.1"]),
-];
+pub const DEATHS: &[Death] =
+    &[
+        Death::new("connect_refused", "connection_refused", Code(1), blocking)
+            .says(&["ECONNREFUSED", "127.0.0.1"]),
+        Death::new("connect_refused_to_epoll", "connection_refused", Code(1), epoll)
+            .says(&["ECONNREFUSED", "127.0.0.1"]),
+        Death::new("connect_refused_to_go", "connection_refused", Code(1), go)
+            .says(&["ECONNREFUSED", "127.0.0.1"])
+            .needs(&[Need::Root, Need::Tool("kubectl")]),
+        Death::new("connect_refused_by_unix_socket", "connection_refused", Code(1), unix_socket)
+            .says(&["ECONNREFUSED"]),
+        Death::new("name_unknown", "name_resolution_failed", Code(1), name_unknown)
+            .says(&["db.macula.example", "NXDOMAIN"]),
+        Death::new("name_unknown_to_go", "name_resolution_failed", Code(1), name_unknown_to_go)
+            .says(&["db.macula.example", "NXDOMAIN", "127.0.0.1"])
+            .needs(&[Need::Root, Need::Tool("kubectl")]),
+        Death::new("name_server_failing", "name_resolution_failed", Code(1), name_server_failing)
+            .says(&["db.macula.example", "SERVFAIL"]),
+        Death::new("name_server_gone", "name_resolution_failed", Code(1), name_server_gone)
+            .says(&["db.macula.example", "127.0.0.1"]),
+        Death::new("connect_unanswered", "connection_timed_out", Code(1), unanswered)
+            .proven()
+            .says(&["ETIMEDOUT", "127.0.0.1", "NetworkPolicy"]),
+        Death::new("connect_never_back", "connection_timed_out", Code(1), never_back)
+            .likely()
+            .says(&["127.0.0.1", "NetworkPolicy"]),
+        Death::new("network_without_route", "host_unreachable", Code(1), without_route)
+            .proven()
+            .says(&["ENETUNREACH", "10.96.0.10:5432"]),
+        Death::new("connection_reset_by_peer", "connection_reset", Code(1), reset)
+            .proven()
+            .says(&["ECONNRESET", "127.0.0.1"]),
+        Death::new("local_ports_used_up", "ports_exhausted", Code(1), ports_used_up)
+            .proven()
+            .says(&["EADDRNOTAVAIL", "127.0.0.1:5432"]),
+        Death::new("ipv6_switched_off", "address_family_unsupported", Code(1), no_ipv6)
+            .proven()
+            .says(&["EAFNOSUPPORT", "AF_INET6"]),
+        Death::new("certificate_self_signed", "tls_failed", Code(2), self_signed)
+            .says(&["self-signed certificate", "unknown_authority"])
+            .needs(&[Need::Root, Need::Tool("openssl")]),
+    ];
 
 fn blocking(stage: &Stage) -> Result<Act> {
     let port = stage.refusing_port()?.to_string();
@@ -89,4 +111,48 @@ fn name_server_gone(stage: &Stage) -> Result<Act> {
     let etc = format!("etc={}", etc(stage)?);
     let victim = stage.path("victim");
     Ok(Act::new([&victim, "with", "net", &etc, "--", &stage.path("resolve"), "db.macula.example"]))
+}
+
+fn towards(stage: &Stage, server: &str, client: &str) -> Result<Act> {
+    let victim = stage.path("victim");
+    let port = stage.bystander(&[&victim, server, "tcp4", "127.0.0.1"])?.value.to_string();
+    Ok(Act::new([&victim, client, "127.0.0.1", &port]).says(port))
+}
+
+// The kernel drops what its queue has no room for, as a firewall does.
+fn unanswered(stage: &Stage) -> Result<Act> {
+    towards(stage, "hold-full", "connect-slow")
+}
+
+fn never_back(stage: &Stage) -> Result<Act> {
+    towards(stage, "hold-full", "connect-impatient")
+}
+
+fn without_route(stage: &Stage) -> Result<Act> {
+    let victim = stage.path("victim");
+    Ok(Act::new([&victim, "with", "net", "--", &victim, "connect", "10.96.0.10", "5432"]))
+}
+
+fn reset(stage: &Stage) -> Result<Act> {
+    towards(stage, "hold-reset", "receive")
+}
+
+fn ports_used_up(stage: &Stage) -> Result<Act> {
+    let victim = stage.path("victim");
+    Ok(Act::new([&victim, "with", "net", "--", &victim, "connect-all"]))
+}
+
+fn no_ipv6(stage: &Stage) -> Result<Act> {
+    Ok(Act::new([&stage.path("victim"), "no-family"]))
+}
+
+fn self_signed(stage: &Stage) -> Result<Act> {
+    let (key, certificate) = (stage.path("key.pem"), stage.path("cert.pem"));
+    let make = ["req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=gateway"];
+    let made = std::process::Command::new("openssl")
+        .args(make)
+        .args(["-keyout", &key, "-out", &certificate])
+        .output()?;
+    anyhow::ensure!(made.status.success(), "openssl made no certificate");
+    Ok(Act::new(["openssl", "verify", &certificate]))
 }

@@ -1,4 +1,4 @@
-//! Deaths by a signal of somebody who is no container runtime: here this very process, from outside.
+//! Deaths by a signal of somebody who is no container runtime: this very process, from outside, or the kernel for a write.
 
 use anyhow::Result;
 use rustix::process::{Signal, kill_process};
@@ -25,6 +25,15 @@ pub const DEATHS: &[Death] = &[
     )
     .proven()
     .says(&["SIGTERM", "SIGKILL", "ignored"]),
+    Death::new("reader_gone", "broken_pipe", Exit::Signal("SIGPIPE"), reader_gone)
+        .proven()
+        .says(&["SIGPIPE"]),
+    Death::new("reader_gone_with_sigpipe_ignored", "broken_pipe", Code(1), reader_gone_ignored)
+        .proven()
+        .says(&["EPIPE"]),
+    Death::new("file_size_used_up", "file_size_limit", Exit::Signal("SIGXFSZ"), file_size)
+        .proven()
+        .says(&["SIGXFSZ", "RLIMIT_FSIZE"]),
 ];
 
 fn signalled(stage: &Stage, words: &[&str], signals: &'static [Signal]) -> Result<Act> {
@@ -57,4 +66,17 @@ fn term_handled_cleanly(stage: &Stage) -> Result<Act> {
 
 fn term_then_kill(stage: &Stage) -> Result<Act> {
     signalled(stage, &["wait-ignoring"], &[Signal::TERM, Signal::KILL])
+}
+
+fn reader_gone(stage: &Stage) -> Result<Act> {
+    Ok(Act::new([&stage.path("victim"), "write-closed"]))
+}
+
+fn reader_gone_ignored(stage: &Stage) -> Result<Act> {
+    Ok(Act::new([&stage.path("victim"), "write-closed", "ignore"]))
+}
+
+fn file_size(stage: &Stage) -> Result<Act> {
+    let (victim, path) = (stage.path("victim"), stage.path("gateway.log"));
+    Ok(Act::new([&victim, "with", "fsize=8192", "--", &victim, "fill", &path]))
 }

@@ -42,7 +42,7 @@ live! {
         bus_truncated_map illegal_opcode divided_by_zero seccomp_killed seccomp_trapped aborted;
     signals:
         killed_from_outside term_without_handler term_handled term_handled_cleanly
-        term_ignored_then_kill;
+        term_ignored_then_kill reader_gone reader_gone_with_sigpipe_ignored file_size_used_up;
     loader:
         library_gone plugin_gone plugin_needs_gone_library library_too_old glibc_too_old symbol_gone;
     bind:
@@ -51,14 +51,17 @@ live! {
     files:
         config_missing config_missing_silently certificate_never_made key_unreadable
         key_unreadable_in_container mount_not_permitted chroot_not_permitted setuid_not_permitted
-        mount_refused_by_seccomp state_folder_read_only tmpfs_full;
+        mount_refused_by_seccomp state_folder_read_only tmpfs_full config_is_a_folder lock_taken
+        pid_file_left mounted_file_replaced program_still_written renamed_to_another_volume
+        name_too_long links_in_a_circle volume_without_server;
     limits:
         descriptors_used_up processes_used_up pids_cgroup_full threads_used_up
-        address_space_used_up;
+        address_space_used_up watches_used_up argument_too_long call_unknown_to_seccomp;
     network:
         connect_refused connect_refused_to_epoll connect_refused_to_go
         connect_refused_by_unix_socket name_unknown name_unknown_to_go name_server_failing
-        name_server_gone;
+        name_server_gone connect_unanswered connect_never_back network_without_route
+        connection_reset_by_peer local_ports_used_up ipv6_switched_off certificate_self_signed;
     exits:
         exit_0 exit_0_hiding_a_child exit_3_silent exit_1_with_words wrapper_passes_code_on
         interpreter_syntax_error perl_syntax_error file_done_without set_up_refused bind_retried

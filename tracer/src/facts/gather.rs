@@ -13,11 +13,12 @@ use super::{
     held::Held,
     life::Life,
     loader_search::{self, Start},
-    machine,
-    model::{Executable, Facts, LoaderReport, Machine},
+    locks, machine,
+    model::{Executable, Facts, LoaderReport, LockFact, Machine, WatchFact},
     name_servers, paths, programs,
     regular::{Budget, RegularFile},
     root::Root,
+    watches,
 };
 use crate::{
     errno::Errno,
@@ -194,6 +195,8 @@ impl<'a> Ending<'a> {
             facts.name_servers = name_servers::parse(&file);
             facts.search_domains = name_servers::search_domains(&file);
         }
+        facts.locks = self.locks();
+        facts.watches = self.watches();
         if self.budget.is_used_up() {
             facts.missing.push("not everything was looked at: it took too long".to_owned());
         }
@@ -258,6 +261,24 @@ impl<'a> Ending<'a> {
         let found = held.root.find(&held.cwd, &Text::from("/etc/resolv.conf"));
         let file = RegularFile::open(&found, &self.budget).ok()?;
         Some(file.beginning(RESOLV_CONF_MAX))
+    }
+
+    fn locks(&self) -> Vec<LockFact> {
+        let wanted = locks::wanted(&self.timeline.entries).into_iter();
+        wanted.filter_map(|(id, path)| locks::look_up(&self.held_of(id)?.root, path)).collect()
+    }
+
+    /// Only where a watch was refused: all processes of the user are looked at.
+    fn watches(&self) -> Option<WatchFact> {
+        let refused = |event: &&Event| match &event.what {
+            What::Call(call) => {
+                call.name.starts_with("inotify")
+                    && matches!(call.errno, Errno::EMFILE | Errno::ENOSPC)
+            }
+            _ => false,
+        };
+        let event = self.timeline.entries.iter().rfind(refused)?;
+        Some(watches::of_user(event.process.uid))
     }
 
     fn held_of(&self, process: ProcessId) -> Option<&'a Held> {

@@ -15,6 +15,7 @@ mod life;
 mod listeners;
 mod loader_folders;
 mod loader_search;
+mod locks;
 mod machine;
 pub mod model;
 mod mounts;
@@ -28,6 +29,7 @@ mod programs;
 mod regular;
 mod root;
 mod shebang;
+mod watches;
 
 pub use gather::Gatherer;
 pub use machine::boot_offset_ns;

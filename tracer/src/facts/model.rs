@@ -31,6 +31,10 @@ pub struct Facts {
     pub name_servers: Vec<String>,
     /// Domains of the `search` line beside them.
     pub search_domains: Vec<Text>,
+    /// One for each file whose lock was refused.
+    pub locks: Vec<LockFact>,
+    /// What the user of a process that was refused a watch has in use.
+    pub watches: Option<WatchFact>,
     /// What could not be looked up, and why.
     pub missing: Vec<String>,
 }
@@ -159,6 +163,50 @@ pub struct Holder {
     pub pid: Option<u32>,
     pub comm: Text,
     pub command: Text,
+}
+
+/// A file whose lock was refused, and who holds locks on it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LockFact {
+    /// As the failed call had it.
+    pub path: Text,
+    pub holders: Vec<LockHolder>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LockHolder {
+    /// As the agent sees it; `None` where the kernel names nobody.
+    pub pid: Option<u32>,
+    pub comm: Text,
+    pub command: Text,
+}
+
+/// Use of inotify by one user, on the whole node, and its limits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WatchFact {
+    pub uid: u32,
+    /// As far as the agent sees, after the end of the process that was refused.
+    pub instances: u64,
+    pub watches: u64,
+    /// /proc/sys/fs/inotify/max_user_instances, max_user_watches
+    pub max_instances: Option<u64>,
+    pub max_watches: Option<u64>,
+    /// The search for it came to its end.
+    pub complete: bool,
+    /// Those with most of it, the greatest first.
+    pub holders: Vec<WatchHolder>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WatchHolder {
+    pub pid: u32,
+    pub comm: Text,
+    pub instances: u64,
+    pub watches: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -126,6 +126,8 @@ fn is_worth_a_look(errno: Errno) -> bool {
             | Errno::ENOSPC
             | Errno::EDQUOT
             | Errno::EISDIR
+            | Errno::EBUSY
+            | Errno::EXDEV
             | Errno::EEXIST
             | Errno::ELOOP
             | Errno::ETXTBSY

@@ -67,6 +67,8 @@ causes! {
     }
     /// Other signals.
     Signals "signals" {
+        BrokenPipe "broken_pipe",
+        FileSizeLimit "file_size_limit",
         KilledBySignal "killed_by_signal",
     }
     /// The dynamic loader.
@@ -86,17 +88,33 @@ causes! {
         PermissionDenied "permission_denied",
         ReadOnlyFilesystem "read_only_filesystem",
         DiskFull "disk_full",
+        IsADirectory "is_a_directory",
+        LockHeld "lock_held",
+        MountPointBusy "mount_point_busy",
+        TextFileBusy "text_file_busy",
+        CrossDevice "cross_device",
+        PathInvalid "path_invalid",
+        VolumeFailed "volume_failed",
     }
     /// Limits of a process, a user or the node.
     Limits "limits" {
         FdLimit "fd_limit",
         PidLimit "pid_limit",
         MemoryAllocationFailed "memory_allocation_failed",
+        WatchLimit "watch_limit",
+        ArgumentsTooLong "arguments_too_long",
+        CallUnsupported "call_unsupported",
     }
     /// Peers and names.
     Network "network" {
         ConnectionRefused "connection_refused",
+        ConnectionTimedOut "connection_timed_out",
+        HostUnreachable "host_unreachable",
+        ConnectionReset "connection_reset",
+        PortsExhausted "ports_exhausted",
+        AddressFamilyUnsupported "address_family_unsupported",
         NameResolutionFailed "name_resolution_failed",
+        TlsFailed "tls_failed",
     }
     /// Ends that nothing else explains.
     Exits "exits" {

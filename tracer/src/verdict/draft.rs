@@ -32,6 +32,12 @@ impl Draft {
         self
     }
 
+    /// As the rule itself judges it, where it knows more than how the call was chosen.
+    pub fn confidence(mut self, confidence: Confidence) -> Self {
+        self.0.confidence = confidence;
+        self
+    }
+
     pub fn next_step(mut self, text: impl Into<String>) -> Self {
         self.0.next_step = text.into();
         self

@@ -87,6 +87,16 @@ pub(super) fn file_name(path: &Text) -> Text {
     Text(programs::file_name(path.as_bytes()).to_vec())
 }
 
+/// A path that no sentence has room for is cut.
+pub(super) fn shortened(path: &Text) -> String {
+    const LONGEST: usize = 120;
+    let shown = path.to_string();
+    match shown.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}...", &shown[..at]),
+        None => shown,
+    }
+}
+
 /// `0600`
 pub(super) fn mode(mode: u32) -> String {
     format!("{:04o}", mode & 0o7777)

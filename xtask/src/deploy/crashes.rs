@@ -11,13 +11,23 @@ const NAMESPACE: &str = "macula-crashes";
 const CAUSE: &str = "macula.io/cause";
 
 /// Causes that no pod of deploy/crashes dies of, whatever node it is on.
-const WITHOUT_A_POD: [&str; 3] = [
+const WITHOUT_A_POD: [&str; 10] = [
     // Newer runtimes let every user bind any port.
     "bind_permission_denied",
     // It takes somebody else who kills it.
     "killed_by_signal",
     // The whole node would have to run out of memory.
     "oom_killed_node",
+    // What becomes of a packet to nowhere differs from cluster to cluster.
+    "connection_timed_out",
+    "host_unreachable",
+    // They take a peer, or settings of the network that a pod may not change.
+    "connection_reset",
+    "ports_exhausted",
+    // A volume would have to fail, or a program of the image to speak TLS, or to be written while it runs.
+    "volume_failed",
+    "tls_failed",
+    "text_file_busy",
 ];
 
 /// What the silent crash of the macula gateway was made of: none of these may go without a pod.

@@ -10,7 +10,7 @@ use crate::{
     text::Text,
 };
 
-use crate::verdict::{Cause, case::Case};
+use crate::verdict::{Cause, case::Case, evidence::errors};
 
 #[derive(Clone, Debug)]
 pub(in crate::verdict) struct Failure<'a> {
@@ -133,18 +133,14 @@ impl<'a> Failure<'a> {
                 Some(Cause::ExecFormatError)
             }
             Errno::EROFS => Some(Cause::ReadOnlyFilesystem),
-            // inotify and epoll have limits of their own under this name (inotify(7), epoll_ctl(2)).
-            Errno::ENOSPC if self.call.starts_with("inotify") || self.call == "epoll_ctl" => None,
-            Errno::ENOSPC | Errno::EDQUOT => Some(Cause::DiskFull),
-            // As above: max_user_instances, not a limit of descriptors.
-            Errno::EMFILE if self.call.starts_with("inotify") => None,
-            Errno::EMFILE | Errno::ENFILE => Some(Cause::FdLimit),
+            Errno::ENOSPC | Errno::EDQUOT if !errors::watches(self.call) => Some(Cause::DiskFull),
+            Errno::EMFILE | Errno::ENFILE if !errors::watches(self.call) => Some(Cause::FdLimit),
             Errno::EAGAIN if matches!(self.call, "clone" | "clone3" | "fork" | "vfork") => {
                 Some(Cause::PidLimit)
             }
             Errno::ENOMEM => Some(Cause::MemoryAllocationFailed),
             Errno::ECONNREFUSED => Some(Cause::ConnectionRefused),
-            _ => None,
+            _ => errors::cause(self),
         }
     }
 
@@ -194,7 +190,8 @@ impl<'a> Failure<'a> {
     /// DNS question that nobody was there to take.
     fn joined_to_its_socket(mut self, case: &Case<'a>, told: &Call) -> Self {
         let knows = matches!(self.subject, Subject::Address { .. } | Subject::Question { .. });
-        if knows || !(told.reported || told.errno == Errno::ECONNREFUSED) {
+        let lost = matches!(told.errno, Errno::ECONNRESET | Errno::EPIPE | Errno::ETIMEDOUT);
+        if knows || !(told.reported || told.errno == Errno::ECONNREFUSED || lost) {
             return self;
         }
         let at = self.entries[0];
@@ -205,7 +202,9 @@ impl<'a> Failure<'a> {
             self.entries.push(index);
             self.subject = subject(&call.object);
             self.protocol = self.protocol.or(call.protocol);
-            self.call = if self.is_dns() { self.call } else { "connect" };
+            // SO_ERROR tells of the connect itself; a read or write of what came after it.
+            let of_connect = told.reported || told.errno == Errno::ECONNREFUSED;
+            self.call = if self.is_dns() || !of_connect { self.call } else { "connect" };
         }
         self
     }

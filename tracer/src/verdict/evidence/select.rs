@@ -7,6 +7,7 @@ use crate::event::{Address, Bind, BootNs, ProcessId, What};
 use crate::verdict::{
     Cause, Confidence,
     case::{Case, End},
+    evidence::answers,
     evidence::attempts,
     evidence::failure::{Failure, Subject, Told},
     evidence::lane,
@@ -122,6 +123,9 @@ fn named_by<'a>(
         // Where no other memory was refused, a lack of memory is that of huge pages.
         let alone = attempts::wants_huge_pages(it) && !is_one_of_several(it, failures);
         *naming == Naming::Both || !tried || alone
+    });
+    let named = named.filter(|(naming, _, it)| {
+        *naming != Naming::Object || !answers::must_be_named_by_error(it)
     });
     let (naming, at, failure) =
         named.max_by_key(|(naming, _, failure)| (*naming, failure.time_ns))?;
@@ -240,7 +244,8 @@ fn last_before_end<'a>(
         .iter()
         .rev()
         .filter(near)
-        .find(|failure| !failure.is_lookup() && !words.speak_against(failure));
+        .filter(|failure| !failure.is_lookup() && answers::may_end_in_silence(case, failure))
+        .find(|failure| !words.speak_against(failure));
     let lookup = || {
         let last = failures.iter().rev().filter(near).find(|failure| failure.is_lookup())?;
         // A program that is run is looked for along PATH.

@@ -1,11 +1,13 @@
 //! The rules, each of which knows some causes and names one of them, or none at the first doubt. A rule must not do I/O.
 
+mod arguments;
 mod bind;
 mod exec;
 mod fault;
 mod killed;
 mod limits;
 mod loader;
+mod lock;
 mod network;
 mod oom;
 mod path;
@@ -14,7 +16,13 @@ mod plain;
 mod runtime_init;
 mod shell;
 mod stopped;
+mod tls;
+mod unreachable;
+mod unsupported;
+mod unusable;
 mod wanted;
+mod watches;
+mod writes;
 
 use super::{Verdict, case::Case};
 
@@ -36,6 +44,8 @@ pub(in crate::verdict) const OF_A_LIFE: &[Rule] = &[
     stopped::by_runtime,
     fault::by_kernel,
     fault::abort,
+    writes::broken_pipe,
+    writes::file_size_limit,
     killed::by_signal,
     killed::by_timeout,
     loader::library,
@@ -45,11 +55,27 @@ pub(in crate::verdict) const OF_A_LIFE: &[Rule] = &[
     permission::denied,
     path::read_only_filesystem,
     path::disk_full,
+    unusable::is_a_directory,
+    lock::held,
+    unusable::mount_point_busy,
+    unusable::text_file_busy,
+    unusable::cross_device,
+    unusable::path_invalid,
+    unusable::volume_failed,
     limits::open_files,
     limits::processes,
     limits::memory,
+    watches::limit,
+    arguments::too_long,
+    unsupported::call,
     network::connection_refused,
+    unreachable::timed_out,
+    unreachable::host,
+    unreachable::reset,
+    unreachable::ports_exhausted,
+    unreachable::address_family,
     network::name_resolution,
+    tls::failed,
     plain::exited_by_itself,
     plain::exited_with_error,
 ];

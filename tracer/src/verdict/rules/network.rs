@@ -127,7 +127,7 @@ pub(in crate::verdict) fn name_resolution(case: &Case<'_>) -> Option<Verdict> {
     )
 }
 
-fn peer(failure: &Failure<'_>) -> String {
+pub(in crate::verdict) fn peer(failure: &Failure<'_>) -> String {
     match &failure.subject {
         Subject::Path(path) => format!("the unix socket {path}"),
         Subject::Address { address, port } => wording::address(address, failure.protocol, *port),

@@ -208,13 +208,18 @@ pub(in crate::verdict) fn mount<'a>(case: &Case<'a>, path: &Text) -> Option<&'a 
     known.or_else(|| case.facts.mounts.iter().filter(above).max_by_key(by_length))
 }
 
-fn begin(case: &Case<'_>, chosen: &Chosen<'_>, cause: Cause, path: &Text) -> Draft {
+pub(in crate::verdict) fn begin(
+    case: &Case<'_>,
+    chosen: &Chosen<'_>,
+    cause: Cause,
+    path: &Text,
+) -> Draft {
     let draft = plain::begin_failed_call(case, chosen, cause, &path.to_string()).text("path", path);
     let absolute = case.absolute(path);
     if absolute == *path { draft } else { draft.text("absolute_path", &absolute) }
 }
 
-fn with_mount(draft: Draft, mount: Option<&Mount>) -> Draft {
+pub(in crate::verdict) fn with_mount(draft: Draft, mount: Option<&Mount>) -> Draft {
     let Some(mount) = mount else { return draft };
     draft
         .text("mount_point", &mount.mount_point)

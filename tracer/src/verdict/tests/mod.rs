@@ -12,10 +12,12 @@ mod oom;
 mod passed_on;
 mod privileges;
 mod reasons;
+mod reach;
 mod signals;
 mod stopped;
 mod terms;
 mod undone;
+mod unusable;
 
 use super::{Cause, Confidence::Proven, Policy, scene::Scene};
 

@@ -3,6 +3,8 @@
 use crate::{errno::Errno, event::Address};
 
 use crate::verdict::{
+    evidence::answers,
+    evidence::errors,
     evidence::failure::{Failure, Subject},
     evidence::programs,
 };
@@ -104,7 +106,7 @@ fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
             "cannot connect to",
         ],
         Errno::EADDRINUSE => &["address in use", "already in use", "eaddrinuse"],
-        Errno::EAGAIN => &[
+        Errno::EAGAIN if !errors::is_lock(failure) => &[
             "cannot fork",
             "can't fork",
             "can't start new thread",
@@ -126,7 +128,7 @@ fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
             "failed to map segment",
             "could not reserve enough space",
         ],
-        _ => &[],
+        _ => answers::phrases(failure),
     };
     let mut phrases: Vec<String> = own.iter().map(|phrase| (*phrase).to_owned()).collect();
     if !failure.is_dns() {

@@ -12,6 +12,7 @@ use crate::{
 use crate::verdict::{
     Cause,
     case::Case,
+    evidence::answers,
     evidence::failure::Failure,
     words::lines::{Sought, complains, contains, contains_word, goes_on, names_whole, tells},
 };
@@ -109,7 +110,7 @@ impl<'a> LastWords<'a> {
             return false;
         }
         let topic: &[&str] = match failure.cause() {
-            _ if failure.is_lookup() => return true,
+            _ if failure.is_lookup() || answers::gives_way_to_words(failure) => return true,
             Some(Cause::PermissionDenied) => &[],
             Some(Cause::ConnectionRefused) => {
                 &["connect", "dial", "reach", "refuse", "unavailable"]
@@ -138,6 +139,22 @@ impl<'a> LastWords<'a> {
         let holds =
             |it: &&Spoken<'_>| phrases.iter().any(|phrase| contains(&it.lower, phrase.as_bytes()));
         self.spoken.iter().find(holds).map(|it| it.index)
+    }
+
+    /// The last line of which `is_it` is true, and the entry that holds it, unless a later one `spoils` it by what it
+    /// tells. The last member tells whether no telling line follows. Both are asked about the line in lower case.
+    pub fn decisive(
+        &self,
+        is_it: impl Fn(&[u8]) -> bool,
+        spoils: impl Fn(&[u8]) -> bool,
+    ) -> Option<(String, usize, bool)> {
+        self.spoken.iter().find_map(|it| {
+            let lines: Vec<&[u8]> = it.lines().collect();
+            let at = lines.iter().rposition(|line| is_it(line))?;
+            let later = &lines[at + 1..];
+            let last = !later.iter().any(|line| tells(line) && !line.is_empty());
+            (!later.iter().any(|line| spoils(line))).then(|| (it.quote_line(at), it.index, last))
+        })
     }
 
     /// Something was said at that time or later.
@@ -207,6 +224,16 @@ impl Spoken<'_> {
         let lines: Vec<&[u8]> = self.lines().collect();
         let last = lines.iter().rposition(|line| names(line) && !goes_on(line));
         last.is_some_and(|at| lines[at + 1..].iter().any(|line| complains(line)))
+    }
+
+    /// One line as it was said, cut where it is longer than a quotation.
+    fn quote_line(&self, at: usize) -> String {
+        let line = self.bytes.as_bytes().split(|byte| *byte == b'\n').nth(at).unwrap_or_default();
+        let line = Text(line.trim_ascii().to_vec()).to_string();
+        match line.char_indices().nth(QUOTE_MAX) {
+            Some((end, _)) => format!("{}...", &line[..end]),
+            None => line,
+        }
     }
 
     fn lines(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
