@@ -75,24 +75,26 @@ fn never_came_back(case: &Case<'_>) -> Option<Verdict> {
         Some((line, _, _)) => line.contains(&peer.ip().to_string()) || !names_an_address(line),
         None => true,
     };
-    let (last, peer, at_ns) =
-        *pending.iter().rev().find(|(_, peer, at)| recent(*at) && meant(peer))?;
-    let again = pending
-        .iter()
-        .rev()
-        .find(|(_, other, at)| *other == peer && at_ns.saturating_sub(*at) >= TRIED_AGAIN_NS);
-    if says.is_none() && (again.is_none() || !words.is_empty() || case.chosen.is_some()) {
+    let Pending { index: last, peer, time_ns: at_ns, since_ns, attempts } =
+        *pending.iter().rev().find(|it| recent(it.time_ns) && meant(&it.peer))?;
+    let earlier = pending.iter().filter(|it| it.peer == peer);
+    let attempts = earlier.clone().map(|it| it.attempts).max().unwrap_or(attempts).max(attempts);
+    let again = earlier.clone().find(|it| at_ns.saturating_sub(it.since_ns) >= TRIED_AGAIN_NS);
+    let again_alone = at_ns.saturating_sub(since_ns) >= TRIED_AGAIN_NS;
+    let tried_again = again.is_some() || again_alone;
+    if says.is_none() && (!tried_again || !words.is_empty() || case.chosen.is_some()) {
         return None;
     }
     let shown = wording::address(&Address::Inet(peer), Some(Protocol::Tcp), 0);
     let name = case.name(id);
     let waited = wording::span(end.time_ns.saturating_sub(at_ns));
-    let entries: Vec<usize> = again.iter().map(|(index, _, _)| *index).chain([last]).collect();
+    let mut entries: Vec<usize> = again.iter().map(|it| it.index).chain([last]).collect();
+    entries.dedup();
     let mut draft = Draft::new(Cause::ConnectionTimedOut, Confidence::Likely, id)
         .status(end.status)
         .errno(Errno::EINPROGRESS)
         .detail("syscall", "connect")
-        .detail("attempts", pending.iter().filter(|(_, other, _)| *other == peer).count())
+        .detail("attempts", attempts.max(u32::try_from(earlier.count()).unwrap_or(attempts)))
         .address(&Address::Inet(peer), Some(Protocol::Tcp), 0)
         .evidence(format!("connect to {shown} was still pending when it returned, and no result of it is recorded"), entries)
         .evidence(format!("{waited} later {name} {}", case.ending()), [end.index]);
@@ -113,24 +115,38 @@ fn names_an_address(line: &str) -> bool {
     line.split(signs).any(|word| word.trim_matches('.').parse::<std::net::Ipv4Addr>().is_ok())
 }
 
-/// Connects over TCP that were pending when they returned, and of which no result is recorded.
-fn pending(case: &Case<'_>, id: ProcessId) -> Vec<(usize, SocketAddr, u64)> {
-    let mut pending = Vec::new();
+/// A connect over TCP that was pending when it returned, and of which no result is recorded.
+#[derive(Clone, Copy)]
+struct Pending {
+    index: usize,
+    peer: SocketAddr,
+    time_ns: u64,
+    /// When the first of several alike was begun.
+    since_ns: u64,
+    attempts: u32,
+}
+
+fn pending(case: &Case<'_>, id: ProcessId) -> Vec<Pending> {
+    let mut pending: Vec<(u64, Pending)> = Vec::new();
     for (index, event) in case.events(id) {
         let What::Call(call) = &event.what else { continue };
-        let ended = call.name == "getsockopt" || call.errno != Errno::EINPROGRESS;
-        if ended {
+        if call.name == "getsockopt" || call.errno != Errno::EINPROGRESS {
             // A result told for this descriptor: whatever was begun on it came back.
-            pending.retain(|(_, _, _, fd)| *fd != call.args[0] || !is_socket_call(call));
+            pending.retain(|(fd, _)| *fd != call.args[0] || !is_socket_call(call));
             continue;
         }
+        let reached = call.after.made_good || call.after.same_port_reached;
         if let (Object::Address(Address::Inet(inet)), "connect") = (&call.object, call.name)
             && call.protocol != Some(Protocol::Udp)
+            && !reached
         {
-            pending.push((index, *inet, event.time_ns, call.args[0]));
+            let since_ns = call.after.first_ns.unwrap_or(event.time_ns);
+            let (time_ns, attempts) = (event.time_ns, call.after.repeats.saturating_add(1));
+            pending
+                .push((call.args[0], Pending { index, peer: *inet, time_ns, since_ns, attempts }));
         }
     }
-    pending.into_iter().map(|(index, peer, at_ns, _)| (index, peer, at_ns)).collect()
+    pending.into_iter().map(|(_, pending)| pending).collect()
 }
 
 fn is_socket_call(call: &Call) -> bool {
