@@ -230,9 +230,24 @@ impl Container {
     }
 
     /// Whether the runtime knows more of its end than the recorder: why it could not be started, and what it wrote
-    /// while the recorder was off.
+    /// while the recorder was off, or beyond what is kept.
     pub fn needs_explaining(&self) -> bool {
-        !self.explained && (self.main.is_none() || !self.recorded || self.outlived_recorder)
+        !self.explained && (self.needs_waiting() || self.wrote_more_than_is_kept())
+    }
+
+    /// Whether that is worth waiting for.
+    pub fn needs_waiting(&self) -> bool {
+        self.main.is_none() || !self.recorded || self.outlived_recorder
+    }
+
+    /// Of the last burst of its main process some bytes are missing.
+    fn wrote_more_than_is_kept(&self) -> bool {
+        let Some(main) = self.main else { return false };
+        let lacks = |event: &Event| match &event.what {
+            What::Words(words) => event.process.id == main && words.skipped_bytes > 0,
+            _ => false,
+        };
+        self.history.events().iter().any(lacks)
     }
 
     /// An event for what its main process wrote, at its end; `None` if nothing is known of that process.

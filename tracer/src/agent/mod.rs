@@ -388,8 +388,9 @@ impl Agent {
                     let answer = attributor.identify_late(&container_id, pod_uid.as_deref()).await;
                     Reply::Who(cgroup, Box::new(answer))
                 }),
-                Question::End { cgroup, container_id } => replies.spawn(async move {
-                    Reply::End(cgroup, explain::explain(&attributor, &container_id).await)
+                Question::End { cgroup, container_id, patience } => replies.spawn(async move {
+                    let explained = explain::explain(&attributor, &container_id, patience).await;
+                    Reply::End(cgroup, explained)
                 }),
             };
         }

@@ -4,6 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     cluster::Cluster,
     container::{Container, Known, Stage, Who},
     ending,
-    explain::Explained,
+    explain::{self, Explained},
     inventory,
     loops::Loops,
     losses::Losses,
@@ -48,8 +49,8 @@ pub enum Question {
     Who { cgroup: u64, container_id: String, pod_uid: Option<String> },
     /// The same, once it was not answered in time.
     WhoLate { cgroup: u64, container_id: String, pod_uid: Option<String> },
-    /// It ended without a trace in the recorder: what does the runtime say of its end?
-    End { cgroup: u64, container_id: String },
+    /// The recorder does not know all of its end: what does the runtime say of it?
+    End { cgroup: u64, container_id: String, patience: Duration },
 }
 
 /// The node's containers and all that is needed to tell of them.
@@ -359,7 +360,8 @@ impl Watch {
             }
             if !by_path && container.needs_explaining() {
                 let container_id = container.life.container_id.clone();
-                self.questions.push(Question::End { cgroup, container_id });
+                let patience = explain::patience(container.needs_waiting());
+                self.questions.push(Question::End { cgroup, container_id, patience });
                 continue;
             }
             if self.waits(cgroup, &known.identity, super::now()) {

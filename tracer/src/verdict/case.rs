@@ -179,9 +179,9 @@ impl<'a> Case<'a> {
                 programs::is_runtime(&exec.path)
                     || (by_descriptor && exec.args.first().is_some_and(programs::is_runtime))
             }
-            None => {
-                self.process(id).is_some_and(|it| !it.tracked && programs::is_runtime(&it.comm))
-            }
+            None => self.process(id).is_some_and(|it| {
+                !it.tracked && it.below_root != Some(true) && programs::is_runtime(&it.comm)
+            }),
         }
     }
 

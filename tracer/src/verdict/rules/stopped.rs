@@ -1,8 +1,10 @@
 //! Ends after a stop signal that the container runtime sent. Who asked for it is found out elsewhere.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
-use crate::event::{Event, Process, SignalEvent, ThreadState, What};
+use crate::event::{Event, Process, ProcessId, SignalEvent, ThreadState, What};
 
 use crate::verdict::{
     Cause, Confidence, Verdict,
@@ -39,7 +41,7 @@ pub(in crate::verdict) fn first_stop<'a>(case: &Case<'a>) -> Option<(Stop<'a>, E
             case.signals(link.id).map(|(index, event, signal)| Stop { index, event, signal });
         let mut stops =
             stops.filter(|stop| stop.index < end.index && stop.signal.signal.asks_for_the_end());
-        Some((stops.find(|stop| from_runtime(&stop.event.process, stop.signal))?, end))
+        Some((stops.find(|stop| from_runtime(case, &stop.event.process, stop.signal))?, end))
     })
 }
 
@@ -74,13 +76,34 @@ pub(in crate::verdict) fn as_wanted(
     verdict
 }
 
-/// The sender is a runtime by its executable, since a name can be chosen, and stands outside the container: untracked,
-/// or in another pid namespace.
-pub(in crate::verdict) fn from_runtime(target: &Process, signal: &SignalEvent) -> bool {
+/// The sender is a runtime by its executable, since a name can be chosen, and stands outside the container: in no cgroup of
+/// a pod, or, where the runtime itself is watched, in another pid namespace and no descendant of whom it stops. A process of
+/// a container can make a namespace below its own and choose any name there.
+pub(in crate::verdict) fn from_runtime(
+    case: &Case<'_>,
+    target: &Process,
+    signal: &SignalEvent,
+) -> bool {
     let sender = &signal.sender;
-    let outside = !sender.tracked || sender.pid_ns != target.pid_ns;
+    let outside = if sender.tracked {
+        sender.pid_ns != target.pid_ns && !descends(case, sender.id, target.id)
+    } else {
+        sender.below_root != Some(true)
+    };
     let runtime = programs::is_runtime(&signal.sender_exe);
     outside && runtime && sender.id != target.id && signal.code.names_sender()
+}
+
+fn descends(case: &Case<'_>, id: ProcessId, from: ProcessId) -> bool {
+    let mut seen = HashSet::new();
+    let mut at = case.tree.parent(id);
+    while let Some(parent) = at.filter(|parent| seen.insert(*parent)) {
+        if parent == from {
+            return true;
+        }
+        at = case.tree.parent(parent);
+    }
+    false
 }
 
 /// Whom a forwarding runtime had the signal from: `runc run` passes on what it is sent.

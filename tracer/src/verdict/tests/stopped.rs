@@ -155,3 +155,22 @@ fn of_a_life_that_began_unrecorded_it_is_not_said_that_it_never_listened() {
     assert!(verdict.summary.contains("was listening on TCP 8080 and 9443"), "{}", verdict.summary);
     assert_eq!(verdict.details["udp_bound"], serde_json::json!([9443]));
 }
+
+#[test]
+fn a_process_of_a_pod_that_bears_a_runtime_s_name_is_no_runtime() {
+    let (mut scene, main) = Scene::running("/app/gateway");
+    let mut forger = scene.outsider("runc");
+    forger.below_root = Some(true);
+    scene.after_ms(9000).sends(&forger, main, Signal::SIGTERM, Handled).exits(main, 0);
+    assert_ne!(scene.verdict().cause, Cause::StoppedByRuntime);
+}
+
+#[test]
+fn a_descendant_in_a_namespace_of_its_own_is_no_runtime() {
+    let (mut scene, main) = Scene::running("/app/gateway");
+    let child = scene.runs(main, "/tmp/containerd-shim");
+    scene.of(child).pid_ns = OUTSIDE;
+    let forger = scene.of(child).clone();
+    scene.after_ms(9000).sends(&forger, main, Signal::SIGTERM, Handled).exits(main, 0);
+    assert_ne!(scene.verdict().cause, Cause::StoppedByRuntime);
+}
