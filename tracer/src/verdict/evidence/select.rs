@@ -118,8 +118,7 @@ fn named_by<'a>(
     let named = named.filter(|(naming, _, it)| !is_unanswered(it) || *naming != Naming::Object);
     // What programs only try, or fail at every start, must be named for itself.
     let named = named.filter(|(naming, _, it)| {
-        let tried =
-            probes::is_idle(it) || attempts::is_attempt(it) || undone::made_good(it);
+        let tried = probes::is_idle(it) || attempts::is_attempt(it) || undone::made_good(it);
         // Where no other memory was refused, a lack of memory is that of huge pages.
         let alone = attempts::wants_huge_pages(it) && !is_one_of_several(it, failures);
         *naming == Naming::Both || !tried || alone
