@@ -20,11 +20,11 @@ pub fn parse(file: &[u8]) -> Vec<String> {
 /// Domains of the last `search` or `domain` line, which alone counts, without their last dots.
 pub fn search_domains(file: &[u8]) -> Vec<Text> {
     let text = String::from_utf8_lossy(file).into_owned();
-    let lists = text.lines().filter_map(|line| {
+    let mut lists = text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         matches!(words.next(), Some("search" | "domain")).then_some(words)
     });
-    let domains = lists.last().into_iter().flatten();
+    let domains = lists.next_back().into_iter().flatten();
     domains
         .map(|domain| Text::from(domain.trim_end_matches('.')))
         .filter(|it| !it.is_empty())

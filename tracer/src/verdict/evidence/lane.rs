@@ -9,7 +9,7 @@ use crate::{
     verdict::case::Case,
 };
 
-use super::failure::Failure;
+use super::{failure::Failure, probes};
 
 /// The lane of a failure is full, and calls of its process were overwritten: others like it may have been among them.
 pub(in crate::verdict) fn overran(case: &Case<'_>, failure: &Failure<'_>) -> bool {
@@ -34,6 +34,7 @@ fn lane_of(call: &Call) -> usize {
     let is_of_socket = matches!(call.object, Object::Address(_) | Object::Dns(_)) || call.reported;
     match call.errno {
         _ if is_of_socket => lane::NET,
+        Errno::ENOENT | Errno::ENOTDIR if probes::looks(call.name) => lane::LOOKED,
         Errno::ENOENT | Errno::ENOTDIR => lane::LOOKUP,
         Errno::EACCES
         | Errno::EPERM

@@ -143,10 +143,15 @@ fn makes_an_interface(failure: &Failure<'_>) -> bool {
     failure.call == "ioctl" && capability::needed_by(failure).is_some()
 }
 
+/// It looks whether a path is there, rather than use it.
+pub(in crate::verdict) fn looks(call: &str) -> bool {
+    LOOKS.contains(&call)
+}
+
 /// Nothing but words can say that a program needed this path: it only looked whether it was there, or did without it
 /// by custom.
 pub(in crate::verdict) fn need_not_exist(failure: &Failure<'_>) -> bool {
-    let looked = failure.told_by == Told::Call && LOOKS.contains(&failure.call);
+    let looked = failure.told_by == Told::Call && looks(failure.call);
     failure.is_lookup() && (looked || is_custom(failure))
 }
 

@@ -154,7 +154,7 @@ fn other_family(case: &Case<'_>, failure: &Failure<'_>) -> Option<SocketAddr> {
             && it.is_ipv4() != refused.is_ipv4()
             && (it.ip().is_loopback() || it.ip().is_unspecified())
     };
-    bound.filter(listens).last().filter(|_| refused.ip().is_loopback())
+    bound.filter(listens).next_back().filter(|_| refused.ip().is_loopback())
 }
 
 /// Refusals of the same peer.
