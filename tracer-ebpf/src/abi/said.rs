@@ -18,13 +18,15 @@ pub mod stream {
 
 record! {
     /// Value of TAILS, key: [`key`]. The last bytes of one stream, in a ring.
-    Tail [2600] {
+    Tail [2608] {
         /// Bytes ever written.
         total: u64,
         /// Time of the last write, CLOCK_BOOTTIME.
         time_ns: u64,
         /// Bytes of the burst: what was written without a pause.
         burst: u64,
+        /// Bytes that were written by what the process was before its last exec.
+        earlier: u64,
         /// Where the next byte goes.
         next: u32,
         /// 1 once HEADS has the beginning of the burst.
@@ -50,7 +52,7 @@ record! {
 record! {
     /// One stream at the end of its process: header, then `tail_size` bytes of the ring, then `head_size` bytes of
     /// the burst's beginning.
-    Said [152] {
+    Said [160] {
         header: Header,
         /// One of `stream`.
         stream: u32,
@@ -63,6 +65,8 @@ record! {
         total: u64,
         time_ns: u64,
         burst: u64,
+        /// As in [`Tail`].
+        earlier: u64,
     }
 }
 

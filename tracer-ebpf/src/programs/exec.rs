@@ -60,6 +60,9 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
             said::note_stdio(task, process.cgroup);
         }
     }
+    if process.streams != 0 {
+        said::note_exec(tgid);
+    }
     let mut args_size =
         if args_length > ARGS_MAX as u64 { ARGS_MAX as u32 } else { args_length as u32 };
     if path_size > PATH_MAX as u32 {

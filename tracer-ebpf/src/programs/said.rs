@@ -225,6 +225,7 @@ fn flush_stream(ended: &Ended) -> u32 {
     said.total = tail.total;
     said.time_ns = tail.time_ns;
     said.burst = tail.burst;
+    said.earlier = tail.earlier;
     said.unread = tail.unread;
     said.head_size = 0;
     said.head_start = 0;
@@ -248,6 +249,21 @@ fn flush_stream(ended: &Ended) -> u32 {
     begin(&mut said.header, Kind::Said, size, cgroup, task, flags);
     counted(&mut said.header, size_of::<Said>());
     send(ring, Kind::Said, cgroup, (&raw const *buffer).cast(), size, ring == Ring::Deaths);
+    0
+}
+
+/// Notes that a process becomes another program: what it wrote so far is not that one's word.
+#[inline(never)]
+pub fn note_exec(tgid: u32) -> u32 {
+    for stream in [stream::STDOUT, stream::STDERR] {
+        if let Some(tail) = TAILS.get_ptr_mut(&key(tgid, stream)) {
+            // SAFETY: a map value of this process.
+            let tail = unsafe { &mut *tail };
+            tail.earlier = tail.total;
+            tail.burst = 0;
+            tail.head = 0;
+        }
+    }
     0
 }
 

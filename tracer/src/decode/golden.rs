@@ -308,6 +308,7 @@ pub struct Stream<'a> {
     pub head: Option<(u32, &'a [u8])>,
     pub burst: u64,
     pub total: u64,
+    pub earlier: u64,
 }
 
 pub fn said(said: &Stream<'_>) -> Vec<u8> {
@@ -323,6 +324,7 @@ pub fn said(said: &Stream<'_>) -> Vec<u8> {
         .u64(said.total)
         .u64(400)
         .u64(said.burst)
+        .u64(said.earlier)
         .bytes(said.tail, said.tail.len())
         .bytes(head, head.len())
         .record(size_of::<said::Said>(), said.tail.len() + head.len())
@@ -378,6 +380,14 @@ pub fn all() -> Vec<Vec<u8>> {
         cgroup(0),
         long_call(slot, b"/etc/app.yml"),
         found(),
-        said(&Stream { stream: 1, next: 3, tail: b"oh!", head: None, burst: 3, total: 3 }),
+        said(&Stream {
+            stream: 1,
+            next: 3,
+            tail: b"oh!",
+            head: None,
+            burst: 3,
+            total: 3,
+            earlier: 0,
+        }),
     ]
 }

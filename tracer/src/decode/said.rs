@@ -22,6 +22,7 @@ pub(super) fn said(record: &Record<'_>) -> Result<Event, DecodeError> {
     let end = in_order(end, record.at_most("tail_next", said.tail_next, KEPT)?);
     let begin = in_order(begin, record.at_most("head_start", said.head_start, KEPT)?);
     let (head, skipped_bytes, bytes) = joined(begin, end, said.burst);
+    let bytes = of_last_program(bytes, said.total.saturating_sub(said.earlier));
     let time_ns = if said.time_ns == 0 { record.header.time_ns } else { said.time_ns };
     let words = Words {
         stream,
@@ -40,6 +41,15 @@ fn in_order(bytes: &[u8], next: usize) -> Vec<u8> {
     }
     let (newer, older) = bytes.split_at(next.min(bytes.len()));
     [older, newer].concat()
+}
+
+/// Without what the process wrote before its last exec, unless it has written nothing since.
+fn of_last_program(bytes: Vec<u8>, since: u64) -> Vec<u8> {
+    let since = usize::try_from(since).unwrap_or(usize::MAX);
+    match bytes.len().checked_sub(since) {
+        Some(earlier) if since > 0 => bytes[earlier..].to_vec(),
+        Some(_) | None => bytes,
+    }
 }
 
 /// The beginning, the bytes lost behind it, and the end; one text where the two meet.
@@ -76,6 +86,7 @@ mod tests {
             head: None,
             burst: 4,
             total: 4,
+            earlier: 0,
         });
         assert_eq!(words.stream, Stream::Stderr);
         assert_eq!(words.bytes, Text::from("oops"));
@@ -104,6 +115,7 @@ mod tests {
             head,
             burst: u64::try_from(length).unwrap(),
             total,
+            earlier: 0,
         });
         (all, words)
     }
@@ -128,9 +140,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_before_an_exec_is_not_the_next_program_s() {
+        let said = |tail: &'static [u8], earlier| golden::Stream {
+            stream: 1,
+            next: u32::try_from(tail.len()).unwrap(),
+            tail,
+            head: None,
+            burst: 0,
+            total: u64::try_from(tail.len()).unwrap(),
+            earlier,
+        };
+        assert_eq!(decoded(&said(b"warn\nfatal\n", 5)).bytes, Text::from("fatal\n"));
+        assert_eq!(decoded(&said(b"warn\n", 5)).bytes, Text::from("warn\n"));
+    }
+
+    #[test]
     fn a_stream_without_meaning_is_refused() {
-        let said =
-            golden::Stream { stream: 9, next: 1, tail: b"x", head: None, burst: 1, total: 1 };
+        let said = golden::Stream {
+            stream: 9,
+            next: 1,
+            tail: b"x",
+            head: None,
+            burst: 1,
+            total: 1,
+            earlier: 0,
+        };
         assert!(decode(&golden::said(&said), Arch::X86_64).is_err());
     }
 }
