@@ -44,7 +44,7 @@ kinds! {
     Cgroup 11 "cgroup" 128,
     LongCall 12 "long_call" 352,
     Found 13 "found" 104,
-    Said 14 "said" 160,
+    Said 14 "said" 152,
 }
 
 record! {

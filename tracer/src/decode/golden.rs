@@ -66,6 +66,13 @@ impl Bytes {
         done
     }
 
+    /// Names the size of a body that is not of the first layout.
+    fn of_body(mut self, size: usize) -> Self {
+        let at = std::mem::offset_of!(Header, body);
+        self.0[at..at + 4].copy_from_slice(&u32::try_from(size).unwrap().to_ne_bytes());
+        self
+    }
+
     /// The record, its size put into the header; of the first layout, whose header names no size of the body.
     pub fn record(mut self, body: usize, tail: usize) -> Vec<u8> {
         assert_eq!(self.0.len(), body + tail);
@@ -327,6 +334,7 @@ pub fn said(said: &Stream<'_>) -> Vec<u8> {
         .u64(said.earlier)
         .bytes(said.tail, said.tail.len())
         .bytes(head, head.len())
+        .of_body(size_of::<said::Said>())
         .record(size_of::<said::Said>(), said.tail.len() + head.len())
 }
 
