@@ -1,10 +1,8 @@
 //! `cargo xtask wild`: lets programs that nobody tuned the tracer for die, each death with its right answer written down
 //! beforehand, and says how many verdicts were right. It knows the tracer's command line, no rule.
 
-mod death;
 mod install;
 mod report;
-mod score;
 mod stage;
 
 use std::fs;
@@ -12,11 +10,11 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ::tests::wild::{self, Death, Family, score};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use crate::{build_ebpf, setup, workspace};
-use death::{Death, Family};
 use report::{Outcome, Totals};
 use stage::Watch;
 
@@ -50,7 +48,7 @@ pub struct Options {
 
 pub fn run(options: Options) -> Result<()> {
     ensure!(setup::is_privileged(), "this needs root: it loads eBPF programs");
-    let families = death::families(&workspace::root().join("tests/wild"))?;
+    let families = wild::families()?;
     let wanted: Vec<(&Family, &Death)> = families
         .iter()
         .flat_map(|family| family.deaths.iter().map(move |death| (family, death)))

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use ::tests::wild::Family;
 use anyhow::{Context as _, Result};
 
-use super::death::Family;
 use crate::{exec, packages, workspace};
 
 /// The same folders on every machine, since recordings name them.

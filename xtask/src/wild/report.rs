@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::score::{Fault, Scored};
+use ::tests::wild::score::{Fault, Scored};
 
 /// One death of the set, after it happened.
 #[derive(Debug)]

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ::tests::Stage;
+use ::tests::wild::Death;
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
-
-use super::death::Death;
 
 /// How the tracer is to watch.
 #[derive(Debug, Clone)]

@@ -1,9 +1,11 @@
-//! Deaths of real programs as data: `tests/wild/*.toml`, one file a family, each death with its right answer. It knows
-//! how they are written down, not how they are run or judged.
+//! Deaths of real programs as data: `tests/wild/*.toml`, one file a family, each death with its right answer, and their
+//! recordings beside them. It knows how they are written down, not how they are run or judged.
+
+pub mod score;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -78,10 +80,20 @@ impl OneOrMore {
     }
 }
 
-/// All families of a folder, in the order of their names.
-pub fn families(folder: &Path) -> Result<Vec<Family>> {
+/// Where families and recordings are, in the checkout of which `tests` is this folder.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("wild")
+}
+
+/// All families, in the order of their names.
+///
+/// # Errors
+/// When a file cannot be read or is none, or two deaths have the same name.
+pub fn families() -> Result<Vec<Family>> {
+    let folder = folder();
     let mut families = Vec::new();
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()));
+    let entries =
+        fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()));
     for entry in entries? {
         let path = entry?.path();
         if path.extension().is_none_or(|ending| ending != "toml") {

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::death::Death;
+use super::Death;
 
 /// Causes that tell how a program ended, not why. Instead of a better one they are too little, yet not untrue.
 const VAGUE: [&str; 5] =
