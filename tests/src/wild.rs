@@ -85,6 +85,16 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("wild")
 }
 
+/// Where the recordings are, each as a compressed archive.
+pub fn recordings() -> PathBuf {
+    folder().join("corpus")
+}
+
+/// Where the recording of one death is.
+pub fn recording(name: &str) -> PathBuf {
+    recordings().join(format!("{name}.tar.gz"))
+}
+
 /// All families, in the order of their names.
 ///
 /// # Errors

@@ -2,6 +2,8 @@
 //! beforehand, and says how many verdicts were right. It knows the tracer's command line, no rule.
 
 mod install;
+mod load;
+mod recordings;
 mod report;
 mod stage;
 
@@ -15,6 +17,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use crate::{build_ebpf, setup, workspace};
+use load::Load;
 use report::{Outcome, Totals};
 use stage::Watch;
 
@@ -35,6 +38,12 @@ pub struct Options {
     /// Without the output of what dies
     #[arg(long)]
     no_output_capture: bool,
+    /// Keep what the kernel said of each death in tests/wild/corpus
+    #[arg(long)]
+    record: bool,
+    /// Keep both cores busy meanwhile
+    #[arg(long)]
+    load: bool,
     /// Use this tracer instead of building one
     #[arg(long, value_name = "BINARY")]
     tracer: Option<PathBuf>,
@@ -65,8 +74,19 @@ pub fn run(options: Options) -> Result<()> {
             workspace::build_release("tracer")?
         }
     };
-    let watch = Watch { tracer, without_words: options.no_output_capture, record: false };
+    // A recording keeps the paths of what was around it: the tracer's must be one that every machine could have.
+    let place = tempfile::Builder::new().prefix("recorder-").tempdir_in("/var/tmp")?;
+    let copy = place.path().join("tracer");
+    fs::copy(&tracer, &copy).with_context(|| format!("cannot copy {}", tracer.display()))?;
+    let without_words = options.no_output_capture;
+    let watch = Watch { tracer: copy, without_words, record: options.record };
+    let load = options.load.then(Load::begin).transpose()?;
     let outcomes = all(&wanted, &watch, &options);
+    drop(load);
+    if options.record && options.only.is_empty() && options.family.is_empty() {
+        let names: Vec<&str> = wanted.iter().map(|(_, death)| death.name.as_str()).collect();
+        recordings::remove_others(&names)?;
+    }
     let totals = Totals::of(&outcomes);
     if let Some(file) = &options.findings {
         let findings: Vec<String> = outcomes.iter().filter_map(Outcome::finding).collect();
@@ -115,7 +135,10 @@ fn all(wanted: &[(&Family, &Death)], watch: &Watch, options: &Options) -> Vec<Ou
 fn outcome(family: &Family, death: &Death, watch: &Watch) -> Outcome {
     let happened = stage::happen(death, watch);
     let (scored, output) = match happened {
-        Ok(happened) => (score::score(&happened.object, death), happened.output),
+        Ok(happened) => {
+            let kept = happened.recording.map_or(Ok(0), |it| recordings::keep(&it, &death.name));
+            (kept.and_then(|_| score::score(&happened.object, death)), happened.output)
+        }
         Err(error) => (Err(error), String::new()),
     };
     Outcome {

@@ -47,6 +47,9 @@ set -eu
 scratch=$1; shift
 readlink /proc/self/ns/net > "$scratch/network"
 ip link set lo up
+# Mounts that only this machine has would become part of recordings.
+awk '$2 != "/" && $2 !~ "^/(proc|sys|dev|run|tmp|boot)(/|$)" { print $2 }' /proc/self/mounts | tac |
+    while read -r place; do umount -l "$place"; done
 for place in /srv /tmp /run; do mount -t tmpfs -o mode=1777 tmpfs $place; done
 mkdir -m 755 /srv/app; chmod 755 /srv; cd /srv/app
 if [ -s "$scratch/setup.sh" ]; then
