@@ -15,7 +15,8 @@ const MISSES: &[&str] = &[];
 fn every_wild_death_gets_its_right_answer() {
     let deaths = recorded::wild();
     let (mut wrong, mut mended, mut missing) = (Vec::new(), Vec::new(), Vec::new());
-    for answer in families().unwrap().iter().flat_map(|family| &family.deaths) {
+    let families = families().unwrap();
+    for answer in families.iter().flat_map(|family| &family.deaths) {
         let Some(death) = deaths.iter().find(|death| death.name == answer.name) else {
             missing.push(&answer.name);
             continue;
