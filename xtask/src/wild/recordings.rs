@@ -27,7 +27,10 @@ pub fn keep(recording: &Path, name: &str) -> Result<u64> {
     if let Some(folder) = place.parent() {
         fs::create_dir_all(folder)?;
     }
-    fs::write(&place, packed).with_context(|| format!("cannot write {}", place.display()))?;
+    // Never half of one, if this is stopped or somebody reads meanwhile.
+    let part = workspace::cache(&format!("{name}.tar.gz.part"));
+    let written = fs::write(&part, packed).and_then(|()| fs::rename(&part, &place));
+    written.with_context(|| format!("cannot write {}", place.display()))?;
     Ok(bytes)
 }
 

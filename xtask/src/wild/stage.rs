@@ -82,7 +82,8 @@ pub fn happen(death: &Death, watch: &Watch) -> Result<Happened> {
     let mut command = Command::new("timeout");
     command.args(["--signal=KILL", LONGEST_SECONDS, "unshare", "--net", "--mount", "--ipc"]);
     command.args(["--propagation", "private", "--", "bash", "-c", SCRIPT, "stage"]);
-    command.arg(scratch.path()).arg(&watch.tracer).arg("exec");
+    // All are servers, or what must succeed before one begins.
+    command.arg(scratch.path()).arg(&watch.tracer).args(["exec", "--keep-running"]);
     command.args(watch.without_words.then_some("--no-output-capture"));
     if watch.record {
         command.arg("--record").arg(at("recording"));
