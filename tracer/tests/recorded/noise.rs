@@ -69,7 +69,7 @@ fn with_noise(
             events.iter().filter(own).find(ends)?.time_ns - 1
         }
     };
-    let process = events.iter().filter(own).next_back()?.process.clone();
+    let process = events.iter().rfind(own)?.process.clone();
     let mut events = events.to_vec();
     for (index, call) in noise.calls.iter().enumerate() {
         let What::Call(mut tried) = call.what.clone() else { continue };

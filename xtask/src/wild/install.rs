@@ -15,8 +15,7 @@ const NODE: &str = "/opt/wild/node";
 
 pub fn all(families: &[Family]) -> Result<()> {
     let all_of = |list: fn(&Family) -> &[String]| {
-        let mut names: Vec<&str> =
-            families.iter().flat_map(|family| list(family)).map(String::as_str).collect();
+        let mut names: Vec<&str> = families.iter().flat_map(list).map(String::as_str).collect();
         names.sort_unstable();
         names.dedup();
         names

@@ -119,6 +119,28 @@ impl Totals {
             && self.likely.reaches(90)
     }
 
+    /// A line for each family, as docs/verdicts.md shows them.
+    pub fn families(outcomes: &[Outcome]) -> String {
+        let mut names: Vec<&str> = outcomes.iter().map(|outcome| &*outcome.family).collect();
+        names.dedup();
+        let mut table = String::from(
+            "| family | deaths | right | vague | not named | untrue |\n|---|---|---|---|---|---|\n",
+        );
+        for name in names {
+            let of = |wanted: Option<Fault>| {
+                let its = outcomes.iter().filter(|outcome| outcome.family == name);
+                let faults = its.filter_map(|outcome| outcome.scored.as_ref().ok());
+                faults.filter(|it| it.fault.as_ref().map(|(fault, _)| *fault) == wanted).count()
+            };
+            let all = outcomes.iter().filter(|outcome| outcome.family == name).count();
+            let (right, vague) = (of(None), of(Some(Fault::Cause)));
+            let (unnamed, untrue) = (of(Some(Fault::NotNamed)), of(Some(Fault::Untrue)));
+            let _ =
+                writeln!(table, "| {name} | {all} | {right} | {vague} | {unnamed} | {untrue} |");
+        }
+        table
+    }
+
     pub fn text(&self) -> String {
         let mut text = String::new();
         let mut line = |what: &str, share: Share| {
