@@ -20,6 +20,7 @@ pub mod pods;
 mod ready;
 mod stage;
 pub mod victims;
+pub mod wild;
 
 pub use act::{Act, End, Meanwhile, Ran};
 pub use bundle::Bundle;

@@ -27,6 +27,7 @@ mod tools;
 mod tree;
 mod vmtest;
 mod wheels;
+mod wild;
 mod workspace;
 
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ enum Command {
     Vmtest(vmtest::Options),
     /// Record real deaths into the crash corpus, tests/corpus
     Record(record::Options),
+    /// Let programs of the wild die, and say how many verdicts were right
+    Wild(wild::Options),
     /// Check format, clippy, the house rules and the licences of dependencies
     Lint(lint::Options),
     /// Render deploy/ and check all that can be known of it without a cluster
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(options),
         Command::Vmtest(options) => vmtest::run(options),
         Command::Record(options) => record::run(options),
+        Command::Wild(options) => wild::run(options),
         Command::Lint(options) => lint::run(options),
         Command::CheckDeploy(options) => deploy::run(options),
         Command::Bench(options) => bench::run(options),

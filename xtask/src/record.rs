@@ -2,7 +2,7 @@
 //! as the crash corpus. It knows the tracer's command line, not the rules by which a verdict is found.
 
 mod compare;
-mod folder;
+pub mod folder;
 mod surroundings;
 mod vm;
 
@@ -202,7 +202,7 @@ fn record(death: &Death, tracer: &Path, corpus: &Path, force: bool) -> Result<u6
         "object_sha256": about["object_sha256"],
     });
     fs::write(recording.join("death.json"), serde_json::to_string_pretty(&expected)? + "\n")?;
-    folder::check_paths(&recording, &workspace::root())?;
+    folder::check_paths(&recording, &workspace::root(), &folder::OF_ONE_MACHINE)?;
     folder::put(&recording, &corpus.join(death.name))
 }
 

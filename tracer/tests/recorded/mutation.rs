@@ -1,0 +1,149 @@
+//! A verdict stands on the evidence that it cites, and on nothing else: over all recorded deaths, what it cites is taken
+//! away, then all the rest, entry by entry. It must not know any rule.
+
+use std::collections::BTreeSet;
+
+use crate::deaths::{self, Recorded, check};
+use tracer::{
+    event::{Event, What},
+    verdict::{Cause, Confidence, Verdict},
+};
+
+fn cited(verdict: &Verdict) -> BTreeSet<usize> {
+    verdict.evidence.iter().flat_map(|evidence| evidence.timeline.iter().copied()).collect()
+}
+
+/// What tells who there was and how it ended: without it there is no life to judge.
+fn is_structure(event: &Event) -> bool {
+    match &event.what {
+        What::Exec(_) | What::Fork(_) | What::Exit(_) | What::Cgroup(_) | What::Found(_) => true,
+        What::ExecFailed(_)
+        | What::Signal(_)
+        | What::Threads(_)
+        | What::Oom(_)
+        | What::Bind(_)
+        | What::Call(_)
+        | What::CallsForgotten(_)
+        | What::Words(_)
+        | What::Lost(_) => false,
+    }
+}
+
+/// Whether two entries tell of the same failure, one attempt after the other.
+fn are_alike(a: &Event, b: &Event) -> bool {
+    match (&a.what, &b.what) {
+        (What::Call(a), What::Call(b)) => {
+            a.name == b.name && a.errno == b.errno && a.object == b.object
+        }
+        (What::Bind(a), What::Bind(b)) => a == b,
+        (What::ExecFailed(a), What::ExecFailed(b)) => a.path == b.path,
+        _ => false,
+    }
+}
+
+fn without(death: &Recorded, gone: impl Fn(usize, &Event) -> bool) -> Option<Verdict> {
+    let entries = death.timeline.entries.iter().enumerate();
+    let kept =
+        entries.filter(|(index, event)| !gone(*index, event)).map(|(_, event)| event.clone());
+    death.judged(kept.collect())
+}
+
+/// Causes that tell how a life ended: the end alone proves them, evidence only says more of it.
+fn tells_the_end(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::ExitedWithError | Cause::ExitedByItself | Cause::KilledBySignal | Cause::None
+    )
+}
+
+/// Deaths whose verdict stands without what it cites, as long as that is not mended.
+const STANDING: &[&str] =
+    &["beanstalkd_port_taken", "python_silent_exit_3", "wait_for_port_gives_up"];
+
+#[test]
+fn without_what_it_cites_a_verdict_falls_or_changes() {
+    let mut wrong = Vec::new();
+    for death in deaths::all() {
+        let told = death.verdict();
+        let cited = cited(&told);
+        let entries = &death.timeline.entries;
+        let decisive: Vec<&Event> =
+            cited.iter().map(|index| &entries[*index]).filter(|it| !is_structure(it)).collect();
+        // A silent end is all that is known of some.
+        if decisive.iter().all(|it| matches!(it.what, What::Words(_) | What::CallsForgotten(_)))
+            && decisive.iter().all(|it| !says_something(it))
+        {
+            continue;
+        }
+        let is_gone = |_: usize, event: &Event| {
+            decisive.iter().any(|it| *it == event || are_alike(it, event))
+        };
+        let Some(other) = without(&death, is_gone) else { continue };
+        let stands = other.cause == told.cause
+            && if tells_the_end(told.cause) {
+                (other.confidence, &other.summary) == (told.confidence, &told.summary)
+            } else {
+                other.confidence == Confidence::Proven
+            };
+        if stands {
+            wrong.push(format!("{}: {}: {}", death.name, told.cause.name(), other.summary));
+        }
+    }
+    check(&wrong, STANDING);
+}
+
+fn says_something(event: &Event) -> bool {
+    matches!(&event.what, What::Words(words) if words.total_bytes > 0)
+}
+
+/// Entries of one death that are taken away alone; more would take minutes.
+const SAMPLES: usize = 24;
+
+/// Deaths whose cause hangs on what is not cited, as long as that is not mended.
+const HANGING: &[&str] = &["bind_retried", "node_process_exit_silent"];
+
+#[test]
+fn without_anything_else_the_cause_stays() {
+    let mut wrong = Vec::new();
+    for death in deaths::all() {
+        let told = death.verdict();
+        let cited = cited(&told);
+        let others: Vec<usize> = (0..death.timeline.entries.len())
+            .filter(|it| !cited.contains(it) && !is_structure(&death.timeline.entries[*it]))
+            .collect();
+        let mut taken: Vec<BTreeSet<usize>> =
+            samples(&others).map(|index| BTreeSet::from([index])).collect();
+        // And every second, the first half, the second half, all.
+        taken.push(others.iter().copied().step_by(2).collect());
+        let (first, second) = others.split_at(others.len() / 2);
+        taken.extend([first, second, &others].map(|part| part.iter().copied().collect()));
+        for taken in taken {
+            let Some(other) = without(&death, |index, _| taken.contains(&index)) else { continue };
+            if other.cause != told.cause {
+                wrong.push(format!(
+                    "{}: {} becomes {} without {}: {}",
+                    death.name,
+                    told.cause.name(),
+                    other.cause.name(),
+                    shown(&death, &taken),
+                    other.summary
+                ));
+            }
+        }
+    }
+    check(&wrong, HANGING);
+}
+
+/// The last ones, which lie nearest to the end, and some of all before.
+fn samples(others: &[usize]) -> impl Iterator<Item = usize> {
+    let (early, late) = others.split_at(others.len().saturating_sub(SAMPLES / 2));
+    let step = (early.len() / (SAMPLES / 2)).max(1);
+    early.iter().step_by(step).chain(late).copied()
+}
+
+fn shown(death: &Recorded, taken: &BTreeSet<usize>) -> String {
+    match taken.first() {
+        Some(index) if taken.len() == 1 => format!("{:?}", death.timeline.entries[*index].what),
+        _ => format!("{} entries", taken.len()),
+    }
+}

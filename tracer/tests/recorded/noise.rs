@@ -1,0 +1,206 @@
+//! What programs try in vain is no cause: failing calls of deaths that are known not to be their doing are put into every
+//! recorded death, before and after what it died of, and no cause may change. It must not know any rule.
+
+use crate::deaths::{self, Recorded, check};
+use tests::wild::families;
+use tracer::{
+    event::{Event, What},
+    facts::Facts,
+    timeline::Timeline,
+    verdict::{Cause, Confidence, Terms, Verdict, verdict},
+};
+
+/// Failing calls of one process that are not why it died.
+struct Noise {
+    of: String,
+    calls: Vec<Event>,
+    facts: Facts,
+}
+
+/// Where noise is put.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// Right after the blamed process began.
+    Begin,
+    /// Right before its last words, or its end where it had none.
+    End,
+}
+
+/// What deaths of the wild set tried in vain that are known, from whoever wrote them down, not to be caused by any of it.
+fn noises(deaths: &[Recorded]) -> Vec<Noise> {
+    let families = families().unwrap();
+    let answers = families.iter().flat_map(|family| &family.deaths);
+    let innocent = answers.filter(|answer| answer.innocent);
+    let mut noises = Vec::new();
+    for answer in innocent {
+        let Some(death) = deaths.iter().find(|death| death.name == answer.name) else { continue };
+        let blamed = death.verdict().blamed;
+        let is_call = |it: &&Event| it.process.id == blamed && matches!(it.what, What::Call(_));
+        let calls: Vec<Event> = death.timeline.entries.iter().filter(is_call).cloned().collect();
+        if !calls.is_empty() {
+            noises.push(Noise { of: death.name.clone(), calls, facts: death.facts.clone() });
+        }
+    }
+    noises
+}
+
+fn without_words(death: &Recorded) -> Vec<Event> {
+    let is_output = |it: &Event| !it.process.runtime_init && matches!(it.what, What::Words(_));
+    death.timeline.entries.iter().filter(|it| !is_output(it)).cloned().collect()
+}
+
+/// The same life, in which the blamed process tried all this in vain, too.
+fn with_noise(
+    events: &[Event],
+    facts: &Facts,
+    told: &Verdict,
+    noise: &Noise,
+    place: Place,
+) -> Option<Verdict> {
+    let own = |event: &&Event| event.process.id == told.blamed;
+    let at = match place {
+        Place::Begin => {
+            let begun =
+                |it: &&Event| matches!(it.what, What::Exec(_) | What::Fork(_) | What::Found(_));
+            events.iter().filter(own).rfind(begun)?.time_ns + 1
+        }
+        Place::End => {
+            let ends = |it: &&Event| matches!(it.what, What::Exit(_) | What::Words(_));
+            events.iter().filter(own).find(ends)?.time_ns - 1
+        }
+    };
+    let process = events.iter().rfind(own)?.process.clone();
+    let mut events = events.to_vec();
+    for (index, call) in noise.calls.iter().enumerate() {
+        let What::Call(mut tried) = call.what.clone() else { continue };
+        tried.seq = 1_000_000 + u32::try_from(index).unwrap();
+        let what = What::Call(tried);
+        events.push(Event {
+            time_ns: at,
+            cgroup: events[0].cgroup,
+            process: process.clone(),
+            what,
+        });
+    }
+    let mut facts = facts.clone();
+    for fact in &noise.facts.paths {
+        if !facts.paths.iter().any(|it| it.path == fact.path) {
+            facts.paths.push(fact.clone());
+        }
+    }
+    let timeline = Timeline::build(events).ok()?;
+    Some(verdict(&timeline, &facts, &Terms::default()))
+}
+
+/// What changed of every recorded death by noise of some others in turn, so that a run takes seconds.
+fn changed(
+    place: Place,
+    words: bool,
+    is_wrong: impl Fn(&Verdict, &Verdict) -> bool,
+) -> Vec<String> {
+    const OTHERS: usize = 5;
+    let deaths = deaths::all();
+    let noises = noises(&deaths);
+    let mut wrong = Vec::new();
+    for (nth, death) in deaths.iter().enumerate() {
+        let events = if words { death.timeline.entries.clone() } else { without_words(death) };
+        let Some(told) = death.judged(events.clone()) else { continue };
+        if words && !has_words(&events, &told) {
+            continue;
+        }
+        for step in 0..OTHERS {
+            let noise = &noises[(nth + step * 29) % noises.len()];
+            if noise.of == death.name {
+                continue;
+            }
+            let other = with_noise(&events, &death.facts, &told, noise, place);
+            if let Some(other) = other.filter(|other| is_wrong(&told, other)) {
+                wrong.push(format!(
+                    "{}: {} becomes {} ({}) by what {} tried: {}",
+                    death.name,
+                    told.cause.name(),
+                    other.cause.name(),
+                    other.confidence.name(),
+                    noise.of,
+                    other.summary
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+fn has_words(events: &[Event], told: &Verdict) -> bool {
+    let is_said = |it: &Event| matches!(&it.what, What::Words(words) if words.total_bytes > 0);
+    events.iter().any(|it| it.process.id == told.blamed && is_said(it))
+}
+
+fn has_another_cause(told: &Verdict, other: &Verdict) -> bool {
+    other.cause != told.cause
+}
+
+/// Nobody can tell a silent program's last failing call from its reason: it may be called likely, never proven.
+fn has_another_cause_proven(told: &Verdict, other: &Verdict) -> bool {
+    other.cause != told.cause
+        && other.confidence == Confidence::Proven
+        && other.cause != Cause::ExitedWithError
+}
+
+/// What still changes, by the name of the death; these lists only shrink.
+const AT_THE_BEGINNING: &[&str] = &[
+    "curl_wrong_host_name",
+    "exit_1_with_words",
+    "go_log_fatal_env",
+    "lua_error",
+    "perl_module_missing",
+    "redis_password_wrong",
+    "rsync_source_missing",
+    "sqlite_read_only",
+];
+const BEFORE_THE_LAST_WORDS: &[&str] = &[
+    "bind_retried",
+    "connect_never_back",
+    "crun_without_x_bit",
+    "curl_wrong_host_name",
+    "erlang_halt_message",
+    "erlang_undef",
+    "exit_1_with_words",
+    "go_log_fatal_env",
+    "huge_pages_fall_back_then_config_error",
+    "ipv6_fallback_then_bad_answer",
+    "lua_error",
+    "node_syntax_error",
+    "perl_module_missing",
+    "php_fpm_pool_missing",
+    "postgres_bad_setting",
+    "puma_rackup_missing",
+    "python_connect_times_out",
+    "redis_dump_is_garbage",
+    "redis_password_wrong",
+    "rsync_source_missing",
+    "sqlite_read_only",
+    "supervisor_script_gives_up_after_three",
+    "unbound_syntax_error",
+];
+const OF_A_SILENT_DEATH: &[&str] = &[];
+const BEFORE_A_SILENT_END: &[&str] = &[];
+
+#[test]
+fn noise_at_the_beginning_is_no_cause() {
+    check(&changed(Place::Begin, true, has_another_cause), AT_THE_BEGINNING);
+}
+
+#[test]
+fn noise_before_the_last_words_is_no_cause() {
+    check(&changed(Place::End, true, has_another_cause), BEFORE_THE_LAST_WORDS);
+}
+
+#[test]
+fn noise_at_the_beginning_proves_nothing_of_a_silent_death() {
+    check(&changed(Place::Begin, false, has_another_cause_proven), OF_A_SILENT_DEATH);
+}
+
+#[test]
+fn noise_before_a_silent_end_proves_nothing() {
+    check(&changed(Place::End, false, has_another_cause_proven), BEFORE_A_SILENT_END);
+}
