@@ -92,7 +92,8 @@ impl Death {
     /// Whether the cause must come out the same when nothing that the command writes is captured. Only an end that
     /// nothing but its words explains may differ.
     pub fn stands_without_output(&self) -> bool {
-        !["exited_with_error", "tls_failed"].contains(&self.cause)
+        !["exited_with_error", "tls_failed", "uncaught_exception", "heap_exhausted"]
+            .contains(&self.cause)
     }
 }
 

@@ -2,10 +2,12 @@
 
 mod bind;
 mod container;
+mod exceptions;
 mod exec;
 mod exits;
 mod faults;
 mod files;
+mod heaps;
 mod limits;
 mod loader;
 mod network;
@@ -21,6 +23,7 @@ pub const FAMILIES: &[(&str, &[Death])] = &[
     ("container", container::DEATHS),
     ("oom", oom::DEATHS),
     ("stopped", stopped::DEATHS),
+    ("heaps", heaps::DEATHS),
     ("faults", faults::DEATHS),
     ("signals", signals::DEATHS),
     ("loader", loader::DEATHS),
@@ -28,6 +31,7 @@ pub const FAMILIES: &[(&str, &[Death])] = &[
     ("files", files::DEATHS),
     ("limits", limits::DEATHS),
     ("network", network::DEATHS),
+    ("exceptions", exceptions::DEATHS),
     ("exits", exits::DEATHS),
 ];
 

@@ -32,6 +32,12 @@ pub const TESTS: &[Package] = &[
         why: "as an interpreter that finds a syntax error",
     },
     Package {
+        name: "python3-minimal",
+        proof: "python3",
+        why: "as an interpreter whose exceptions nothing catches",
+    },
+    Package { name: "php-cli", proof: "php", why: "as a runtime that limits its own memory" },
+    Package {
         name: "kubernetes-client",
         proof: "kubectl",
         why: "as a Go program whose connection is refused",

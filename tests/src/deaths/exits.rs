@@ -18,7 +18,7 @@ pub const DEATHS: &[Death] = &[
     Death::new("wrapper_passes_code_on", "exited_with_error", Code(4), wrapper)
         .says(&["quota is used up", "victim"])
         .needs(SHELL),
-    Death::new("interpreter_syntax_error", "exited_with_error", Code(1), interpreter)
+    Death::new("interpreter_syntax_error", "uncaught_exception", Code(1), interpreter)
         .says(&["SyntaxError: invalid syntax"]),
     Death::new("perl_syntax_error", "exited_with_error", Code(255), perl)
         .says(&["syntax error"])

@@ -37,6 +37,8 @@ live! {
     stopped:
         stopped_never_listened stopped_udp_only stopped_deadlock stopped_ignoring_term
         stopped_killed_at_once;
+    heaps:
+        memory_limit_of_php;
     faults:
         segfault_null segfault_wild segfault_in_thread segfault_with_core segfault_behind_shell
         bus_truncated_map illegal_opcode divided_by_zero seccomp_killed seccomp_trapped aborted;
@@ -62,6 +64,8 @@ live! {
         connect_refused_by_unix_socket name_unknown name_unknown_to_go name_server_failing
         name_server_gone connect_unanswered connect_never_back network_without_route
         connection_reset_by_peer local_ports_used_up ipv6_switched_off certificate_self_signed;
+    exceptions:
+        exception_in_python exception_with_its_cause exception_after_refused_cache exception_in_perl;
     exits:
         exit_0 exit_0_hiding_a_child exit_3_silent exit_1_with_words wrapper_passes_code_on
         interpreter_syntax_error perl_syntax_error file_done_without set_up_refused bind_retried

@@ -56,6 +56,10 @@ causes! {
     Stopped "stopped" {
         StoppedByRuntime "stopped_by_runtime",
     }
+    /// The memory that a runtime allows itself.
+    Heap "heaps" {
+        HeapExhausted "heap_exhausted",
+    }
     /// Signals that a process brings upon itself.
     Faults "faults" {
         Segfault "segfault",
@@ -115,6 +119,10 @@ causes! {
         AddressFamilyUnsupported "address_family_unsupported",
         NameResolutionFailed "name_resolution_failed",
         TlsFailed "tls_failed",
+    }
+    /// What nothing in the program caught.
+    Exceptions "exceptions" {
+        UncaughtException "uncaught_exception",
     }
     /// Ends that nothing else explains.
     Exits "exits" {

@@ -459,6 +459,18 @@ impl Scene {
         verdict
     }
 
+    /// Its words show an exception that nothing caught; without them no more than a guess is made.
+    #[track_caller]
+    pub fn expect_exception(&self) -> Verdict {
+        let verdict = self.verdict();
+        assert_eq!(verdict.cause, Cause::UncaughtException, "{}", verdict.summary);
+        let silent = self.without_words().verdict();
+        let honest =
+            silent.cause == Cause::ExitedWithError || silent.confidence == Confidence::Likely;
+        assert!(honest, "with output capture off: {}", silent.summary);
+        verdict
+    }
+
     fn spawn(&mut self, parent: u32, comm: &str) -> u32 {
         self.next_pid += 1;
         let pid = self.next_pid;

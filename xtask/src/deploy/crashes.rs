@@ -11,7 +11,7 @@ const NAMESPACE: &str = "macula-crashes";
 const CAUSE: &str = "macula.io/cause";
 
 /// Causes that no pod of deploy/crashes dies of, whatever node it is on.
-const WITHOUT_A_POD: [&str; 10] = [
+const WITHOUT_A_POD: [&str; 11] = [
     // Newer runtimes let every user bind any port.
     "bind_permission_denied",
     // It takes somebody else who kills it.
@@ -28,6 +28,8 @@ const WITHOUT_A_POD: [&str; 10] = [
     "volume_failed",
     "tls_failed",
     "text_file_busy",
+    // No program of the image has a runtime that limits its own memory.
+    "heap_exhausted",
 ];
 
 /// What the silent crash of the macula gateway was made of: none of these may go without a pod.

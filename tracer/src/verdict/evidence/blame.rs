@@ -13,7 +13,7 @@ use crate::verdict::{
     evidence::programs,
     evidence::select,
     wording,
-    words::LastWords,
+    words::{LastWords, reading::Fit},
 };
 
 /// One process on the way from main to where the failure began.
@@ -111,8 +111,9 @@ fn exact(
     let telling = by_signal || end.status.code.is_some_and(|code| code > 2);
     let timely = follows(end, child, SOON_NS) && !went_on(case, parent, child.end.time_ns);
     let sure = telling && case.is_wrapper(parent);
-    if !(sure || timely) || (!sure && !by_signal && failed_itself(case, parent, child.end.time_ns))
-    {
+    let itself =
+        || failed_itself(case, parent, child.end.time_ns) || raised_itself(case, parent, child);
+    if !(sure || timely) || (!sure && !by_signal && itself()) {
         return None;
     }
     Some(Link { id: child.id, exact: true })
@@ -207,6 +208,28 @@ fn follows(end: &End<'_>, child: &Child<'_>, within_ns: u64) -> bool {
 /// It started another child after that: the one before was handled.
 fn went_on(case: &Case<'_>, parent: ProcessId, after_ns: BootNs) -> bool {
     case.tree.children(parent).last().is_some_and(|child| child.start_ns >= after_ns)
+}
+
+/// The parent ended by an exception that does not tell of its child.
+fn raised_itself(case: &Case<'_>, parent: ProcessId, child: &Child<'_>) -> bool {
+    const CHILD: &[&str] = &[
+        "exit status",
+        "exit code",
+        "exited with",
+        "returned non-zero",
+        "command failed",
+        "child process",
+    ];
+    let words = LastWords::of(case, &[parent]);
+    let Some(told) =
+        words.told().filter(|it| it.fit == Fit::Own && !it.followed && it.reading.complete)
+    else {
+        return false;
+    };
+    let text = told.reading.text().to_ascii_lowercase();
+    let program = case.last_exec(child.id).map(|(_, _, exec)| programs::name(exec).to_string());
+    let named = program.is_some_and(|name| text.contains(&name.to_ascii_lowercase()));
+    !named && !CHILD.iter().any(|sign| text.contains(sign))
 }
 
 /// The parent has a failure of its own after its child's end that explains its status.

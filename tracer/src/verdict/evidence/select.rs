@@ -61,6 +61,8 @@ pub(in crate::verdict) fn cause<'a>(case: &Case<'a>, id: ProcessId) -> Option<Ch
     if !end.failed() {
         return bind;
     }
+    // What the program went on without, and then ended of something else.
+    let bind = bind.filter(|it| !words.end_by_another(&it.failure) && !words.wave_off(&it.failure));
     match named_by(case, &words, &all, end.time_ns) {
         Some((naming, chosen)) if naming >= Naming::Object || bind.is_none() => Some(chosen),
         _ => bind.or_else(|| last_before_end(case, &words, &failures, end.time_ns)),
@@ -115,7 +117,8 @@ fn named_by<'a>(
     let recent = failures.iter().filter(|it| end_ns.saturating_sub(it.time_ns) <= NAMED_NS);
     let named = recent.filter_map(|it| words.naming(it).map(|(naming, at)| (naming, at, it)));
     // A question may have had an answer that was not seen: its name alone does not say that it failed.
-    let named = named.filter(|(naming, _, it)| !is_unanswered(it) || *naming != Naming::Object);
+    let bare = |naming: Naming| matches!(naming, Naming::Object | Naming::Mention);
+    let named = named.filter(|(naming, _, it)| !is_unanswered(it) || !bare(*naming));
     // What programs only try, or fail at every start, must be named for itself.
     let named = named.filter(|(naming, _, it)| {
         let tried = probes::is_idle(it) || attempts::is_attempt(it) || undone::made_good(it);
@@ -142,6 +145,7 @@ fn named_by<'a>(
     let inferred = matches!(&failure.subject, Subject::Question { name: Cow::Owned(_), .. });
     let vague = ambiguous
         || inferred
+        || naming == Naming::Mention
         || undone
         || words.complain_after_naming(failure)
         || !case.saw_all_of(failure.process.id);

@@ -86,7 +86,8 @@ pub(in crate::verdict) fn abort(case: &Case<'_>) -> Option<Verdict> {
         return None;
     }
     let name = case.name(id);
-    let words = case.last_words().quote();
+    let said_by = case.last_words();
+    let words = said_by.quote();
     let said =
         words.as_ref().map_or(String::new(), |(text, _)| format!("; its last words: \"{text}\""));
     let confidence = if last.is_some() { Confidence::Proven } else { Confidence::Likely };
@@ -99,6 +100,13 @@ pub(in crate::verdict) fn abort(case: &Case<'_>) -> Option<Verdict> {
         draft = draft
             .evidence(format!("last words: {text}"), [*index])
             .detail("last_words", text.as_str());
+    }
+    if let Some(told) = said_by.told() {
+        let reading = &told.reading;
+        draft = draft
+            .detail("runtime", reading.runtime.name())
+            .known("type", Some(reading.type_name.as_str()).filter(|it| !it.is_empty()))
+            .known("message", Some(reading.message.as_str()).filter(|it| !it.is_empty()));
     }
     let mut before = String::new();
     if let Some(failure) = last_failure(case, id, &end) {
@@ -323,7 +331,9 @@ fn next_step(cause: Cause, syscall: Option<(u32, &'static str)>) -> String {
 
 /// A failed call that stands right before the abort.
 fn last_failure<'a>(case: &Case<'a>, id: ProcessId, end: &End<'_>) -> Option<Failure<'a>> {
-    let chosen = select::cause(case, id)?;
-    let near = end.time_ns.saturating_sub(chosen.failure.time_ns) <= pace::SOON_NS;
-    (near && !chosen.failure.is_lookup()).then_some(chosen.failure)
+    // What the words acquit stood there all the same.
+    let failure =
+        select::cause(case, id).map(|it| it.failure).or_else(|| select::hint(case, id))?;
+    let near = end.time_ns.saturating_sub(failure.time_ns) <= pace::SOON_NS;
+    (near && !failure.is_lookup()).then_some(failure)
 }

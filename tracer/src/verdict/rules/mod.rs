@@ -2,8 +2,10 @@
 
 mod arguments;
 mod bind;
+mod exception;
 mod exec;
 mod fault;
+mod heap;
 mod killed;
 mod limits;
 mod loader;
@@ -42,6 +44,8 @@ pub(in crate::verdict) const OF_A_LIFE: &[Rule] = &[
     oom::killed,
     wanted::ended,
     stopped::by_runtime,
+    // Before the abort or fault by which a runtime ends itself.
+    heap::exhausted,
     fault::by_kernel,
     fault::abort,
     writes::broken_pipe,
@@ -76,9 +80,11 @@ pub(in crate::verdict) const OF_A_LIFE: &[Rule] = &[
     unreachable::address_family,
     network::name_resolution,
     tls::failed,
+    exception::uncaught,
     plain::exited_by_itself,
     plain::exited_with_error,
 ];
 
 /// Of a process that ended while its container lived on.
-pub(in crate::verdict) const OF_A_PROCESS: &[Rule] = &[oom::killed, fault::by_kernel, fault::abort];
+pub(in crate::verdict) const OF_A_PROCESS: &[Rule] =
+    &[oom::killed, heap::exhausted, fault::by_kernel, fault::abort];

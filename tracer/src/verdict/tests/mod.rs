@@ -2,6 +2,7 @@
 
 mod acquitted;
 mod calls;
+mod exceptions;
 mod exec;
 mod families;
 mod kernel_made;

@@ -24,8 +24,10 @@ fn forty_probes_before_a_syntax_error_are_no_cause() {
     }
     scene.says(main, "  File \"/app/main.py\", line 3\nSyntaxError: invalid syntax\n");
     scene.exits(main, 1);
-    let verdict = scene.expect(Cause::ExitedWithError, Proven);
+    let verdict = scene.verdict();
+    assert_eq!((verdict.cause, verdict.confidence), (Cause::UncaughtException, Proven));
     assert!(verdict.summary.contains("SyntaxError: invalid syntax"), "{}", verdict.summary);
+    assert_eq!(scene.without_words().verdict().cause, Cause::ExitedWithError);
 }
 
 #[test]
@@ -199,11 +201,11 @@ fn a_refusal_before_an_unrelated_exception_is_no_cause() {
     let (mut scene, main) = Scene::running("/usr/bin/python3 /app/main.py");
     scene.fails_at(main, "openat", "/etc/shadow", Errno::EACCES);
     scene.says(main, words).exits(main, 1);
-    scene.expect_by_words();
+    scene.expect_exception();
     let (mut scene, main) = Scene::running("/usr/bin/python3 /app/main.py");
     scene.fails_to(main, "connect", "10.0.0.1:5432", Errno::ECONNREFUSED);
     scene.says(main, words).exits(main, 1);
-    scene.expect_by_words();
+    scene.expect_exception();
 }
 
 #[test]

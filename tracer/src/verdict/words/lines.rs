@@ -7,6 +7,7 @@ use crate::verdict::{
     evidence::errors,
     evidence::failure::{Failure, Subject},
     evidence::programs,
+    words::{objects, roles},
 };
 
 /// What a line must hold to name a failed call.
@@ -21,7 +22,12 @@ impl<'a> Sought<'a> {
         Self { subject: &failure.subject, call: failure.call, errors: error_phrases(failure) }
     }
 
+    /// The error's text or name, unless the line says it of another object.
     pub fn error(&self, line: &[u8]) -> bool {
+        self.has_text(line) && !objects::names_another(&String::from_utf8_lossy(line), self.subject)
+    }
+
+    fn has_text(&self, line: &[u8]) -> bool {
         self.errors.iter().any(|phrase| contains_phrase(line, phrase))
     }
 
@@ -32,7 +38,57 @@ impl<'a> Sought<'a> {
                 names_whole(line, self.subject) || names_part(line, self.subject)
             }
         };
-        names && self.error(line)
+        names && self.has_text(line)
+    }
+
+    /// The line complains of the object, though not by this error's text.
+    pub fn blamed(&self, line: &[u8]) -> bool {
+        self.mentioned(line) && blames(line)
+    }
+
+    /// The object is named, but neither as a place in a file nor with another error or what is wrong within it.
+    pub fn mentioned(&self, line: &[u8]) -> bool {
+        names_whole(line, self.subject)
+            && !(self.is_place(line) || is_about_contents(line) || self.another_error(line))
+            && !roles::is_neutral(&String::from_utf8_lossy(line))
+    }
+
+    /// In whichever way.
+    pub fn named(&self, line: &[u8]) -> bool {
+        self.error(line) || self.mentioned(line) || self.both(line)
+    }
+
+    /// `/app/main.conf:3`, `/app/main.conf on line 3`: what is there was read.
+    fn is_place(&self, line: &[u8]) -> bool {
+        let Subject::Path(path) = self.subject else { return false };
+        let path = path.as_bytes().to_ascii_lowercase();
+        let at = line.windows(path.len().max(1)).position(|window| window == path);
+        let Some(rest) = at.map(|at| &line[at + path.len()..]) else { return false };
+        let rest = rest.strip_prefix(b"\"").or(rest.strip_prefix(b"'")).unwrap_or(rest);
+        let digit = |rest: &[u8]| rest.first().is_some_and(u8::is_ascii_digit);
+        let behind = |mark: &[u8]| rest.strip_prefix(mark).is_some_and(digit);
+        [&b":"[..], b", line ", b" line ", b": line ", b" on line ", b"(", b" at line ", b":line "]
+            .iter()
+            .any(|mark| behind(mark))
+    }
+
+    /// The text of another error stands in it.
+    fn another_error(&self, line: &[u8]) -> bool {
+        const OTHERS: &[Errno] = &[
+            Errno::ENOENT,
+            Errno::EACCES,
+            Errno::EPERM,
+            Errno::EROFS,
+            Errno::ENOSPC,
+            Errno::ENOTDIR,
+            Errno::EMFILE,
+            Errno::ECONNREFUSED,
+            Errno::EADDRINUSE,
+            Errno::EADDRNOTAVAIL,
+        ];
+        let named = |errno: &Errno| contains(line, errno.text().to_ascii_lowercase().as_bytes());
+        let timed_out = contains(line, b"timed out") || contains(line, b"timeout");
+        !self.has_text(line) && (OTHERS.iter().any(named) || timed_out)
     }
 }
 
@@ -53,6 +109,15 @@ pub(in crate::verdict) fn goes_on(line: &[u8]) -> bool {
         b"falling back",
         b"using default",
         b"using defaults",
+        b"proceeding",
+        b"carrying on",
+        b"going on",
+        b"non-fatal",
+        b"not fatal",
+        b"degraded",
+        b"instead",
+        b"retrying",
+        b"will retry",
     ];
     SIGNS.iter().any(|sign| contains_word(line, sign))
 }
@@ -62,18 +127,66 @@ pub(in crate::verdict) fn complains(line: &[u8]) -> bool {
     SIGNS.iter().any(|sign| contains_word(line, sign))
 }
 
-/// A line that says something, other than where in the program it was said.
-pub(in crate::verdict) fn tells(line: &[u8]) -> bool {
-    let bare = line.iter().all(|byte| b"{}[]()^~, ".contains(byte) || byte.is_ascii_control());
-    !bare && !is_frame(line)
+/// It says that something cannot be used or reached.
+fn blames(line: &[u8]) -> bool {
+    const SIGNS: &[&[u8]] = &[
+        b"cannot",
+        b"can't",
+        b"can not",
+        b"could not",
+        b"couldn't",
+        b"unable",
+        b"failed",
+        b"fails",
+        b"failure",
+        b"missing",
+        b"not found",
+        b"no such",
+        b"denied",
+        b"refused",
+        b"does not exist",
+        b"doesn't exist",
+        b"not exist",
+        b"unreachable",
+        b"unavailable",
+        b"in use",
+        b"no access",
+        b"not accessible",
+        b"error",
+        b"fatal",
+        b"not permitted",
+        b"not allowed",
+        b"not readable",
+        b"not writable",
+        b"no file",
+    ];
+    SIGNS.iter().any(|sign| contains(line, sign))
 }
 
-/// One call of a stack trace: `at main (app.js:3:1)`, `#3 0x7f...`, `12: 0x10c78d6 v8::internal`.
-fn is_frame(line: &[u8]) -> bool {
-    let number = line.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'#').count();
-    let rest = &line[number..];
-    let rest = rest.strip_prefix(b":").unwrap_or(rest).trim_ascii_start();
-    line.starts_with(b"at ") || (number > 0 && rest.starts_with(b"0x"))
+/// It says what is wrong within a file, so that the file was there.
+fn is_about_contents(line: &[u8]) -> bool {
+    const SIGNS: &[&[u8]] = &[
+        b"parse",
+        b"parsing",
+        b"syntax",
+        b"invalid",
+        b"malformed",
+        b"unexpected",
+        b"unknown",
+        b"unrecognized",
+        b"unrecognised",
+        b"decode",
+        b"decoding",
+        b"unmarshal",
+        b"corrupt",
+        b"corrupted",
+        b"unsupported",
+        b"deprecated",
+        b"expected",
+        b"bad option",
+        b"validation",
+    ];
+    SIGNS.iter().any(|sign| contains_word(line, sign))
 }
 
 /// What programs print for an error: strerror's text, its name, and the phrases of runtimes.
@@ -98,7 +211,21 @@ fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
             "getaddrinfo",
             "name does not resolve",
             "lookup",
+            "host not found",
+            "unknown host",
+            "could not translate host name",
+            "nodename nor servname",
         ],
+        Errno::ENOENT => &[
+            "no such file",
+            "nosuchfileexception",
+            "filenotfounderror",
+            "does not exist",
+            "doesn't exist",
+        ],
+        Errno::EACCES => {
+            &["accessdeniedexception", "permissionerror", "access denied", "access is denied"]
+        }
         Errno::ECONNREFUSED => &[
             "couldn't connect to",
             "can't connect to",
@@ -133,6 +260,9 @@ fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
     let mut phrases: Vec<String> = own.iter().map(|phrase| (*phrase).to_owned()).collect();
     if !failure.is_dns() {
         phrases.push(failure.errno.text().to_owned());
+        // Python's `[Errno 111]`, Rust's `(os error 111)`.
+        phrases.push(format!("[errno {}]", failure.errno.0));
+        phrases.push(format!("(os error {})", failure.errno.0));
         phrases.extend(failure.errno.name().map(str::to_ascii_lowercase));
     }
     phrases

@@ -1,11 +1,32 @@
 //! The last words of a process: quoting them, and whether they name a failed call. It must not decide on its own.
 
+mod beam;
+mod dotnet;
+mod go;
+pub(super) mod jvm;
 pub(super) mod lines;
+mod loggers;
+mod native;
+pub(super) mod node;
+mod objects;
+mod perl;
+mod php;
+mod python;
+mod quote;
+pub(super) mod reading;
+mod roles;
+mod ruby;
+mod rust;
+pub(super) mod said;
+#[cfg(test)]
+mod samples;
+mod shape;
+mod shells;
 
-use std::collections::HashSet;
+use std::{cell::OnceCell, collections::HashSet};
 
 use crate::{
-    event::{BootNs, ProcessId, Stream, What},
+    event::{BootNs, ProcessId, Status, Stream, What, Words},
     text::Text,
 };
 
@@ -14,11 +35,13 @@ use crate::verdict::{
     case::Case,
     evidence::answers,
     evidence::failure::Failure,
-    words::lines::{Sought, complains, contains, contains_word, goes_on, names_whole, tells},
+    words::lines::{Sought, contains, contains_word, goes_on, names_whole},
+    words::quote::Quote,
+    words::reading::{Fit, Reading},
+    words::roles::Role,
+    words::said::{Line, Said},
 };
 
-/// Longest quotation, in characters.
-const QUOTE_MAX: usize = 300;
 /// Words this near to the end name what they complain of.
 const LAST_LINES: usize = 5;
 
@@ -26,26 +49,44 @@ const LAST_LINES: usize = 5;
 #[derive(Default)]
 pub(in crate::verdict) struct LastWords<'a> {
     spoken: Vec<Spoken<'a>>,
+    /// How the first process ended.
+    status: Option<Status>,
+    told: OnceCell<Option<Told>>,
 }
 
 struct Spoken<'a> {
     index: usize,
+    /// Which of the processes asked for said it.
+    place: usize,
     stream: Stream,
     time_ns: BootNs,
     bytes: &'a Text,
-    /// More was said before.
-    cut: bool,
+    lines: Vec<Line>,
+    /// The lines that were said, without calls, usage texts and the like; in lower case.
+    said: Vec<(usize, String)>,
     lower: Vec<u8>,
+}
+
+/// What words tell of the exception, or the like, by which a process ended.
+pub(in crate::verdict) struct Told {
+    pub reading: Reading,
+    /// The entry that holds them.
+    pub index: usize,
+    pub fit: Fit,
+    /// Something else was complained of after it.
+    pub followed: bool,
 }
 
 /// How surely words name a failed call; greater is surer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::verdict) enum Naming {
+    /// The object, without a complaint of it.
+    Mention,
     /// Only the error's text or name.
     Error,
-    /// The object, in the last lines.
+    /// The object, in a line that complains of it.
     Object,
-    /// Both.
+    /// Object and error.
     Both,
 }
 
@@ -54,78 +95,135 @@ impl<'a> LastWords<'a> {
     pub fn of(case: &Case<'a>, ids: &[ProcessId]) -> Self {
         let mut seen = HashSet::new();
         let mut spoken = Vec::new();
-        for id in ids {
+        for (place, id) in ids.iter().enumerate() {
             let own = std::iter::once(*id);
             let forked = case.tree.children(*id).iter().copied().filter(|it| case.never_execd(*it));
             for id in own.chain(forked).filter(|id| seen.insert(*id)) {
                 for (index, event) in case.events(id) {
                     if let What::Words(words) = &event.what {
-                        let lower = words.bytes.as_bytes().to_ascii_lowercase();
-                        let (stream, bytes) = (words.stream, &words.bytes);
-                        let cut =
-                            words.total_bytes > u64::try_from(lower.len()).unwrap_or(u64::MAX);
-                        let time_ns = event.time_ns;
-                        spoken.push(Spoken { index, stream, time_ns, bytes, cut, lower });
+                        spoken.push(Spoken::new(index, place, event.time_ns, words));
                     }
                 }
             }
         }
-        Self { spoken }
+        let status = ids.first().and_then(|id| case.end(*id)).map(|end| end.status);
+        Self { spoken, status, told: OnceCell::new() }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.spoken.iter().all(|it| it.bytes.as_bytes().iter().all(u8::is_ascii_whitespace))
+        self.spoken.iter().all(|it| it.lower.iter().all(u8::is_ascii_whitespace))
     }
 
-    /// The end of what was said: stderr before stdout, the first process given before the others.
+    /// What tells most of what was said: of a runtime's init, else of the first process that tells anything, stderr
+    /// before stdout where both tell as much.
     pub fn quote(&self) -> Option<(String, usize)> {
-        let by = |stream: Stream| {
-            // A runtime's init speaks by single bytes too.
-            let spoken = self.spoken.iter().filter(move |it| it.stream == stream);
-            spoken.filter(|it| stream != Stream::Init || it.lines().any(tells)).find_map(|it| {
-                let text = last_lines(it.bytes, it.cut);
-                (!text.is_empty()).then_some((text, it.index))
-            })
-        };
-        by(Stream::Init).or_else(|| by(Stream::Stderr)).or_else(|| by(Stream::Stdout))
+        let quotes: Vec<(&Spoken<'_>, Quote)> =
+            self.spoken.iter().filter_map(|it| Some((it, it.quote()?))).collect();
+        // A runtime's init speaks by single bytes too.
+        let spoke = |it: &Spoken<'_>| it.telling().next().is_some();
+        let worth =
+            |(it, quote): &&(&Spoken<'_>, Quote)| (quote.worth, it.stream != Stream::Stdout);
+        let init = quotes.iter().filter(|(it, _)| it.stream == Stream::Init && spoke(it));
+        let best = init.max_by_key(worth).or_else(|| {
+            let telling = quotes.iter().filter(|(_, quote)| quote.worth >= roles::PLAIN);
+            let place = telling.map(|(it, _)| it.place).min();
+            quotes
+                .iter()
+                .filter(|(it, _)| {
+                    it.stream != Stream::Init && place.is_none_or(|place| it.place == place)
+                })
+                .max_by_key(worth)
+        });
+        best.map(|(it, quote)| (quote.text.clone(), it.index))
+    }
+
+    /// The exception, or the like, by which the first process ended.
+    pub fn told(&self) -> Option<&Told> {
+        self.told.get_or_init(|| self.read()).as_ref()
+    }
+
+    fn read(&self) -> Option<Told> {
+        let status = self.status?;
+        let own = self.spoken.iter().filter(|it| it.place == 0 && it.stream != Stream::Init);
+        let told = own.filter_map(|it| {
+            let reading = reading::read(&it.lines).filter(Reading::ended_it)?;
+            let fit = reading.fit(status);
+            let followed = it.complains_after(reading.last);
+            Some(Told { reading, index: it.index, fit, followed })
+        });
+        // Of the same on both streams (PHP) the one on stderr, which comes first.
+        told.filter(|it| it.fit != Fit::Not).min_by_key(|it| (it.followed, !it.reading.complete))
+    }
+
+    /// The lines of one entry.
+    pub fn lines_of(&self, index: usize) -> &[Line] {
+        self.spoken.iter().find(|it| it.index == index).map_or(&[], |it| &it.lines)
     }
 
     /// Whether and how surely they name this failed call, and which entry does.
     pub fn naming(&self, failure: &Failure<'_>) -> Option<(Naming, usize)> {
+        if self.end_by_another(failure) {
+            return None;
+        }
         let named = self.after(failure).filter_map(|it| Some((it.naming(failure)?, it.index)));
         named.max_by_key(|(naming, _)| *naming)
     }
 
-    /// After the line that names this failed call they complain of something else.
+    /// After the line that names this failed call they complain of something else, or of something that came up while
+    /// it was handled.
     pub fn complain_after_naming(&self, failure: &Failure<'_>) -> bool {
-        self.after(failure).any(|it| it.complains_after_naming(failure))
+        let handled = || {
+            let told = self.told()?;
+            let sought = Sought::of(failure);
+            let last = told.reading.text().to_ascii_lowercase();
+            Some(told.reading.while_handling && !sought.named(last.as_bytes()))
+        };
+        self.after(failure).any(|it| it.complains_after_naming(failure)) || handled() == Some(true)
+    }
+
+    /// The process ended by an exception that tells of something else.
+    pub fn end_by_another(&self, failure: &Failure<'_>) -> bool {
+        let Some(told) = self.told().filter(|it| !it.followed && it.reading.complete) else {
+            return false;
+        };
+        let sought = Sought::of(failure);
+        let reading = &told.reading;
+        let text = [reading.text(), reading.root_cause.clone().unwrap_or_default()].join("\n");
+        let first = reading.telling.iter().copied().min().unwrap_or(reading.last);
+        let spoken = self.spoken.iter().find(|it| it.index == told.index);
+        let lines = spoken.into_iter().flat_map(|it| &it.said);
+        let within = lines.filter(|(at, _)| (first..=reading.last).contains(at));
+        let mut all =
+            text.lines().map(str::to_ascii_lowercase).chain(within.map(|it| it.1.clone()));
+        !all.any(|line| sought.named(line.as_bytes()))
     }
 
     /// Something was said after this failed call that does not name it: of a lookup this is enough to say that it was
-    /// not the reason, of a refusal if it tells of another.
+    /// not the reason, of a refusal or exhaustion if it tells of another.
     pub fn speak_against(&self, failure: &Failure<'_>) -> bool {
-        let telling: Vec<&Spoken<'_>> =
-            self.after(failure).filter(|it| it.lines().any(tells)).collect();
+        if self.end_by_another(failure) {
+            return true;
+        }
+        let telling: Vec<&str> = self.after(failure).flat_map(Spoken::telling).collect();
         if telling.is_empty() || self.naming(failure).is_some() {
             return false;
         }
-        let topic: &[&str] = match failure.cause() {
-            _ if failure.is_lookup() || answers::gives_way_to_words(failure) => return true,
-            Some(Cause::PermissionDenied) => &[],
-            Some(Cause::ConnectionRefused) => {
-                &["connect", "dial", "reach", "refuse", "unavailable"]
-            }
-            Some(Cause::NameResolutionFailed) => &["resol", "host", "dns", "lookup"],
-            // Nobody uses up a resource or writes to a read-only place for a try.
-            _ => return false,
-        };
-        let off_topic = !topic.is_empty()
-            && !telling
-                .iter()
-                .any(|it| topic.iter().any(|word| contains(&it.lower, word.as_bytes())));
-        off_topic
-            || self.tell_of_a_program_error()
-            || telling.iter().any(|it| it.waves_off(failure))
+        let answer = failure.is_lookup() || answers::gives_way_to_words(failure);
+        if answer || self.wave_off(failure) || self.tell_of_a_program_error() {
+            return true;
+        }
+        let reasons = telling.iter().filter(|it| !roles::is_neutral(it) && !roles::is_vague(it));
+        let mut reasons = reasons.peekable();
+        let topic = topic(failure);
+        reasons.peek().is_some() && !reasons.any(|it| topic.iter().any(|word| it.contains(word)))
+    }
+
+    /// Only a line that says how the program goes on names it.
+    pub fn wave_off(&self, failure: &Failure<'_>) -> bool {
+        let sought = Sought::of(failure);
+        let mut lines = self.after(failure).flat_map(|it| it.said.iter());
+        let waved = lines.any(|(_, it)| goes_on(it.as_bytes()) && sought.named(it.as_bytes()));
+        waved && self.naming(failure).is_none()
     }
 
     /// What was said at the time of this failed call or later: earlier words cannot be about it.
@@ -149,17 +247,17 @@ impl<'a> LastWords<'a> {
         spoils: impl Fn(&[u8]) -> bool,
     ) -> Option<(String, usize, bool)> {
         self.spoken.iter().find_map(|it| {
-            let lines: Vec<&[u8]> = it.lines().collect();
-            let at = lines.iter().rposition(|line| is_it(line))?;
-            let later = &lines[at + 1..];
-            let last = !later.iter().any(|line| tells(line) && !line.is_empty());
-            (!later.iter().any(|line| spoils(line))).then(|| (it.quote_line(at), it.index, last))
+            let at = it.said.iter().rposition(|(_, line)| is_it(line.as_bytes()))?;
+            let later = &it.said[at + 1..];
+            let spoilt = later.iter().any(|(_, line)| spoils(line.as_bytes()));
+            let (number, _) = it.said[at];
+            (!spoilt).then(|| (quote::one(&it.lines[number]), it.index, later.is_empty()))
         })
     }
 
     /// Something was said at that time or later.
     pub fn since(&self, time_ns: BootNs) -> bool {
-        self.spoken.iter().any(|it| it.time_ns >= time_ns && it.lines().any(tells))
+        self.spoken.iter().any(|it| it.time_ns >= time_ns && it.telling().next().is_some())
     }
 
     /// The first entry that names `text` as a word of its own.
@@ -197,95 +295,132 @@ impl<'a> LastWords<'a> {
     }
 }
 
-impl Spoken<'_> {
-    fn naming(&self, failure: &Failure<'_>) -> Option<Naming> {
-        let naming = Sought::of(failure);
-        let lines: Vec<&[u8]> = self.lines().filter(|line| !goes_on(line)).collect();
-        if lines.iter().any(|line| naming.both(line)) {
-            return Some(Naming::Both);
-        }
-        let last = lines.iter().rev().filter(|line| !line.is_empty()).take(LAST_LINES);
-        if last.clone().any(|line| names_whole(line, &failure.subject)) {
-            return Some(Naming::Object);
-        }
-        lines.iter().any(|line| naming.error(line)).then_some(Naming::Error)
+impl<'a> Spoken<'a> {
+    fn new(index: usize, place: usize, time_ns: BootNs, words: &'a Words) -> Self {
+        let said = Said {
+            head: words.head.as_bytes(),
+            tail: words.bytes.as_bytes(),
+            lost_between: words.skipped_bytes,
+            cut_before: said_before(words),
+        };
+        let lines = said.lines();
+        let roles = roles::roles(&lines);
+        let spoken = lines.iter().enumerate().zip(roles);
+        let spoken = spoken.filter(|(_, role)| matches!(role, Role::Said(_)));
+        let spoken = spoken.map(|((at, line), _)| (at, line.trimmed().to_lowercase()));
+        let spoken = spoken.collect();
+        let lower = [said.head, b"\n", said.tail].concat().to_ascii_lowercase();
+        let (stream, bytes) = (words.stream, &words.bytes);
+        Self { index, place, stream, time_ns, bytes, lines, said: spoken, lower }
     }
 
-    /// Only a line that says how the program goes on names it.
-    fn waves_off(&self, failure: &Failure<'_>) -> bool {
+    fn quote(&self) -> Option<Quote> {
+        quote::quote(&self.lines, reading::read(&self.lines).as_ref())
+    }
+
+    /// Lines that say something; a single sign says nothing (a runtime's init speaks by single bytes too).
+    fn telling(&self) -> impl Iterator<Item = &str> {
+        self.said.iter().map(|(_, line)| line.as_str()).filter(|line| line.len() > 1)
+    }
+
+    fn complains_after(&self, last: usize) -> bool {
+        self.said
+            .iter()
+            .any(|(at, line)| *at > last && roles::complains(line) && !roles::is_vague(line))
+    }
+
+    fn naming(&self, failure: &Failure<'_>) -> Option<Naming> {
         let sought = Sought::of(failure);
-        self.lines().any(|line| goes_on(line) && sought.both(line))
-            && self.naming(failure).is_none()
+        let lines: Vec<&[u8]> = self
+            .said
+            .iter()
+            .map(|(_, line)| line.as_bytes())
+            .filter(|line| !goes_on(line))
+            .collect();
+        if lines.iter().any(|line| sought.both(line)) {
+            return Some(Naming::Both);
+        }
+        if lines.iter().any(|line| sought.blamed(line)) {
+            return Some(Naming::Object);
+        }
+        if lines.iter().any(|line| sought.error(line)) {
+            return Some(Naming::Error);
+        }
+        let mut last = lines.iter().rev().take(LAST_LINES);
+        last.any(|line| sought.mentioned(line)).then_some(Naming::Mention)
     }
 
     fn complains_after_naming(&self, failure: &Failure<'_>) -> bool {
         let sought = Sought::of(failure);
         let names = |line: &[u8]| sought.error(line) || names_whole(line, &failure.subject);
-        let lines: Vec<&[u8]> = self.lines().collect();
-        let last = lines.iter().rposition(|line| names(line) && !goes_on(line));
-        last.is_some_and(|at| lines[at + 1..].iter().any(|line| complains(line)))
-    }
-
-    /// One line as it was said, cut where it is longer than a quotation.
-    fn quote_line(&self, at: usize) -> String {
-        let line = self.bytes.as_bytes().split(|byte| *byte == b'\n').nth(at).unwrap_or_default();
-        let line = Text(line.trim_ascii().to_vec()).to_string();
-        match line.char_indices().nth(QUOTE_MAX) {
-            Some((end, _)) => format!("{}...", &line[..end]),
-            None => line,
-        }
-    }
-
-    fn lines(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
-        self.lower.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii)
+        let lines: Vec<&str> = self.said.iter().map(|(_, line)| line.as_str()).collect();
+        let last =
+            lines.iter().rposition(|line| names(line.as_bytes()) && !goes_on(line.as_bytes()));
+        last.is_some_and(|at| {
+            lines[at + 1..]
+                .iter()
+                .any(|line| lines::complains(line.as_bytes()) && !roles::is_vague(line))
+        })
     }
 }
 
-/// The last non-empty lines that fit a quotation, joined by spaced slashes.
-/// Where the beginning is gone, so is that of the first line.
-fn last_lines(bytes: &Text, cut: bool) -> String {
-    let mut kept: Vec<String> = Vec::new();
-    let mut length = 0;
-    let lines: Vec<&[u8]> = bytes.as_bytes().split(|byte| *byte == b'\n').collect();
-    let lines: Vec<&[u8]> = lines.into_iter().map(<[u8]>::trim_ascii).collect();
-    let whole = if cut && lines.len() > 1 { &lines[1..] } else { &lines[..] };
-    let telling = whole.iter().any(|line| !line.is_empty() && tells(line));
-    let lines = if telling { whole.to_vec() } else { lines };
-    for line in lines.into_iter().rev() {
-        // The calls of a stack trace would leave no room for the message above them.
-        if line.is_empty() || (telling && !tells(line)) {
-            continue;
-        }
-        let line = Text(line.to_vec()).to_string();
-        let count = line.chars().count();
-        if kept.is_empty() && count > QUOTE_MAX {
-            let beginning: String = line.chars().take(QUOTE_MAX).collect();
-            return format!("{beginning}...");
-        }
-        if length + count > QUOTE_MAX {
-            break;
-        }
-        length += count;
-        kept.push(line);
-    }
-    kept.reverse();
-    kept.join(" / ")
+/// More was said than is kept from the first kept byte on.
+fn said_before(words: &Words) -> bool {
+    let length = |text: &Text| u64::try_from(text.as_bytes().len()).unwrap_or(u64::MAX);
+    let kept = length(&words.head).saturating_add(length(&words.bytes));
+    words.total_bytes > kept.saturating_add(words.skipped_bytes)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quotation_keeps_the_last_lines_that_fit() {
-        assert_eq!(last_lines(&Text::from("one\n\ntwo\n"), false), "one / two");
-        let long = format!("{}\nlast\n", "x".repeat(400));
-        assert_eq!(last_lines(&Text::from(long.as_str()), false), "last");
-    }
-
-    #[test]
-    fn a_stack_trace_is_quoted_by_its_message() {
-        let trace = "odule._load (node:1)\nError: Cannot find module 'x'\n    at a (b:1)\n    at c (d:2)\n}\n";
-        assert_eq!(last_lines(&Text::from(trace), true), "Error: Cannot find module 'x'");
+/// Words that may speak of a failed call without naming it.
+fn topic(failure: &Failure<'_>) -> &'static [&'static str] {
+    match failure.cause() {
+        Some(Cause::ConnectionRefused) => &["connect", "dial", "reach", "refuse", "unavailable"],
+        Some(Cause::NameResolutionFailed) => &["resol", "host", "dns", "lookup"],
+        Some(Cause::PermissionDenied | Cause::BindPermissionDenied) => &[
+            "permission",
+            "denied",
+            "access",
+            "permitted",
+            "privilege",
+            "root",
+            "capab",
+            "forbidden",
+            "cannot",
+            "could not",
+            "can't",
+            "failed to",
+            "unable",
+            "read",
+            "open",
+        ],
+        Some(Cause::ReadOnlyFilesystem) => &[
+            "read-only",
+            "readonly",
+            "writ",
+            "creat",
+            "open",
+            "save",
+            "mkdir",
+            "director",
+            "lock",
+            "store",
+        ],
+        Some(Cause::DiskFull) => &[
+            "space", "disk", "writ", "quota", "full", "flush", "save", "i/o", "store", "persist",
+            "short",
+        ],
+        Some(Cause::FdLimit) => {
+            &["open", "file", "descriptor", "accept", "socket", "too many", "limit", "pipe"]
+        }
+        Some(Cause::PidLimit) => {
+            &["fork", "thread", "spawn", "process", "resource", "worker", "clone", "exec"]
+        }
+        Some(Cause::MemoryAllocationFailed) => {
+            &["memory", "alloc", "map", "reserve", "heap", "stack", "thread"]
+        }
+        Some(Cause::BindAddressInUse | Cause::BindAddressUnavailable) => {
+            &["bind", "listen", "address", "port", "socket", "use"]
+        }
+        _ => &[],
     }
 }
