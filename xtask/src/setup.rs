@@ -36,6 +36,7 @@ pub const TESTS: &[Package] = &[
         proof: "python3",
         why: "as an interpreter whose exceptions nothing catches",
     },
+    Package { name: "openssl", proof: "openssl", why: "to make and verify certificates" },
     Package { name: "php-cli", proof: "php", why: "as a runtime that limits its own memory" },
     Package {
         name: "kubernetes-client",

@@ -6,7 +6,7 @@ use anyhow::Result;
 use crate::death::Exit::Code;
 use crate::{Act, Death, Need, Stage};
 
-const PYTHON: &[Need] = &[Need::Root, Need::Tool("python3")];
+const PYTHON: &[Need] = &[Need::Root, Need::Runtime("python3")];
 
 pub const DEATHS: &[Death] = &[
     Death::new("exception_in_python", "uncaught_exception", Code(1), in_python)

@@ -10,7 +10,7 @@ pub const DEATHS: &[Death] =
     &[Death::new("memory_limit_of_php", "heap_exhausted", Code(255), memory_limit_of_php)
         .says(&["8 MiB", "memory_limit"])
         .proven()
-        .needs(&[Need::Root, Need::Tool("php")])];
+        .needs(&[Need::Root, Need::Runtime("php")])];
 
 fn memory_limit_of_php(_: &Stage) -> Result<Act> {
     let program = "$all = []; while (true) $all[] = str_repeat('x', 100000);";

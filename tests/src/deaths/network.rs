@@ -45,7 +45,7 @@ pub const DEATHS: &[Death] =
             .says(&["EAFNOSUPPORT", "AF_INET6"]),
         Death::new("certificate_self_signed", "tls_failed", Code(2), self_signed)
             .says(&["self-signed certificate", "unknown_authority"])
-            .needs(&[Need::Root, Need::Tool("openssl")]),
+            .needs(&[Need::Root, Need::Runtime("openssl")]),
     ];
 
 fn blocking(stage: &Stage) -> Result<Act> {

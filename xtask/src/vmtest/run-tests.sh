@@ -19,6 +19,7 @@ ip link set lo up
 ulimit -n 1048576
 # The victims of a whole node are its own: it may run full.
 export TRACER_TEST_THROW_AWAY_MACHINE=1 TRACER_TEST_PRIVILEGED=required
+export TRACER_TEST_SMALL_MACHINE=1
 export TRACER_BIN=/usr/bin/tracer TRACER_VICTIMS=/victims TRACER_CRASH_SCHEMA=/crash.schema.json
 echo "@vm booted $(uname -r)"
 NO_COLOR=1 tracer doctor

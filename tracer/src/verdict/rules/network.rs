@@ -142,7 +142,7 @@ pub(in crate::verdict) fn peer(failure: &Failure<'_>) -> String {
 fn other_family(case: &Case<'_>, failure: &Failure<'_>) -> Option<SocketAddr> {
     let Some((Address::Inet(refused), _)) = failure.address() else { return None };
     let before = case.timeline.entries.iter().take(failure.entries[0]);
-    let bound = before.filter_map(|event| match &event.what {
+    let mut bound = before.filter_map(|event| match &event.what {
         What::Bind(bind) if bind.errno.is_none() && !bind.listen => match &bind.address {
             Address::Inet(inet) => Some(*inet),
             Address::None | Address::Unix(_) | Address::Netlink | Address::Family(_) => None,
@@ -154,7 +154,7 @@ fn other_family(case: &Case<'_>, failure: &Failure<'_>) -> Option<SocketAddr> {
             && it.is_ipv4() != refused.is_ipv4()
             && (it.ip().is_loopback() || it.ip().is_unspecified())
     };
-    bound.filter(listens).next_back().filter(|_| refused.ip().is_loopback())
+    bound.rfind(listens).filter(|_| refused.ip().is_loopback())
 }
 
 /// Refusals of the same peer.

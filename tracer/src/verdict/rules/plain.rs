@@ -130,7 +130,7 @@ pub(in crate::verdict) fn exited_with_error(case: &Case<'_>) -> Option<Verdict> 
         (Some((text, _)), _) => format!("its last words: \"{text}\""),
         (None, Some(true)) => "it wrote nothing to stdout or stderr".to_owned(),
         (None, _) if end.exit.written == Some([0, 0]) => "it wrote nothing itself".to_owned(),
-        (None, _) => "its last words are not recorded".to_owned(),
+        (None, _) => "nothing that it wrote itself is recorded".to_owned(),
     };
     let mut draft = Draft::new(Cause::ExitedWithError, Confidence::Proven, id)
         .status(end.status)

@@ -99,8 +99,12 @@ impl<'a> LastWords<'a> {
             let own = std::iter::once(*id);
             let forked = case.tree.children(*id).iter().copied().filter(|it| case.never_execd(*it));
             for id in own.chain(forked).filter(|id| seen.insert(*id)) {
+                // What it wrote before it became this program is not this program's word.
+                let since_ns = case.last_exec(id).map_or(0, |(_, time_ns, _)| time_ns);
                 for (index, event) in case.events(id) {
-                    if let What::Words(words) = &event.what {
+                    if let What::Words(words) = &event.what
+                        && event.time_ns >= since_ns
+                    {
                         spoken.push(Spoken::new(index, place, event.time_ns, words));
                     }
                 }

@@ -48,7 +48,7 @@ fn panicked(lines: &[Line]) -> Option<Reading> {
             let (number, call) = line.trimmed().split_once(": ")?;
             number.bytes().all(|it| it.is_ascii_digit()).then_some(call)
         });
-        let library = ["std::", "core::", "alloc::", "<", "__rustc", "rust_", "tokio::", "test::"];
+        let library = ["std::", "core::", "alloc::", "<", "__rustc", "rust_", "test::"];
         let own = calls.into_iter().find(|call| !library.iter().any(|it| call.starts_with(it)));
         let elsewhere = reading
             .frame
