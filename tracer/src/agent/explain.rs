@@ -175,11 +175,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_end_of_long_output_is_kept() {
-        let line = format!("t stdout F {}\n", "x".repeat(5000));
+    fn of_long_output_the_beginning_and_the_end_are_kept() {
+        let line = format!("t stdout F {}\n", "x".repeat(9000));
         let words = parse(line.as_bytes());
         assert_eq!(words[0].bytes.as_bytes().len(), WORDS_MAX);
-        assert_eq!(words[0].total_bytes, 5001);
+        assert_eq!(words[0].head.as_bytes().len(), WORDS_MAX);
+        assert_eq!((words[0].skipped_bytes, words[0].total_bytes), (9001 - 8192, 9001));
     }
 
     /// A line a millisecond, from that second on.

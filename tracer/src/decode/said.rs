@@ -22,15 +22,11 @@ pub(super) fn said(record: &Record<'_>) -> Result<Event, DecodeError> {
     let end = in_order(end, record.at_most("tail_next", said.tail_next, KEPT)?);
     let begin = in_order(begin, record.at_most("head_start", said.head_start, KEPT)?);
     let (head, skipped_bytes, bytes) = joined(begin, end, said.burst);
-    let bytes = of_last_program(bytes, said.total.saturating_sub(said.earlier));
+    let since = said.total.saturating_sub(said.earlier);
+    let bytes = of_last_program(bytes, since);
+    let total_bytes = if since > 0 { since } else { said.total };
     let time_ns = if said.time_ns == 0 { record.header.time_ns } else { said.time_ns };
-    let words = Words {
-        stream,
-        head: Text(head),
-        skipped_bytes,
-        bytes: Text(bytes),
-        total_bytes: said.total,
-    };
+    let words = Words { stream, head: Text(head), skipped_bytes, bytes: Text(bytes), total_bytes };
     Ok(record.event_at(time_ns, What::Words(words)))
 }
 

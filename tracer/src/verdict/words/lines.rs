@@ -24,7 +24,9 @@ impl<'a> Sought<'a> {
 
     /// The error's text or name, unless the line says it of another object.
     pub fn error(&self, line: &[u8]) -> bool {
-        self.has_text(line) && !objects::names_another(&String::from_utf8_lossy(line), self.subject)
+        self.has_text(line)
+            && (takes_two_paths(self.call)
+                || !objects::names_another(&String::from_utf8_lossy(line), self.subject))
     }
 
     fn has_text(&self, line: &[u8]) -> bool {
@@ -266,6 +268,13 @@ fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
         phrases.extend(failure.errno.name().map(str::to_ascii_lowercase));
     }
     phrases
+}
+
+/// The line may name the path of such a call that the record does not hold.
+fn takes_two_paths(call: &str) -> bool {
+    ["rename", "link", "symlink", "mount", "move_mount", "pivot_root"]
+        .iter()
+        .any(|it| call.starts_with(it))
 }
 
 pub(in crate::verdict) fn names_whole(line: &[u8], subject: &Subject<'_>) -> bool {
