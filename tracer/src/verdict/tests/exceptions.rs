@@ -479,3 +479,34 @@ fn an_error_that_is_said_of_another_object_names_no_other_failure() {
     let verdict = scene.expect(Cause::ConnectionRefused, Proven);
     assert_eq!(verdict.details["port"], 5432);
 }
+
+#[test]
+fn a_refusal_may_be_said_of_the_file_it_was_for() {
+    for (call, path, errno, words, cause) in [
+        (
+            "openat",
+            "/data/.state.tmp7",
+            Errno::EROFS,
+            "cannot save /data/state.json: Read-only file system\n",
+            Cause::ReadOnlyFilesystem,
+        ),
+        (
+            "openat",
+            "/data/x.tmp",
+            Errno::ENOSPC,
+            "write /data/x: no space left on device\n",
+            Cause::DiskFull,
+        ),
+        (
+            "mkdir",
+            "/data/a",
+            Errno::ENOENT,
+            "cannot create /data/a/b: No such file or directory\n",
+            Cause::FileNotFound,
+        ),
+    ] {
+        let (mut scene, main) = Scene::running("/srv/app/server");
+        scene.fails_at(main, call, path, errno).says(main, words).exits(main, 1);
+        assert_eq!(scene.verdict().cause, cause, "{}", scene.verdict().summary);
+    }
+}

@@ -14,19 +14,27 @@ use crate::verdict::{
 pub(in crate::verdict) struct Sought<'a> {
     subject: &'a Subject<'a>,
     call: &'static str,
+    /// A lookup in vain: which of many it was, only the object tells.
+    is_lookup: bool,
     errors: Vec<String>,
 }
 
 impl<'a> Sought<'a> {
     pub fn of(failure: &'a Failure<'_>) -> Self {
-        Self { subject: &failure.subject, call: failure.call, errors: error_phrases(failure) }
+        Self {
+            subject: &failure.subject,
+            call: failure.call,
+            is_lookup: failure.is_lookup(),
+            errors: error_phrases(failure),
+        }
     }
 
-    /// The error's text or name, unless the line says it of another object.
+    /// The error's text or name, unless the line says it of another object. Other refusals may be said of the file for
+    /// which the one that failed was to be, as a temporary one is.
     pub fn error(&self, line: &[u8]) -> bool {
-        self.has_text(line)
-            && (takes_two_paths(self.call)
-                || !objects::names_another(&String::from_utf8_lossy(line), self.subject))
+        let by_object = self.is_lookup || matches!(self.subject, Subject::Address { .. });
+        let another = || objects::names_another(&String::from_utf8_lossy(line), self.subject);
+        self.has_text(line) && !(by_object && !takes_two_paths(self.call) && another())
     }
 
     fn has_text(&self, line: &[u8]) -> bool {

@@ -11,7 +11,9 @@ pub(super) fn names_another(line: &str, subject: &Subject<'_>) -> bool {
             let path = path.to_string().to_lowercase();
             let name = String::from_utf8_lossy(programs::file_name(path.as_bytes())).into_owned();
             let files: Vec<&str> = files(line).collect();
-            !files.is_empty() && !files.iter().any(|file| *file == path || named(file) == name)
+            let same =
+                |file: &&str| named(file) == name || lies_in(&path, file) || lies_in(file, &path);
+            !files.is_empty() && !files.iter().any(same)
         }
         Subject::Address { address: Address::Inet(inet), .. } => {
             let ports: Vec<u16> = ports(line).collect();
@@ -52,6 +54,11 @@ fn is_file(word: &str) -> bool {
         !name.is_empty() && letters && begins && extension.len() <= 5 && !dotted
     });
     word.starts_with(['/', '.']) && word.contains('/') || extension
+}
+
+/// `/data/x/y` in `/data/x`
+fn lies_in(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn named(file: &str) -> &str {
