@@ -37,6 +37,9 @@ const PARTS: &[&[u8]] = &[
     b"/usercustomize",
     b"/etc/debuginfod",
     b"/debug/.build-id",
+    // Separate debug information, which backtraces look for.
+    b".dwp",
+    b"/.debug/",
     b"/usr/lib/debug",
     b".cpython-",
     b".abi3.so",

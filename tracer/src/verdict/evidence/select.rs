@@ -126,6 +126,11 @@ fn named_by<'a>(
         let alone = attempts::wants_huge_pages(it) && !is_one_of_several(it, failures);
         *naming == Naming::Both || !tried || alone
     });
+    // The bare text of an error may be meant of any lookup: rather of none that is made for a try.
+    let named = named.filter(|(naming, _, it)| {
+        let sought = probes::need_not_exist(it) || probes::is_search(it, failures);
+        *naming != Naming::Error || !sought || !is_one_of_several(it, failures)
+    });
     let named = named.filter(|(naming, _, it)| {
         *naming != Naming::Object || !answers::must_be_named_by_error(it)
     });

@@ -1,6 +1,8 @@
 //! Ends by an exception, panic or deadlock that nothing in the program caught, as its runtime tells of it. It must not
 //! know failed calls.
 
+use crate::signal::Signal;
+
 use crate::verdict::{
     Cause, Confidence, Verdict,
     case::Case,
@@ -17,6 +19,11 @@ pub(in crate::verdict) fn uncaught(case: &Case<'_>) -> Option<Verdict> {
     let told = words.told().filter(|it| !it.followed)?;
     let reading = &told.reading;
     if !matches!(reading.kind, Kind::Uncaught | Kind::Deadlock) {
+        return None;
+    }
+    // Go writes the same dump, and ends with the same status, when it is asked to by SIGQUIT.
+    let asked = case.signals(id).any(|(_, _, it)| it.signal == Signal::SIGQUIT);
+    if !reading.complete && asked {
         return None;
     }
     let whole = reading.complete && case.timeline.lost == 0;
@@ -73,6 +80,9 @@ pub(in crate::verdict) fn uncaught(case: &Case<'_>) -> Option<Verdict> {
 fn described(reading: &Reading) -> String {
     let what = match (reading.kind, reading.runtime) {
         (Kind::Deadlock, _) => "a deadlock that Go's runtime found",
+        (_, Runtime::Go) if reading.type_name.is_empty() => {
+            "a panic or a fatal error of Go's runtime"
+        }
         (_, Runtime::Go | Runtime::Rust) => "a panic that nothing caught",
         (_, Runtime::Beam) => "an error that ended the Erlang runtime",
         _ => "an exception that nothing caught",

@@ -3,7 +3,7 @@
 
 use crate::{
     errno::Errno,
-    event::{Lost, LostKind, Status, Stream, What, Words},
+    event::{Disposition, Lost, LostKind, Status, Stream, What, Words},
     facts::model::MemoryCgroup,
     signal::{Signal, SignalCode},
     verdict::{
@@ -509,4 +509,29 @@ fn a_refusal_may_be_said_of_the_file_it_was_for() {
         scene.fails_at(main, call, path, errno).says(main, words).exits(main, 1);
         assert_eq!(scene.verdict().cause, cause, "{}", scene.verdict().summary);
     }
+}
+
+#[test]
+fn a_bare_error_is_of_no_lookup_that_was_made_for_a_try() {
+    let words = output!("rust_anyhow");
+    let (mut scene, main) = Scene::running("/srv/app/server");
+    scene.fails_at(main, "openat", "/srv/app/none.toml", Errno::ENOENT);
+    scene.fails_at(main, "openat", "/usr/lib/x86_64-linux-gnu/libc.so.6.dwp", Errno::ENOENT);
+    scene.fails_at(main, "newfstatat", "/srv/app/.git", Errno::ENOENT);
+    scene.says(main, words).exits(main, 1);
+    assert_eq!(scene.verdict().details["path"], "/srv/app/none.toml");
+}
+
+#[test]
+fn a_dump_that_was_asked_for_is_no_panic() {
+    let dump = output!("go_panic_30");
+    let (mut scene, main) = Scene::running("/srv/app/server");
+    let sender = scene.outsider("kill");
+    scene.sends(&sender, main, Signal::SIGQUIT, Disposition::Handled);
+    let total_bytes = dump.len() as u64;
+    let bytes = dump[dump.len() - 900..].into();
+    let (head, skipped_bytes) = ("".into(), 0);
+    let words = Words { stream: Stream::Stderr, head, skipped_bytes, bytes, total_bytes };
+    scene.add(main, What::Words(words)).exits(main, 2);
+    assert_ne!(scene.verdict().cause, Cause::UncaughtException);
 }

@@ -71,7 +71,6 @@ fn headless(lines: &[Line]) -> Option<Reading> {
     let last = lines.iter().rposition(|line| belongs(&line.text))?;
     (frames >= 3 && goroutine).then(|| {
         let mut reading = Reading::new(Runtime::Go, Kind::Uncaught, at);
-        reading.type_name = "panic".to_owned();
         reading.telling.clear();
         reading.complete = false;
         reading.last = last;

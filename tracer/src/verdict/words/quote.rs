@@ -27,7 +27,10 @@ pub(in crate::verdict) fn quote(lines: &[Line], reading: Option<&Reading>) -> Op
                 let worth = if reading.ended_it() { roles::FATAL * 2 } else { roles::ERROR };
                 (told(lines, &roles, reading), worth)
             }
-            _ => said(lines, &roles)?,
+            _ => match said(lines, &roles) {
+                Some(said) => said,
+                None => return calls_alone(&roles),
+            },
         };
     let text = joined(lines, &order);
     // How a program is used is no reason by itself.
@@ -76,7 +79,8 @@ fn said(lines: &[Line], roles: &[Role]) -> Option<(Vec<usize>, u8)> {
         })
         .collect();
     // Of a line whose beginning is lost one cannot tell what it meant.
-    if spoken.iter().any(|(at, _)| !lines[*at].cut) {
+    let trace = roles.contains(&Role::Frame);
+    if trace || spoken.iter().any(|(at, _)| !lines[*at].cut) {
         spoken.retain(|(at, _)| !lines[*at].cut);
     }
     let Some((first, worth)) = spoken.iter().copied().max_by_key(|(at, worth)| (*worth, *at))
@@ -102,6 +106,12 @@ fn said(lines: &[Line], roles: &[Role]) -> Option<(Vec<usize>, u8)> {
     let opened = opened.filter(|at| roles.get(*at) == Some(&Role::Usage));
     let more = below.chain(above).chain(warned).map(|it| it.0);
     Some((std::iter::once(first).chain(opened).chain(more).collect(), worth))
+}
+
+/// Of a stack trace the calls are left, without the message above them.
+fn calls_alone(roles: &[Role]) -> Option<Quote> {
+    let text = "(calls of a stack trace alone)".to_owned();
+    roles.contains(&Role::Frame).then_some(Quote { text, worth: 1 })
 }
 
 /// Nothing but a usage text, hints or calls was said.

@@ -174,6 +174,13 @@ fn head_and_tail_are_enough_to_know_the_exception() {
 }
 
 #[test]
+fn calls_without_their_message_are_said_to_be_that() {
+    let lines = sample("jvm_stack_overflow").kept(0, 2005);
+    let quote = quote(&lines, reading::read(&lines).as_ref()).expect("a quote");
+    assert_eq!(quote.text, "(calls of a stack trace alone)");
+}
+
+#[test]
 fn of_a_chain_whose_first_links_are_lost_no_first_is_named() {
     let reading = reading::read(&sample("python_chained_long").kept(512, 1500)).expect("a reading");
     assert_eq!(reading.text(), "RuntimeError: cannot start the service");
