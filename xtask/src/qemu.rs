@@ -93,6 +93,8 @@ fn unpack(into: &Path) -> Result<()> {
         bail!("apt-get downloaded nothing for {}", PACKAGE.name);
     }
     let fresh = into.with_extension("new");
+    // dpkg-deb makes the last folder only, and refuses where the one above it is missing.
+    fs::create_dir_all(&fresh).with_context(|| format!("cannot create {}", fresh.display()))?;
     for package in packages {
         exec::run_quietly(Command::new("dpkg-deb").arg("-x").arg(package).arg(&fresh))?;
     }
