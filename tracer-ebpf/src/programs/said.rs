@@ -10,7 +10,7 @@ use tracer_ebpf::{
 };
 
 use super::{
-    kernel::{Ptr, copy_kernel, copy_user, pointer},
+    kernel::{Ptr, copy_kernel, copy_user, load_user, pointer},
     maps::{HEADS, NO_HEAD, NO_TAIL, TAILS, TAILS_MAX, TASK_SCRATCH, TRACKED, USED_TAILS, setting},
     path::file_of,
     record::{Ring, begin, counted, lost, now, scratch, send},
@@ -101,7 +101,9 @@ pub fn tail(tgid: u32, process: &mut Process, stream: u32) -> Option<&'static mu
 #[inline(never)]
 pub fn append(tail: &mut Tail, key: u64, from: u64, length: u64) -> u32 {
     let time = now();
-    if time.wrapping_sub(tail.time_ns) > PAUSE_NS {
+    // A line that is set in goes on with what was said before: a stack trace, while its program waited for a processor.
+    let goes_on = |byte: u8| byte == b' ' || byte == b'\t' || byte == b'\n';
+    if time.wrapping_sub(tail.time_ns) > PAUSE_NS && !goes_on(load_user(from)) {
         tail.burst = 0;
         tail.head = 0;
     }
