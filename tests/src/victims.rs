@@ -30,6 +30,7 @@ pub const NAMES: &[&str] = &[
     "needs_gone_symbol",
     "libwave.so.1",
     "needs_newer_glibc",
+    "needs_newer_cpu",
 ];
 
 /// What the dynamic victims need of the system: glibc's loader and its libc, at these names under any of the system's
@@ -43,7 +44,7 @@ macro_rules! sources {
 const SOURCES: &[(&str, &str)] = sources! {
     "victim.h" "victim.c" "files.c" "limits.c" "net.c" "faults.c" "memory.c" "signals.c" "trees.c" "with.c" "node.c"
     "bpf.c" "resolve.c" "plugin_host.c" "greeter.c" "greeting.c" "greeting_replaced.c" "newer_libc_stub.c"
-    "newer_libc_user.c" "hello.c" "pause.c"
+    "newer_libc_user.c" "newer_cpu.c" "hello.c" "pause.c"
 };
 
 const PARTS: &[&str] = &[
@@ -107,6 +108,7 @@ pub fn build(out: &Path) -> Result<()> {
     cc.run(["-static", "-o", "pause", "pause.c"])?;
     cc.run(["-o", "resolve", "resolve.c"])?;
     cc.run(["-o", "plugin_host", "plugin_host.c"])?;
+    cc.run(["-o", "needs_newer_cpu", "newer_cpu.c"])?;
     cc.run(["-o", "loader_gone", "hello.c", "-Wl,--dynamic-linker=/lib/ld-musl-nowhere.so.1"])?;
     for_another_machine(&out.join("hello"), &out.join("foreign"))?;
 

@@ -199,6 +199,8 @@ pub struct SignalEvent {
     pub syscall: Option<(u32, &'static str)>,
     /// Of SEGV, BUS, ILL, FPE.
     pub address: Option<u64>,
+    /// Of ILL: up to 16 bytes from there on, the instruction first; empty where they are not known.
+    pub instruction: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

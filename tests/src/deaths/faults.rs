@@ -23,6 +23,9 @@ pub const DEATHS: &[Death] = &[
         .needs(SHELL),
     Death::new("bus_truncated_map", "bus_error", Signal("SIGBUS"), truncated_map).proven(),
     Death::new("illegal_opcode", "illegal_instruction", Signal("SIGILL"), illegal).proven(),
+    Death::new("processor_too_old", "cpu_too_old", Code(127), processor_too_old)
+        .proven()
+        .says(&["needs_newer_cpu", "beyond x86-64-v4"]),
     Death::new("divided_by_zero", "arithmetic_fault", Signal("SIGFPE"), divided).proven(),
     Death::new("seccomp_killed", "seccomp_violation", Signal("SIGSYS"), seccomp_killed)
         .proven()
@@ -63,6 +66,10 @@ fn truncated_map(stage: &Stage) -> Result<Act> {
 
 fn illegal(stage: &Stage) -> Result<Act> {
     Ok(Act::new([&stage.path("victim"), "illegal"]))
+}
+
+fn processor_too_old(stage: &Stage) -> Result<Act> {
+    Ok(Act::new([&stage.path("needs_newer_cpu")]))
 }
 
 fn divided(stage: &Stage) -> Result<Act> {

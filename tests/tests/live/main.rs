@@ -41,7 +41,7 @@ live! {
         memory_limit_of_php;
     faults:
         segfault_null segfault_wild segfault_in_thread segfault_with_core segfault_behind_shell
-        bus_truncated_map illegal_opcode divided_by_zero seccomp_killed seccomp_trapped aborted;
+        bus_truncated_map illegal_opcode processor_too_old divided_by_zero seccomp_killed seccomp_trapped aborted;
     signals:
         killed_from_outside term_without_handler term_handled term_handled_cleanly
         term_ignored_then_kill reader_gone reader_gone_with_sigpipe_ignored file_size_used_up;

@@ -21,7 +21,7 @@ pub mod result {
 
 record! {
     /// `signal_generate`; the header's task is the target.
-    Signal [240] {
+    Signal [264] {
         header: Header,
         /// The task in whose context it was generated.
         sender: Task,
@@ -40,6 +40,11 @@ record! {
         address: u64,
         /// Name of the sender's executable file (`mm->exe_file`), NUL padded.
         sender_exe: [u8; 32],
+        /// What stands at `address` of a SIGILL: the instruction.
+        instruction: [u8; 16],
+        /// How many bytes of it could be read.
+        instruction_bytes: u32,
+        _pad: u32,
     }
 }
 

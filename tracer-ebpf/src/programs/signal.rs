@@ -15,7 +15,10 @@ use tracer_ebpf::{
 };
 
 use super::{
-    kernel::{Ptr, cgroup_of, copy_str, current, describe, load, member, pointer, read, tgid_of},
+    kernel::{
+        Ptr, cgroup_of, copy_str, copy_user, current, describe, load, member, pointer, read,
+        tgid_of,
+    },
     maps::SIGNAL_SCRATCH,
     oom,
     record::{Ring, begin, scratch, send},
@@ -82,6 +85,8 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
         record.code = code(info);
         record.syscall = -1;
         record.address = 0;
+        record.instruction = [0; 16];
+        record.instruction_bytes = 0;
         if info > 1 {
             let info = info as Ptr;
             if signal == SIGSYS {
@@ -90,6 +95,9 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
                 != 0
             {
                 record.address = read(info, at::SIGINFO_ADDR);
+            }
+            if signal == SIGILL && record.code > 0 {
+                record.instruction_bytes = instruction(record);
             }
         }
         let sender_flags =
@@ -122,6 +130,22 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
         threads::note(task, cgroup, flags);
     }
     0
+}
+
+/// Reads the instruction that made a fault, in whose context this runs; less of it at the end of a page. Returns how many
+/// bytes there are.
+#[inline(always)]
+fn instruction(record: &mut Signal) -> u32 {
+    let (to, from) = (record.instruction.as_mut_ptr(), record.address);
+    if copy_user(to, 16, from) {
+        16
+    } else if copy_user(to, 4, from) {
+        4
+    } else if copy_user(to, 2, from) {
+        2
+    } else {
+        0
+    }
 }
 
 /// `si_code`; `info` may be 0 (SEND_SIG_NOINFO) or 1 (SEND_SIG_PRIV) instead of an address.

@@ -192,6 +192,10 @@ pub fn signal(number: u32, code: i32, syscall: i32, address: u64) -> Vec<u8> {
         .i32(syscall)
         .u64(address)
         .bytes(b"runc", 32)
+        .bytes(&[0x0f, 0x0b], 16)
+        .u32(if number == 4 { 2 } else { 0 })
+        .u32(0)
+        .of_body(size_of::<signal::Signal>())
         .record(size_of::<signal::Signal>(), 0)
 }
 

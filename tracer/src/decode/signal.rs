@@ -1,5 +1,7 @@
 //! A signal that was generated for a process.
 
+use std::mem::offset_of;
+
 use tracer_ebpf::abi::signal as abi;
 
 use super::{
@@ -33,7 +35,18 @@ pub(super) fn signal(record: &Record<'_>, arch: Arch) -> Result<Event, DecodeErr
         group: raw.group != 0,
         syscall: syscall(raw.syscall, arch),
         address: has_address(signal, code).then_some(raw.address),
+        instruction: instruction(record, &raw)?,
     })))
+}
+
+/// Empty where it was not read.
+fn instruction(record: &Record<'_>, raw: &Body<abi::Signal>) -> Result<Vec<u8>, DecodeError> {
+    if !raw.has(offset_of!(abi::Signal, instruction_bytes) + size_of::<u32>()) {
+        return Ok(Vec::new());
+    }
+    let most = raw.instruction.len();
+    let size = record.at_most("instruction_bytes", raw.instruction_bytes, most)?;
+    Ok(raw.instruction[..size].to_vec())
 }
 
 fn delivery(raw: u32) -> Option<Delivery> {
@@ -77,8 +90,6 @@ fn has_address(signal: Signal, code: SignalCode) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::mem::offset_of;
-
     use super::*;
     use crate::decode::{decode, golden};
 
@@ -103,6 +114,7 @@ mod tests {
                 group: true,
                 syscall: None,
                 address: None,
+                instruction: Vec::new(),
             }
         );
     }
@@ -115,6 +127,20 @@ mod tests {
         assert_eq!(address(11, SI_KERNEL), None);
         assert_eq!(address(11, 0), None);
         assert_eq!(address(15, 1), None);
+    }
+
+    #[test]
+    fn an_illegal_instruction_is_told_by_its_bytes() {
+        assert_eq!(decoded(&golden::signal(4, 2, -1, 0)).instruction, [0x0f, 0x0b]);
+        assert!(decoded(&golden::signal(11, 1, -1, 0)).instruction.is_empty());
+        // As recorded before the instruction was.
+        let mut bytes = golden::signal(4, 2, -1, 0);
+        let size = offset_of!(abi::Signal, instruction);
+        bytes.truncate(size);
+        let size = u32::try_from(size).unwrap().to_ne_bytes();
+        bytes[offset_of!(abi::Signal, header.size)..][..4].copy_from_slice(&size);
+        bytes[offset_of!(abi::Signal, header.body)..][..4].copy_from_slice(&size);
+        assert!(decoded(&bytes).instruction.is_empty());
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Header {
     pub loads: Vec<Load>,
     /// Offset and size in the file of PT_DYNAMIC.
     pub dynamic: Option<(u64, u64)>,
+    /// GNU_PROPERTY_X86_ISA_1_NEEDED, zero where it is not there.
+    pub needed_levels: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub struct Load {
 
 /// The kernel refuses more bytes of program headers than this (fs/binfmt_elf.c, `load_elf_phdrs`).
 const PROGRAM_HEADERS_MAX: usize = 65536;
+/// Properties that are looked at.
+const PROPERTIES_MAX: u64 = 4096;
 /// PATH_MAX, which PT_INTERP must fit.
 const INTERPRETER_MAX: u64 = 4096;
 
@@ -69,6 +73,7 @@ impl Header {
             interpreter: None,
             loads: Vec::new(),
             dynamic: None,
+            needed_levels: 0,
         };
         let count = usize::from(header.e_phnum(endian));
         let size = size_of::<H::ProgramHeader>();
@@ -103,6 +108,10 @@ impl Header {
                 });
             }
             elf::PT_DYNAMIC => self.dynamic = Some((offset, size)),
+            elf::PT_GNU_PROPERTY if self.machine == elf::EM_X86_64.0 && self.is_64 => {
+                let bytes = file.read_at(offset, size.min(PROPERTIES_MAX) as usize);
+                self.needed_levels = needed_levels(&bytes).unwrap_or(0);
+            }
             _ => {}
         }
     }
@@ -159,6 +168,27 @@ impl Header {
     }
 }
 
+/// The levels that a note of properties asks for (x86-64 psABI, "Program Property"): behind the note's header and its owner
+/// `GNU` stand pairs of type and size, each value padded to eight bytes. All is little-endian.
+fn needed_levels(note: &[u8]) -> Option<u32> {
+    const NT_GNU_PROPERTY_TYPE_0: u32 = 5;
+    const ISA_1_NEEDED: u32 = 0xc000_8002;
+    let word = |bytes: &[u8], at: usize| {
+        let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
+        Some(u32::from_le_bytes(bytes))
+    };
+    let is_it = word(note, 8)? == NT_GNU_PROPERTY_TYPE_0 && note.get(12..16)? == b"GNU\0";
+    let mut rest = note.get(16..).filter(|_| is_it)?;
+    while let (Some(kind), Some(size)) = (word(rest, 0), word(rest, 4)) {
+        if kind == ISA_1_NEEDED && size == 4 {
+            return word(rest, 8);
+        }
+        let size = usize::try_from(size).ok()?;
+        rest = rest.get(8 + size.checked_next_multiple_of(8)?..)?;
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -192,6 +222,26 @@ mod tests {
         assert_eq!(Header::read(&bytes[..20]), None);
         assert_eq!(Header::read(&b"\x7fELF"[..]), None);
         assert_eq!(Header::read(&b"#!/bin/sh"[..]), None);
+    }
+
+    #[test]
+    fn the_levels_of_a_processor_that_a_file_needs_are_read() {
+        let note = |properties: &[(u32, &[u8])]| {
+            let mut bytes = [4_u32, 0, 5].map(u32::to_le_bytes).concat();
+            bytes.extend(b"GNU\0");
+            for (kind, value) in properties {
+                bytes.extend(kind.to_le_bytes());
+                bytes.extend(u32::try_from(value.len()).unwrap().to_le_bytes());
+                bytes.extend(*value);
+                bytes.resize(bytes.len().next_multiple_of(8), 0);
+            }
+            bytes
+        };
+        let needs: (u32, &[u8]) = (0xc000_8002, &[0b111, 0, 0, 0]);
+        assert_eq!(needed_levels(&note(&[(0xc000_0002, &[3, 0, 0, 0]), needs])), Some(0b111));
+        assert_eq!(needed_levels(&note(&[needs])), Some(0b111));
+        assert_eq!(needed_levels(&note(&[])), None);
+        assert_eq!(needed_levels(&note(&[needs])[..27]), None);
     }
 
     #[test]

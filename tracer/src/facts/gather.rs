@@ -14,8 +14,8 @@ use super::{
     life::Life,
     loader_search::{self, Start},
     locks, machine,
-    model::{Executable, Facts, LoaderReport, LockFact, Machine, WatchFact},
-    name_servers, paths, programs,
+    model::{Executable, Facts, LoaderReport, LockFact, Machine, NeededProcessor, WatchFact},
+    name_servers, paths, processor, programs,
     regular::{Budget, RegularFile},
     root::Root,
     watches,
@@ -236,7 +236,7 @@ impl<'a> Ending<'a> {
                 budget: &self.budget,
             };
             match loader_search::examine(start, &exec.path) {
-                Ok(Some(report)) if lacks_something(&report) => {
+                Ok(Some(report)) if lacks_something(&report, &facts.machine) => {
                     if held.library_path.is_none() {
                         facts.missing.push("LD_LIBRARY_PATH of the main process".to_owned());
                     }
@@ -291,8 +291,12 @@ impl<'a> Ending<'a> {
     }
 }
 
-fn lacks_something(report: &LoaderReport) -> bool {
-    !(report.missing.is_empty() && report.versions.is_empty() && report.symbols.is_empty())
+fn lacks_something(report: &LoaderReport, machine: &Machine) -> bool {
+    let found = report.missing.is_empty() && report.versions.is_empty();
+    let flags = machine.cpu_flags.as_deref().unwrap_or_default();
+    let lacks = |it: &NeededProcessor| !processor::lacking(it.levels, flags).is_empty();
+    let too_old = machine.cpu_flags.is_some() && report.processor.iter().any(lacks);
+    too_old || !(found && report.symbols.is_empty())
 }
 
 #[cfg(test)]

@@ -234,6 +234,7 @@ fn the_command_of_a_sender_from_outside_is_noted() {
                 group: true,
                 syscall: None,
                 address: None,
+                instruction: Vec::new(),
             }),
         )
     };

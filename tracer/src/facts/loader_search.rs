@@ -7,7 +7,7 @@ use super::{
     elf::Header,
     elf_dynamic::{Dynamic, Symbols},
     loader_folders::{Flavour, Folders},
-    model::{LoaderReport, MissingLibrary, MissingSymbol, MissingVersion},
+    model::{LoaderReport, MissingLibrary, MissingSymbol, MissingVersion, NeededProcessor},
     regular::{Budget, RegularFile},
     root::{End, Root},
     shebang::{self, BINPRM_BUF_SIZE},
@@ -105,6 +105,11 @@ impl Search<'_> {
         }
         report.found =
             self.objects.iter().skip(1).flat_map(|object| object.names.clone()).collect();
+        let needing = self.objects.iter().filter(|it| it.header.needed_levels > 1);
+        let needing = needing
+            .take(LIBRARIES_SHOWN)
+            .map(|it| NeededProcessor { file: it.path.clone(), levels: it.header.needed_levels });
+        report.processor = needing.collect();
         report.versions = self.missing_versions();
         if report.missing.is_empty() && report.versions.is_empty() {
             report.symbols = self.missing_symbols();

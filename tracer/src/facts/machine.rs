@@ -7,7 +7,7 @@ use rustix::{
     time::{ClockId, clock_gettime},
 };
 
-use super::model::Machine;
+use super::{model::Machine, processor};
 
 const NANOSECONDS: i64 = 1_000_000_000;
 
@@ -21,6 +21,7 @@ pub fn gather() -> Machine {
         threads_max: number("/proc/sys/kernel/threads-max"),
         pid_max: number("/proc/sys/kernel/pid_max"),
         memory_bytes: fs::read("/proc/meminfo").ok().and_then(|text| memory_bytes(&text)),
+        cpu_flags: fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| cpu_flags(&text)),
     }
 }
 
@@ -48,9 +49,25 @@ fn memory_bytes(meminfo: &[u8]) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
+/// The flags of the first processor, as far as a level of x86-64 is made of them.
+fn cpu_flags(cpuinfo: &str) -> Option<Vec<String>> {
+    let line = cpuinfo.lines().find_map(|line| line.strip_prefix("flags"))?;
+    let flags: Vec<&str> = line.trim_start_matches(['\t', ' ', ':']).split(' ').collect();
+    let of_levels = processor::LEVELS.iter().flat_map(|level| level.flags);
+    Some(of_levels.filter(|it| flags.contains(it)).map(|it| (*it).to_owned()).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_flags_of_the_first_processor_are_read() {
+        let text =
+            "processor\t: 0\nflags\t\t: fpu sse2 avx movbe\nprocessor\t: 1\nflags\t\t: avx2\n";
+        assert_eq!(cpu_flags(text), Some(vec!["avx".to_owned(), "movbe".to_owned()]));
+        assert_eq!(cpu_flags("Features\t: fp asimd\n"), None);
+    }
 
     #[test]
     fn the_running_machine_is_known() {

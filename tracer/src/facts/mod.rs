@@ -25,6 +25,7 @@ mod pace;
 mod paths;
 mod ports;
 mod process_dir;
+pub mod processor;
 mod programs;
 mod regular;
 mod root;

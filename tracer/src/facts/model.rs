@@ -53,6 +53,8 @@ pub struct Machine {
     pub pid_max: Option<u64>,
     /// Bytes of memory.
     pub memory_bytes: Option<u64>,
+    /// Those flags of /proc/cpuinfo by which the levels of x86-64 are told apart; `None` on other machines.
+    pub cpu_flags: Option<Vec<String>>,
 }
 
 /// A file that was, or should have been, executed.
@@ -244,6 +246,15 @@ pub struct LoaderReport {
     pub found: Vec<Text>,
     /// Undefined symbols that no library defines (musl has no versions).
     pub symbols: Vec<MissingSymbol>,
+    /// Files that need more of the processor than every x86-64 has.
+    pub processor: Vec<NeededProcessor>,
+}
+
+/// GNU_PROPERTY_X86_ISA_1_NEEDED of a file (x86-64 psABI, "Program Property"): a bit for each level.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NeededProcessor {
+    pub file: Text,
+    pub levels: u32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

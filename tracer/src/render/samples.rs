@@ -158,6 +158,7 @@ pub fn signal(signal: Signal, code: SignalCode, sender: Process) -> SignalEvent 
         group: true,
         syscall: None,
         address: None,
+        instruction: Vec::new(),
     }
 }
 
@@ -236,6 +237,7 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
     };
     let fault = SignalEvent {
         address: Some(0x10),
+        instruction: Vec::new(),
         ..signal(Signal::SIGSEGV, SignalCode::Kernel(1), main_process())
     };
     let refused = SignalEvent {

@@ -62,6 +62,7 @@ causes! {
     }
     /// Signals that a process brings upon itself.
     Faults "faults" {
+        CpuTooOld "cpu_too_old",
         Segfault "segfault",
         BusError "bus_error",
         IllegalInstruction "illegal_instruction",

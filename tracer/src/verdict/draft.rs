@@ -83,7 +83,9 @@ impl Draft {
 
     pub fn address(self, address: &Address, protocol: Option<Protocol>, port: u16) -> Self {
         let draft = match address {
-            Address::Inet(inet) => self.detail("address", inet.ip().to_string()),
+            Address::Inet(inet) => {
+                self.detail("address", wording::unmapped(*inet).ip().to_string())
+            }
             Address::Unix(path) => self.text("path", path),
             Address::None | Address::Netlink | Address::Family(_) => self,
         };

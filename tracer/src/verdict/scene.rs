@@ -340,6 +340,7 @@ impl Scene {
             group: true,
             syscall: None,
             address: None,
+            instruction: Vec::new(),
         };
         self.add(who, What::Signal(signal))
     }
@@ -373,6 +374,7 @@ impl Scene {
             group: false,
             syscall: None,
             address: None,
+            instruction: Vec::new(),
         };
         more(&mut event);
         self.add(who, What::Signal(event))

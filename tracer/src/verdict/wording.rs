@@ -1,5 +1,7 @@
 //! How amounts, addresses and ends are put into words. It must not decide.
 
+use std::net::{IpAddr, SocketAddr};
+
 use crate::{
     event::{Address, Protocol, Status},
     text::Text,
@@ -39,11 +41,16 @@ pub(super) fn ended(status: Status) -> String {
     }
 }
 
+/// `0f 0b`
+pub(super) fn bytes(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
 /// `TCP 127.0.0.1:9443`, `the unix socket /run/x.sock`.
 pub(super) fn address(address: &Address, protocol: Option<Protocol>, port: u16) -> String {
     match address {
         Address::Inet(inet) => {
-            let mut inet = *inet;
+            let mut inet = unmapped(*inet);
             if inet.port() == 0 {
                 inet.set_port(port);
             }
@@ -54,6 +61,14 @@ pub(super) fn address(address: &Address, protocol: Option<Protocol>, port: u16) 
         Address::None if port != 0 => format!("{}port {port}", protocol_prefix(protocol)),
         Address::None => "an unknown address".to_owned(),
         Address::Family(family) => format!("an address of family {family}"),
+    }
+}
+
+/// `127.0.0.1:80` of `[::ffff:127.0.0.1]:80`: the same peer, as people know it.
+pub(super) fn unmapped(inet: SocketAddr) -> SocketAddr {
+    match inet.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::new(ip.into(), inet.port()),
+        IpAddr::V6(_) => inet,
     }
 }
 

@@ -57,8 +57,7 @@ fn tells_the_end(cause: Cause) -> bool {
 }
 
 /// Deaths whose verdict stands without what it cites, as long as that is not mended.
-const STANDING: &[&str] =
-    &["beanstalkd_port_taken", "python_silent_exit_3", "wait_for_port_gives_up"];
+const STANDING: &[&str] = &["beanstalkd_port_taken", "python_silent_exit_3"];
 
 #[test]
 fn without_what_it_cites_a_verdict_falls_or_changes() {

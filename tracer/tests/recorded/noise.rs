@@ -147,14 +147,12 @@ fn has_another_cause_proven(told: &Verdict, other: &Verdict) -> bool {
 }
 
 /// What still changes, by the name of the death; these lists only shrink.
-const AT_THE_BEGINNING: &[&str] = &["curl_host_unreachable_route", "nats_config_wrong"];
+const AT_THE_BEGINNING: &[&str] = &["nats_config_wrong"];
 const BEFORE_THE_LAST_WORDS: &[&str] = &[
     "bind_retried",
     "connect_never_back",
     "crun_without_x_bit",
-    "curl_404",
     "curl_certificate_expired",
-    "curl_host_unreachable_route",
     "haproxy_unknown_keyword",
     "nats_config_wrong",
     "node_redis_down_continues_then_env",

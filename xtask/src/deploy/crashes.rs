@@ -11,7 +11,7 @@ const NAMESPACE: &str = "macula-crashes";
 const CAUSE: &str = "macula.io/cause";
 
 /// Causes that no pod of deploy/crashes dies of, whatever node it is on.
-const WITHOUT_A_POD: [&str; 11] = [
+const WITHOUT_A_POD: [&str; 12] = [
     // Newer runtimes let every user bind any port.
     "bind_permission_denied",
     // It takes somebody else who kills it.
@@ -28,6 +28,8 @@ const WITHOUT_A_POD: [&str; 11] = [
     "volume_failed",
     "tls_failed",
     "text_file_busy",
+    // All programs of the image are built for every processor.
+    "cpu_too_old",
     // No program of the image has a runtime that limits its own memory.
     "heap_exhausted",
 ];

@@ -150,7 +150,13 @@ fn signal(fields: &mut Fields, signal: &SignalEvent, boot_offset_ns: i64) {
         .put("disposition", names::disposition(signal.disposition))
         .put("group", signal.group)
         .put("syscall", signal.syscall.map(syscall))
-        .put("address", signal.address.map(hex));
+        .put("address", signal.address.map(hex))
+        .put("instruction", (!signal.instruction.is_empty()).then(|| bytes(&signal.instruction)));
+}
+
+/// `0f0b`
+fn bytes(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn threads(fields: &mut Fields, threads: &Threads) {

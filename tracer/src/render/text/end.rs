@@ -79,7 +79,15 @@ fn about(signal: &SignalEvent) -> Option<String> {
         (Some((number, name)), _) => format!("{code}: {name}, system call {number}"),
         (None, Some(address)) => {
             let meaning = meaning(&code).map_or(String::new(), |told| format!(", {told}"));
-            format!("{code} at {address:#x}{meaning}")
+            let bytes = &signal.instruction[..signal.instruction.len().min(8)];
+            let instruction = match bytes {
+                [] => String::new(),
+                bytes => {
+                    bytes.iter().fold(" (".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+                        + ")"
+                }
+            };
+            format!("{code} at {address:#x}{instruction}{meaning}")
         }
         (None, None) => code.into_owned(),
     })

@@ -5,15 +5,17 @@ use std::collections::HashSet;
 use crate::{
     crash::Evidence,
     event::{BootNs, ProcessId, Status},
+    text::Text,
 };
 
 use crate::verdict::{
     Confidence, Verdict,
     case::{Case, End},
+    evidence::failure::Failure,
     evidence::programs,
     evidence::select,
     wording,
-    words::{LastWords, reading::Fit},
+    words::{LastWords, Naming, reading::Fit},
 };
 
 /// One process on the way from main to where the failure began.
@@ -59,7 +61,10 @@ pub(in crate::verdict) fn explain(case: &Case<'_>, verdict: &mut Verdict) {
             case.name(child.id),
             wording::ended(first.status)
         );
-        verdict.evidence.push(Evidence { text, timeline: vec![first.index, last.index] });
+        let told = LastWords::of(case, &[parent.id]).tell_of_status(first.status);
+        let told = told.filter(|_| !child.exact);
+        let entries = [first.index].into_iter().chain(told).chain([last.index]);
+        verdict.evidence.push(Evidence { text, timeline: entries.collect() });
         if !child.exact && verdict.confidence == Confidence::Proven {
             verdict.confidence = Confidence::Likely;
         }
@@ -83,6 +88,7 @@ fn passed_on(case: &Case<'_>, parent: ProcessId) -> Option<Link> {
     }
     exact(case, parent, &end, &children)
         .or_else(|| after_failed_child(case, parent, &end, &children))
+        .or_else(|| after_told_child(case, parent, &end, &children))
         .or_else(|| after_repeated_failures(case, parent, &end, &children))
         .or_else(|| after_done_child(case, parent, &end, &children))
 }
@@ -111,8 +117,11 @@ fn exact(
     let telling = by_signal || end.status.code.is_some_and(|code| code > 2);
     let timely = follows(end, child, SOON_NS) && !went_on(case, parent, child.end.time_ns);
     let sure = telling && case.is_wrapper(parent);
-    let itself =
-        || failed_itself(case, parent, child.end.time_ns) || raised_itself(case, parent, child);
+    let itself = || {
+        failed_itself(case, parent, child.end.time_ns)
+            || raised_itself(case, parent, child)
+            || (case.never_execd(child.id) && tells_of_own_failure(case, parent))
+    };
     if !(sure || timely) || (!sure && !by_signal && itself()) {
         return None;
     }
@@ -158,6 +167,24 @@ fn after_failed_child(
     passed.then_some(Link { id: last.id, exact: false })
 }
 
+/// A program that says that it ended since its child did (make, tar, npm, initdb), with a status of its own.
+fn after_told_child(
+    case: &Case<'_>,
+    parent: ProcessId,
+    end: &End<'_>,
+    children: &[Child<'_>],
+) -> Option<Link> {
+    let last = children.last().filter(|child| child.end.failed())?;
+    let words = LastWords::of(case, &[parent]);
+    let told = end.failed()
+        && end.status.signal.is_none()
+        && follows(end, last, SOON_NS)
+        && !went_on(case, parent, last.end.time_ns)
+        && words.tell_of_status(last.end.status).is_some()
+        && !failed_itself(case, parent, last.end.time_ns);
+    told.then_some(Link { id: last.id, exact: false })
+}
+
 /// A supervisor that ran the same program again and again, each time to the same end, until it gave up.
 fn after_repeated_failures(
     case: &Case<'_>,
@@ -165,19 +192,38 @@ fn after_repeated_failures(
     end: &End<'_>,
     children: &[Child<'_>],
 ) -> Option<Link> {
-    let last = children.last().filter(|child| child.end.failed())?;
-    let (_, _, program) = case.last_exec(last.id)?;
-    let alike = children.iter().rev().take_while(|child| {
-        let same = case.last_exec(child.id).is_some_and(|(_, _, exec)| exec.path == program.path);
+    let real = || children.iter().rev().filter(|child| !passes_time(case, child));
+    let last = real().next().filter(|child| child.end.failed())?;
+    // A subshell is alike to another one.
+    let program = |id: ProcessId| case.last_exec(id).map(|(_, _, exec)| &exec.path);
+    let alike = real().take_while(|child| {
         let (theirs, its) = (child.end.status, last.end.status);
-        same && (theirs.code, theirs.signal) == (its.code, its.signal)
+        program(child.id) == program(last.id)
+            && (theirs.code, theirs.signal) == (its.code, its.signal)
     });
+    let later = case.tree.children(parent).iter().rev().filter(|id| !is_of_time(case, **id));
+    let again = later.take(1).any(|id| id.start_ns >= last.end.time_ns);
     let gave_up = end.failed()
         && alike.count() >= REPEATED
         && follows(end, last, GAVE_UP_NS)
-        && !went_on(case, parent, last.end.time_ns)
+        && !again
         && !failed_itself(case, parent, last.end.time_ns);
     gave_up.then_some(Link { id: last.id, exact: false })
+}
+
+/// What scripts do between two tries.
+fn passes_time(case: &Case<'_>, child: &Child<'_>) -> bool {
+    !child.end.failed() && is_of_time(case, child.id)
+}
+
+fn is_of_time(case: &Case<'_>, id: ProcessId) -> bool {
+    const PROGRAMS: &[&[u8]] = &[b"sleep", b"usleep", b"date", b"echo", b"true"];
+    const ALL_IN_ONE: &[&[u8]] = &[b"busybox", b"toybox", b"coreutils"];
+    let name = |path: &Text| PROGRAMS.contains(&programs::file_name(path.as_bytes()));
+    case.last_exec(id).is_some_and(|(_, _, exec)| {
+        let applet = ALL_IN_ONE.contains(&programs::file_name(exec.path.as_bytes()));
+        name(&exec.path) || (applet && exec.args.iter().take(2).any(name))
+    })
 }
 
 /// It said something after its child's end that does not name the child: that is why it ended.
@@ -230,6 +276,13 @@ fn raised_itself(case: &Case<'_>, parent: ProcessId, child: &Child<'_>) -> bool 
     let program = case.last_exec(child.id).map(|(_, _, exec)| programs::name(exec).to_string());
     let named = program.is_some_and(|name| text.contains(&name.to_ascii_lowercase()));
     !named && !CHILD.iter().any(|sign| text.contains(sign))
+}
+
+/// Of a program that forks itself, the one whose own failed call is what the last words name is the one to blame.
+fn tells_of_own_failure(case: &Case<'_>, parent: ProcessId) -> bool {
+    let words = LastWords::of(case, &[parent]);
+    let own = Failure::all_of(case, parent).into_iter().filter(|it| it.process.id == parent);
+    own.into_iter().any(|it| words.naming(&it).is_some_and(|(it, _)| it == Naming::Both))
 }
 
 /// The parent has a failure of its own after its child's end that explains its status.

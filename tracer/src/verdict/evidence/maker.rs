@@ -1,6 +1,7 @@
 //! Who should have made a file that is missing, and failed. It must not decide that it mattered.
 
 use crate::{
+    errno::Errno,
     event::ProcessId,
     text::Text,
     verdict::{case::Case, wording},
@@ -41,6 +42,27 @@ pub(in crate::verdict) fn maker(case: &Case<'_>, missing: &Failure<'_>) -> Optio
             entries: vec![index, end.index],
         })
     })
+}
+
+/// The call by which the process itself should have made the missing file, or a folder above it, and which was refused: node
+/// and `mkdir -p` then look, and tell that there is nothing.
+pub(in crate::verdict) fn refused_before<'f, 'a>(
+    missing: &Failure<'a>,
+    all: &'f [Failure<'a>],
+) -> Option<&'f Failure<'a>> {
+    let path = missing.path().filter(|_| missing.errno == Errno::ENOENT)?.as_bytes();
+    let above = |tried: &[u8]| {
+        path.strip_prefix(tried).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    };
+    let is_it = |it: &&Failure<'_>| {
+        let refused = matches!(
+            it.errno,
+            Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::ENOSPC | Errno::EDQUOT
+        );
+        let earlier = it.time_ns <= missing.time_ns && it.process.id == missing.process.id;
+        refused && earlier && creates(it) && it.path().is_some_and(|it| above(it.as_bytes()))
+    };
+    all.iter().rfind(is_it)
 }
 
 fn creates(failure: &Failure<'_>) -> bool {

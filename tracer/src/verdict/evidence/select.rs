@@ -155,7 +155,12 @@ fn named_by<'a>(
         || words.complain_after_naming(failure)
         || !case.saw_all_of(failure.process.id);
     let confidence = if vague { Confidence::Likely } else { Confidence::Proven };
-    Some((naming, Chosen { failure: failure.clone(), confidence, why: Why::Words(at) }))
+    let mut blamed = failure.clone();
+    if let Some(refused) = maker::refused_before(failure, failures) {
+        blamed = refused.clone();
+        blamed.entries.extend(&failure.entries);
+    }
+    Some((naming, Chosen { failure: blamed, confidence, why: Why::Words(at) }))
 }
 
 /// The last failed bind or listen that nothing made good afterwards, and after which the process did not go on with

@@ -3,6 +3,7 @@
 
 use crate::{
     event::{Delivery, Disposition, Event, ProcessId, SignalEvent},
+    facts::processor,
     signal::{Signal, SignalCode},
 };
 
@@ -12,8 +13,9 @@ use crate::verdict::{
     draft::Draft,
     evidence::failure::Failure,
     evidence::pace,
-    evidence::select,
+    evidence::select::{self, Chosen},
     wording,
+    words::Naming,
 };
 
 /// SI_KERNEL: a general protection fault, which tells no address (arch/x86/kernel/traps.c).
@@ -22,6 +24,9 @@ const SI_KERNEL: i32 = 128;
 const SEGV_ACCERR: i32 = 2;
 const BUS_ADRALN: i32 = 1;
 const FPE_INTDIV: i32 = 1;
+const TRAP_BRKPT: i32 = 1;
+/// How programs end themselves without a system call.
+const TRAP: &str = "breakpoint instruction, by which programs end where a check of their own fails";
 /// No program maps the first pages: an address there is a member of a null pointer.
 const NULL_PAGES: u64 = 64 << 10;
 /// A handler that tells of a fault is done by then: the JVM writes a report.
@@ -73,15 +78,45 @@ pub(in crate::verdict) fn by_kernel(case: &Case<'_>) -> Option<Verdict> {
     }
 }
 
-/// A SIGABRT that the process sent to itself.
+/// An abort of which nothing says why.
 pub(in crate::verdict) fn abort(case: &Case<'_>) -> Option<Verdict> {
+    if gives_reason(case) {
+        return None;
+    }
+    abort_anyway(case)
+}
+
+/// It ended itself, and its last words name a failed call by object and error: that is the reason, and to abort is only how
+/// it gave up.
+pub(in crate::verdict) fn gives_reason(case: &Case<'_>) -> bool {
+    reasoned_end(case).is_some()
+}
+
+/// The entry of the signal by which it then ended itself.
+pub(in crate::verdict) fn reasoned_end(case: &Case<'_>) -> Option<usize> {
+    let id = case.blamed();
+    let end = case.end(id).filter(|end| end.status.signal.is_some())?;
+    let words = case.last_words();
+    let named = |chosen: &Chosen<'_>| {
+        let naming = words.naming(&chosen.failure);
+        let near = end.time_ns.saturating_sub(chosen.failure.time_ns) <= pace::SOON_NS * 10;
+        near && naming.is_some_and(|(naming, _)| naming == Naming::Both)
+    };
+    let aborted = last_of(case, id, Signal::SIGABRT, &end).filter(|(_, _, it)| it.sender.id == id);
+    let index = aborted.map(|it| it.0).or_else(|| trapped(case, id, &end).map(|it| it.0))?;
+    case.chosen.as_ref().is_some_and(named).then_some(index)
+}
+
+/// A SIGABRT that the process sent to itself, or an instruction that is there to end it.
+pub(in crate::verdict) fn abort_anyway(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id)?;
     let dropped = abort_was_dropped(case, id, &end);
-    if end.status.signal != Some(Signal::SIGABRT) && !dropped {
+    let trap = trapped(case, id, &end).filter(|_| !dropped);
+    if end.status.signal != Some(Signal::SIGABRT) && !dropped && trap.is_none() {
         return None;
     }
-    let last = last_of(case, id, Signal::SIGABRT, &end);
+    let last = last_of(case, id, Signal::SIGABRT, &end).filter(|_| trap.is_none());
     if last.is_some_and(|(_, _, signal)| signal.sender.id != id) {
         return None;
     }
@@ -90,10 +125,14 @@ pub(in crate::verdict) fn abort(case: &Case<'_>) -> Option<Verdict> {
     let words = said_by.quote();
     let said =
         words.as_ref().map_or(String::new(), |(text, _)| format!("; its last words: \"{text}\""));
-    let confidence = if last.is_some() { Confidence::Proven } else { Confidence::Likely };
+    let seen = last.is_some() || trap.is_some();
+    let confidence = if seen { Confidence::Proven } else { Confidence::Likely };
     let mut draft = Draft::new(Cause::Abort, confidence, id).status(end.status);
     if let Some((index, _, _)) = last {
         draft = draft.evidence(format!("{name} sent SIGABRT to itself"), [index]);
+    }
+    if let Some((index, _)) = trap {
+        draft = draft.evidence(format!("{name} ran into a {TRAP}"), [index]);
     }
     draft = draft.evidence(format!("{name} {}", wording::ended(end.status)), [end.index]);
     if let Some((text, index)) = &words {
@@ -116,11 +155,12 @@ pub(in crate::verdict) fn abort(case: &Case<'_>) -> Option<Verdict> {
             failure.entries,
         );
     }
-    let how = match end.status.signal.filter(|_| dropped) {
-        Some(signal) => format!(
+    let how = match (end.status.signal.filter(|_| dropped), trap) {
+        (Some(signal), _) => format!(
             "abort (SIGABRT, which the kernel drops for the main process of a container: {signal} ended it instead)"
         ),
-        None => "abort (SIGABRT)".to_owned(),
+        (None, Some((_, signal))) => format!("a {TRAP} ({signal})"),
+        (None, None) => "abort (SIGABRT)".to_owned(),
     };
     Some(
         draft
@@ -131,6 +171,15 @@ pub(in crate::verdict) fn abort(case: &Case<'_>) -> Option<Verdict> {
             )
             .finish(),
     )
+}
+
+/// A breakpoint that nobody set and nobody handles: V8, Chromium and compilers end programs so where a check fails (int3 of
+/// x86_64, brk of aarch64). A debugger's would have been taken by it.
+fn trapped(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> Option<(usize, Signal)> {
+    let signal = end.status.signal.filter(|it| *it == Signal::SIGTRAP)?;
+    let (index, _, event) = last_of(case, id, signal, end)?;
+    let own = matches!(event.code, SignalCode::Kernel(SI_KERNEL | TRAP_BRKPT));
+    own.then_some((index, signal))
 }
 
 /// abort(3) of a namespace's init, that has no handler: its SIGABRT is dropped, and what ends it is the instruction that
@@ -295,7 +344,8 @@ fn meaning(cause: Cause, fault: Option<&SignalEvent>) -> String {
              full, as /dev/shm may be"
         ),
         Cause::IllegalInstruction => {
-            format!("it ran an instruction that this processor does not have{place}")
+            let bytes = fault.map_or(&[][..], |it| &it.instruction);
+            illegal(bytes, &place)
         }
         Cause::ArithmeticFault if code == FPE_INTDIV => {
             format!("it divided an integer by zero{place}")
@@ -311,6 +361,23 @@ fn meaning(cause: Cause, fault: Option<&SignalEvent>) -> String {
     }
 }
 
+/// What can be said of an illegal instruction by its bytes.
+fn illegal(bytes: &[u8], place: &str) -> String {
+    if processor::is_undefined_by_intent(bytes) {
+        return format!(
+            "it ran into an instruction that is undefined by intent (ud2){place}, by which programs and compilers end where a \
+             check fails or execution must not come to"
+        );
+    }
+    let shown = match bytes {
+        [] => String::new(),
+        bytes => format!(" ({})", wording::bytes(&bytes[..bytes.len().min(8)])),
+    };
+    format!(
+        "it ran an instruction that is undefined, or that this processor does not have{shown}{place}"
+    )
+}
+
 fn next_step(cause: Cause, syscall: Option<(u32, &'static str)>) -> String {
     match cause {
         Cause::BusError => {
@@ -318,7 +385,8 @@ fn next_step(cause: Cause, syscall: Option<(u32, &'static str)>) -> String {
              of medium Memory at /dev/shm), or who truncates the file.".to_owned()
         }
         Cause::IllegalInstruction => {
-            "Build for an older processor (no -march=native), or run on a node that has these instructions.".to_owned()
+            "Find the place with a core dump (ulimit -c) or under a debugger: a check that failed, a damaged program, or an \
+             instruction of a newer processor (then build without -march=native).".to_owned()
         }
         Cause::ArithmeticFault => "Find the division in a core dump or debugger; its divisor was zero.".to_owned(),
         Cause::SeccompViolation => format!(

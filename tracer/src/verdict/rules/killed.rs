@@ -13,7 +13,7 @@ use crate::verdict::{
     evidence::programs,
     evidence::reaction::{self, Reaction},
     evidence::sender,
-    rules::stopped,
+    rules::{fault, stopped},
     wording,
     words::LastWords,
 };
@@ -77,6 +77,9 @@ pub(in crate::verdict) fn by_timeout(case: &Case<'_>) -> Option<Verdict> {
 pub(in crate::verdict) fn by_signal(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id)?;
+    if fault::gives_reason(case) {
+        return None;
+    }
     if let Some(signal) = end.status.signal {
         let sent =
             || case.signals(id).filter(|(index, _, it)| it.signal == signal && *index < end.index);

@@ -28,6 +28,13 @@ const LOADING_NS: u64 = 2_000_000_000;
 /// So many different libraries looked for in vain are a habit of the program.
 const PLUGINS_MAX: usize = 5;
 
+/// glibc's words (elf/dl-error.c) and musl's (ldso/dynlink.c).
+const OF_LOADERS: &[&str] =
+    &["error while loading shared libraries", "error loading shared library", "error relocating"];
+
+/// How programs speak of a library that could not be loaded, without its name.
+const TOPIC: &[&str] = &["librar", "load", ".so", "plugin", "driver", "dlopen"];
+
 /// A library that is nowhere, or one that lacks a version or a symbol.
 pub(in crate::verdict) fn library(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
@@ -43,14 +50,14 @@ pub(in crate::verdict) fn library(case: &Case<'_>) -> Option<Verdict> {
 }
 
 /// The report, if it is about the program that the process became.
-fn report<'a>(case: &Case<'a>, id: ProcessId) -> Option<&'a LoaderReport> {
+pub(super) fn report<'a>(case: &Case<'a>, id: ProcessId) -> Option<&'a LoaderReport> {
     let (_, _, exec) = case.last_exec(id)?;
     let same = |path: &Text| file_name(path.as_bytes()) == file_name(exec.path.as_bytes());
     case.facts.loader.as_ref().filter(|report| same(&report.executable))
 }
 
 /// It ended as a loader does, and as early.
-fn in_loader(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> bool {
+pub(super) fn in_loader(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> bool {
     let began_ns = case.last_exec(id).map_or(end.time_ns, |(_, time_ns, _)| time_ns);
     let early = end.time_ns.saturating_sub(began_ns) <= LOADING_NS;
     early && end.status.code.is_some_and(|code| LOADER_CODES.contains(&code))
@@ -68,14 +75,18 @@ struct Search {
 
 fn searches(case: &Case<'_>, id: ProcessId) -> Vec<Search> {
     let mut found: Vec<Search> = Vec::new();
-    for failure in Failure::all_of(case, id) {
+    let all = Failure::all_of(case, id);
+    for failure in &all {
         let Some(path) = failure.path().filter(|path| probes::is_library(path)) else { continue };
+        if is_module(path, &all) {
+            continue;
+        }
         if !matches!(failure.errno, Errno::ENOENT | Errno::ENOTDIR) || !opens_or_looks(failure.call)
         {
             continue;
         }
         // Found in another folder.
-        if undone::made_good(&failure) {
+        if undone::made_good(failure) {
             continue;
         }
         let name = wording::file_name(path);
@@ -95,6 +106,19 @@ fn searches(case: &Case<'_>, id: ProcessId) -> Vec<Search> {
     }
     found.sort_by_key(|it| it.last_ns);
     found
+}
+
+/// An interpreter's search for a module, which may be a library or a script: `cjson.so` beside `cjson.lua`.
+fn is_module(path: &Text, all: &[Failure<'_>]) -> bool {
+    let stem = |path: &Text| {
+        let name = file_name(path.as_bytes());
+        name.split(|byte| *byte == b'.').next().unwrap_or_default().to_vec()
+    };
+    let name = stem(path);
+    let beside = |it: &Failure<'_>| {
+        it.is_lookup() && it.path().is_some_and(|it| !probes::is_library(it) && stem(it) == name)
+    };
+    !name.starts_with(b"lib") && all.iter().any(beside)
 }
 
 fn missing_by_facts(
@@ -131,7 +155,12 @@ fn missing_by_calls(
     words: &LastWords<'_>,
 ) -> Option<Verdict> {
     let searches = searches(case, id);
-    let named = searches.iter().rev().find(|it| words.mention_word(&it.name).is_some());
+    // A loader complains of nothing else; of a library that it tried while it ran a program may tell in passing.
+    let by_loader = in_loader(case, id, end) && words.mention(OF_LOADERS).is_some();
+    let blames = |name: &Text| {
+        if by_loader { words.mention_word(name) } else { words.complaint_of_word(name) }
+    };
+    let named = searches.iter().rev().find(|it| blames(&it.name).is_some());
     let named = named.filter(|it| !always_found(case, id, it));
     let last = searches.last();
     let complete = report(case, id).is_some_and(|report| report.missing.is_empty());
@@ -160,7 +189,8 @@ fn is_last(case: &Case<'_>, id: ProcessId, end: &End<'_>, search: &Search) -> bo
         chosen.is_some_and(|it| it.confidence == Confidence::Proven || !it.failure.is_lookup());
     let words = case.last_words();
     let few = searches(case, id).len() <= PLUGINS_MAX;
-    let silent = words.is_empty() || !words.tell_of_a_program_error();
+    let about = |it: &str| TOPIC.iter().any(|word| it.contains(word));
+    let silent = !words.tell_of_a_program_error() && words.complaints().all(about);
     soon && few && search.opened && was_exhausted(search) && !later && !better && silent
 }
 

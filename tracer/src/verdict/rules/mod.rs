@@ -15,6 +15,7 @@ mod oom;
 mod path;
 mod permission;
 mod plain;
+mod processor;
 mod runtime_init;
 mod shell;
 mod stopped;
@@ -46,6 +47,7 @@ pub(in crate::verdict) const OF_A_LIFE: &[Rule] = &[
     stopped::by_runtime,
     // Before the abort or fault by which a runtime ends itself.
     heap::exhausted,
+    processor::too_old,
     fault::by_kernel,
     fault::abort,
     writes::broken_pipe,
@@ -83,8 +85,9 @@ pub(in crate::verdict) const OF_A_LIFE: &[Rule] = &[
     exception::uncaught,
     plain::exited_by_itself,
     plain::exited_with_error,
+    fault::abort_anyway,
 ];
 
 /// Of a process that ended while its container lived on.
 pub(in crate::verdict) const OF_A_PROCESS: &[Rule] =
-    &[oom::killed, heap::exhausted, fault::by_kernel, fault::abort];
+    &[oom::killed, heap::exhausted, processor::too_old, fault::by_kernel, fault::abort];

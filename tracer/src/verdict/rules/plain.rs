@@ -10,6 +10,7 @@ use crate::verdict::{
     case::{Case, End},
     draft::Draft,
     evidence::select::{self, Chosen, Why},
+    rules::fault,
     wording,
     words::LastWords,
 };
@@ -217,6 +218,9 @@ pub(in crate::verdict) fn begin_failed_call(
         draft = draft.status(end.status);
     }
     let at: Vec<usize> = end.iter().map(|end| end.index).collect();
+    if let Some(index) = fault::reasoned_end(case) {
+        draft = draft.evidence(format!("{name} then ended itself by a signal"), [index]);
+    }
     match chosen.why {
         Why::Words(index) => draft
             .evidence("the last words name it", [index])

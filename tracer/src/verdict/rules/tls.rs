@@ -160,6 +160,9 @@ const KINDS: &[Kind] = &[
     },
 ];
 
+/// Names of files with certificates and keys end so.
+const FILES: &[&[u8]] = &[b".pem", b".key", b".crt", b".cer", b".p12", b".pfx", b".jks"];
+
 /// A server says so of its clients, and goes on.
 const OF_CLIENTS: &[&str] =
     &["tls handshake error from", ", client:", "client ip", "accept", "remote addr"];
@@ -186,6 +189,12 @@ pub(in crate::verdict) fn failed(case: &Case<'_>) -> Option<Verdict> {
         .or_else(|| words.decisive(|line| is_it(line) && special(line), other))
         .or_else(|| words.decisive(is_it, other))?;
     let kind = kind(&line.to_ascii_lowercase().into_bytes())?;
+    // A library's own line does not name what it was about; the program's line beside it does.
+    let names_file = |line: &[u8]| FILES.iter().any(|sign| contains(line, sign));
+    let is_named = names_file(line.to_ascii_lowercase().as_bytes());
+    let beside = |it: &[u8]| names_file(it) && complains_of_loading(it);
+    let beside = words.decisive(beside, |_| false).filter(|_| !is_named);
+    let beside = beside.map_or_else(String::new, |(line, ..)| format!(" (\"{line}\")"));
     let peer = last_peer(case);
     let confidence =
         if last && case.chosen.is_none() { Confidence::Proven } else { Confidence::Likely };
@@ -207,13 +216,21 @@ pub(in crate::verdict) fn failed(case: &Case<'_>) -> Option<Verdict> {
         draft
             .evidence(format!("{name} {}", case.ending()), [end.index])
             .summary(format!(
-                "{name} gave up TLS: {}: \"{line}\"{with}; it {}.",
+                "{name} gave up TLS: {}: \"{line}\"{beside}{with}; it {}.",
                 kind.means,
                 case.ending()
             ))
             .next_step(kind.next_step)
             .finish(),
     )
+}
+
+/// `Unable to load server key file "/etc/app/tls.key"`
+fn complains_of_loading(line: &[u8]) -> bool {
+    const SIGNS: &[&[u8]] = &[b"load", b"read", b"open", b"use", b"set"];
+    let wrong = contains(line, b"unable") || contains(line, b"cannot") || complains(line);
+    let wrong = wrong || contains(line, b"could not") || contains(line, b"failed");
+    wrong && !goes_on(line) && SIGNS.iter().any(|sign| contains(line, sign))
 }
 
 fn kind(line: &[u8]) -> Option<&'static Kind> {

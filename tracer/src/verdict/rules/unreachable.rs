@@ -17,6 +17,7 @@ use crate::verdict::{
     rules::{network, plain},
     wording,
     words::lines::contains,
+    words::said::Line,
 };
 
 /// Pending connects this far apart were not one attempt at several addresses.
@@ -68,7 +69,10 @@ fn never_came_back(case: &Case<'_>) -> Option<Verdict> {
     }
     let pending = pending(case, id);
     let words = case.last_words();
-    let says = words.decisive(tells_of_a_connect_in_vain, |_| false);
+    let says = words.decisive(tells_of_a_connect_in_vain, |_| false).or_else(|| {
+        let said = words.decisive(tells_of_time, |_| false)?;
+        was_in_connect(words.lines_of(said.1), &said.0).then_some(said)
+    });
     let recent = |at: u64| end.time_ns.saturating_sub(at) <= PATIENCE_NS;
     // Words that name one of several peers mean that one; those that name another mean none of them.
     let meant = |peer: &SocketAddr| match &says {
@@ -156,10 +160,23 @@ fn is_socket_call(call: &Call) -> bool {
 /// `connect timed out`, `dial tcp ...: i/o timeout`; not the time of a read.
 fn tells_of_a_connect_in_vain(line: &[u8]) -> bool {
     let any = |words: &[&str]| words.iter().any(|word| contains(line, word.as_bytes()));
+    tells_of_time(line) && any(&["connect", "dial", "reach"])
+}
+
+/// Of a connect or of something else, but not of a read or of a name.
+fn tells_of_time(line: &[u8]) -> bool {
+    let any = |words: &[&str]| words.iter().any(|word| contains(line, word.as_bytes()));
     any(&["timed out", "timeout", "time-out", "deadline exceeded", "etimedout"])
-        && any(&["connect", "dial", "reach"])
         && !any(&["read timed out", "read timeout", "readtimeout", "idle", "lost connection"])
         && !any(&["lookup", "resolv", "getaddrinfo"])
+}
+
+/// The innermost call of the trace above that line is a connect: `sock.connect(sa)`.
+fn was_in_connect(lines: &[Line], said: &str) -> bool {
+    let Some(at) = lines.iter().position(|line| line.trimmed() == said) else { return false };
+    let carets = |line: &&Line| line.trimmed().chars().all(|it| "^~ ".contains(it));
+    let innermost = lines[..at].iter().rev().find(|line| !carets(line));
+    innermost.is_some_and(|line| line.is_indented() && line.text.contains("connect("))
 }
 
 /// No way to the host: no route, a router's refusal, no answer on the local network.

@@ -1,11 +1,16 @@
 //! System calls that this kernel, or a filter, does not have. It must not know calls that are refused with EPERM.
 
-use crate::verdict::{Cause, Verdict, case::Case, rules::unusable::begin};
+use crate::{
+    event::What,
+    syscall,
+    verdict::{Cause, Verdict, case::Case, evidence::failure::Failure, rules::unusable::begin},
+};
 
 /// ENOSYS.
 pub(in crate::verdict) fn call(case: &Case<'_>) -> Option<Verdict> {
     let (chosen, draft) = begin(case, Cause::CallUnsupported)?;
     let failure = &chosen.failure;
+    let call = called(case, failure);
     let kernel = &case.facts.machine.kernel;
     let kernel =
         if kernel.is_empty() { "this kernel".to_owned() } else { format!("kernel {kernel}") };
@@ -13,16 +18,14 @@ pub(in crate::verdict) fn call(case: &Case<'_>) -> Option<Verdict> {
         (
             format!("{kernel} does not have it, or the seccomp filter that is on hides it"),
             format!(
-                "Allow {} in the seccomp profile (a profile older than the call answers ENOSYS), else run it on a newer kernel.",
-                failure.call
+                "Allow {call} in the seccomp profile (a profile older than the call answers ENOSYS), else run it on a newer kernel."
             ),
         )
     } else {
         (
             format!("{kernel} does not have it, and no seccomp filter is on"),
             format!(
-                "Run it on a node whose kernel has {}, or configure the program without it.",
-                failure.call
+                "Run it on a node whose kernel has {call}, or configure the program without it."
             ),
         )
     };
@@ -30,12 +33,19 @@ pub(in crate::verdict) fn call(case: &Case<'_>) -> Option<Verdict> {
         draft
             .detail("seccomp", failure.process.seccomp)
             .summary(format!(
-                "{} needs the system call {}, which is not there (ENOSYS): {who}; it {}.",
+                "{} needs the system call {call}, which is not there (ENOSYS): {who}; it {}.",
                 case.name(case.blamed()),
-                failure.call,
                 case.ending()
             ))
             .next_step(next_step)
             .finish(),
     )
+}
+
+/// Its name, or its number where that is in no table.
+fn called(case: &Case<'_>, failure: &Failure<'_>) -> String {
+    match &case.event(failure.entries[0]).what {
+        What::Call(call) if call.name == syscall::UNKNOWN => format!("number {}", call.number),
+        _ => failure.call.to_owned(),
+    }
 }

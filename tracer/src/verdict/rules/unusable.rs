@@ -163,10 +163,17 @@ pub(in crate::verdict) fn text_file_busy(case: &Case<'_>) -> Option<Verdict> {
 pub(in crate::verdict) fn cross_device(case: &Case<'_>) -> Option<Verdict> {
     let (chosen, draft) = begin(case, Cause::CrossDevice)?;
     let object = object(chosen);
+    // The record holds one of the two names; words tell the other.
+    let said = match chosen.why {
+        Why::Words(_) => case.last_words().quote(),
+        Why::NeverSucceeded | Why::EndFollowed(_) => None,
+    };
+    let said = said.map_or_else(String::new, |(text, _)| format!(": \"{text}\""));
     Some(
         draft
             .summary(format!(
-                "{} could not move {object} to where it should go: that is another file system or mount ({}: EXDEV); it {}.",
+                "{} could not move {object} to where it should go: that is another file system or mount ({}: \
+                 EXDEV){said}; it {}.",
                 case.name(case.blamed()),
                 chosen.failure.call,
                 case.ending()

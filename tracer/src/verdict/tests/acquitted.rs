@@ -252,3 +252,88 @@ fn the_bare_text_of_an_error_does_not_tell_two_refusals_apart() {
     scene.says(main, "start failed: permission denied\n").exits(main, 1);
     scene.expect(Cause::PermissionDenied, Likely);
 }
+
+#[test]
+fn a_usage_text_alone_acquits_what_was_tried_before() {
+    for (call, path, errno) in [
+        ("chown", "/etc/hostname", Errno::EPERM),
+        ("openat", "/var/log/app.log", Errno::EROFS),
+        ("openat", "/etc/app.conf", Errno::ENOENT),
+    ] {
+        let (mut scene, main) = Scene::running("/app/server");
+        scene.fails_at(main, call, path, errno);
+        scene.says(main, "usage: server --role web|worker\n").exits(main, 2);
+        assert_eq!(scene.verdict().cause, Cause::ExitedWithError, "{call}");
+    }
+    // Beside a reason a usage text changes nothing.
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.fails_at(main, "openat", "/etc/app.conf", Errno::EACCES);
+    scene.says(main, "cannot open /etc/app.conf: Permission denied\nusage: server FILE\n");
+    assert_eq!(scene.exits(main, 2).verdict().cause, Cause::PermissionDenied);
+}
+
+#[test]
+fn a_library_that_was_said_to_be_done_without_is_no_reason() {
+    let missing = |words: &str| {
+        let (mut scene, main) = Scene::running("/usr/bin/python3 app.py");
+        for folder in ["/lib/x86_64-linux-gnu", "/usr/lib"] {
+            let path = format!("{folder}/libnccl.so.2");
+            scene.fails_at(main, "openat", &path, Errno::ENOENT);
+        }
+        scene.says(main, words).exits(main, 1);
+        scene.verdict()
+    };
+    for words in [
+        "no libnccl.so.2 - running on the CPU\nTraceback (most recent call last):\n  File \"/app.py\", line 3, in <module>\n    raise RuntimeError(\"x\")\nRuntimeError: model file has 3 tensors, expected 4\n",
+        "libnccl.so.2 not found, using slow path\nfatal: model file is corrupt\n",
+        "loading weights\nerror: checkpoint is of version 9\n",
+    ] {
+        assert_ne!(missing(words).cause, Cause::SharedLibraryMissing, "{words}");
+    }
+    for words in [
+        "app: cannot load libnccl.so.2\n",
+        "Traceback (most recent call last):\n  File \"/app.py\", line 3, in <module>\n    ctypes.CDLL(\"libnccl.so.2\")\nOSError: libnccl.so.2: cannot open shared object file: No such file or directory\n",
+        "error: plugin could not be loaded\n",
+    ] {
+        assert_eq!(missing(words).cause, Cause::SharedLibraryMissing, "{words}");
+    }
+}
+
+#[test]
+fn what_an_interpreter_looks_for_as_a_module_is_no_library() {
+    let (mut scene, main) = Scene::running("/usr/bin/lua5.4 app.lua");
+    for folder in ["/usr/share/lua/5.4", "/usr/lib/lua/5.4", "."] {
+        for name in ["cjson.lua", "cjson.so"] {
+            scene.fails_at(main, "openat", &format!("{folder}/{name}"), Errno::ENOENT);
+        }
+    }
+    let words = "lua5.4: app.lua:1: module 'cjson' not found:\n\tno field package.preload['cjson']\n\tno file '/usr/share/lua/5.4/cjson.lua'\n\tno file './cjson.so'\nstack traceback:\n\t[C]: in function 'require'\n";
+    scene.says(main, words).exits(main, 1);
+    let verdict = scene.verdict();
+    assert_eq!(verdict.cause, Cause::ExitedWithError, "{}", verdict.summary);
+    assert!(verdict.summary.contains("module 'cjson' not found"), "{}", verdict.summary);
+}
+
+#[test]
+fn a_fatal_line_about_a_setting_acquits_a_file_that_was_missed_before() {
+    for last in [
+        "FATAL: unrecognized setting 'max-cache-entires' in \"app.conf\"\n",
+        "Nov 29 03:01:42 msg=\"Fatal error\" error=\"Trying to set unknown setting 'max-cache-entires'\" prio=\"Critical\"\n",
+        "[emerg] invalid value \"maybe\" in \"daemon\"\n",
+    ] {
+        let (mut scene, main) = Scene::running("/app/server");
+        scene.fails_at(main, "openat", "/etc/app/recursor.conf", Errno::ENOENT);
+        let words =
+            format!("unable to open /etc/app/recursor.conf: No such file or directory\n{last}");
+        scene.says(main, &words).exits(main, 1);
+        assert_eq!(scene.verdict().cause, Cause::ExitedWithError, "{last}");
+    }
+    for last in ["FATAL: cannot start\n", "FATAL: could not read settings\n"] {
+        let (mut scene, main) = Scene::running("/app/server");
+        scene.fails_at(main, "openat", "/etc/app/recursor.conf", Errno::ENOENT);
+        let words =
+            format!("unable to open /etc/app/recursor.conf: No such file or directory\n{last}");
+        scene.says(main, &words).exits(main, 1);
+        assert_eq!(scene.verdict().cause, Cause::FileNotFound, "{last}");
+    }
+}

@@ -535,3 +535,49 @@ fn a_dump_that_was_asked_for_is_no_panic() {
     scene.add(main, What::Words(words)).exits(main, 2);
     assert_ne!(scene.verdict().cause, Cause::UncaughtException);
 }
+
+#[test]
+fn a_panic_that_names_no_reason_has_that_of_the_error_logged_right_above() {
+    let panic = |logged: &str, text: &str| {
+        let (mut scene, main) = Scene::running("/usr/bin/prometheus");
+        scene.fails_at(main, "openat", "/data/queries.active", Errno::EACCES);
+        let words = format!(
+            "{logged}panic: {text}\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:613 +0x6a93\n"
+        );
+        scene.says(main, &words).exits(main, 2);
+        scene.verdict().cause
+    };
+    let logged = "level=error msg=\"Error opening query log file\" file=/data/queries.active err=\"open /data/queries.active: permission denied\"\n";
+    assert_eq!(panic(logged, "Unable to create mmap-ed active query log"), Cause::PermissionDenied);
+    // A bug of the program, something else that it could not do, and nothing logged.
+    for (logged, text) in [
+        (logged, "runtime error: index out of range [3] with length 3"),
+        (logged, "could not reach the leader"),
+        (
+            "level=info msg=\"open /data/queries.active: permission denied\"\n",
+            "Unable to create query log",
+        ),
+    ] {
+        assert_eq!(panic(logged, text), Cause::UncaughtException, "{text}");
+    }
+}
+
+#[test]
+fn an_abort_whose_words_name_a_failed_call_is_caused_by_it() {
+    let aborts = |words: &str| {
+        let (mut scene, main) = Scene::running("/usr/lib/postgres");
+        scene.fails_at(main, "pwrite64", "/data/base/1/2691", Errno::ENOSPC);
+        scene.says(main, words);
+        scene.faults_with(main, Signal::SIGABRT, -6, |it| it.code = SignalCode::Thread);
+        scene.dies(main, Signal::SIGABRT);
+        scene.verdict().cause
+    };
+    for words in [
+        "FATAL:  could not extend file \"base/1/2691\": No space left on device\nPANIC:  cannot abort transaction 1\n",
+        "F0101 10:00:00.000000 1 store.cc:3] Check failed: write /data/base/1/2691: No space left on device\n",
+        "terminate called after throwing an instance of 'std::filesystem::filesystem_error'\n  what():  cannot write [/data/base/1/2691]: No space left on device\n",
+    ] {
+        assert_eq!(aborts(words), Cause::DiskFull, "{words}");
+    }
+    assert_eq!(aborts("assertion failed: a == b\n"), Cause::Abort);
+}

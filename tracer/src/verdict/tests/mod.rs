@@ -12,6 +12,7 @@ mod noise;
 mod oom;
 mod passed_on;
 mod privileges;
+mod processor;
 mod reach;
 mod reasons;
 mod signals;

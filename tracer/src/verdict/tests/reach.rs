@@ -186,3 +186,47 @@ fn tls_that_failed_for_a_client_or_was_put_up_with_is_no_reason() {
         scene.expect_by_words();
     }
 }
+
+#[test]
+fn a_port_named_in_words_names_its_peer() {
+    for words in [
+        "curl: (7) Failed to connect to 10.96.0.10 port 5432 after 0 ms: Couldn't connect to server\n",
+        "cannot reach 10.96.0.10, port 5432\n",
+    ] {
+        let (mut scene, main) = Scene::running("/usr/bin/curl http://x");
+        scene.fails_to(main, "connect", PEER, Errno::ENETUNREACH);
+        scene.says(main, words).exits(main, 7);
+        assert_eq!(scene.verdict().cause, Cause::HostUnreachable, "{words}");
+    }
+    let (mut scene, main) = Scene::running("/usr/bin/curl http://x");
+    scene.fails_to(main, "connect", PEER, Errno::ENETUNREACH);
+    scene.says(main, "fatal: report 54321 is broken, see port 54320\n").exits(main, 7);
+    assert_eq!(scene.verdict().cause, Cause::ExitedWithError);
+}
+
+#[test]
+fn time_that_ran_out_within_a_connect_is_that_of_the_peer() {
+    let timed_out = |call: &str| {
+        let (mut scene, main) = Scene::running("/usr/bin/python3 app.py");
+        pending(&mut scene, main, 9);
+        let words = format!(
+            "Traceback (most recent call last):\n  File \"/app.py\", line 2, in <module>\n    main()\n  File \"/usr/lib/python3.11/socket.py\", line 836, in f\n    {call}\nTimeoutError: timed out\n"
+        );
+        scene.after_ms(2000).says(main, &words).exits(main, 1);
+        scene.verdict()
+    };
+    let verdict = timed_out("sock.connect(sa)");
+    assert_eq!(verdict.cause, Cause::ConnectionTimedOut);
+    assert!(verdict.summary.contains(PEER), "{}", verdict.summary);
+    assert_eq!(timed_out("self.sock.recv(1)").cause, Cause::UncaughtException);
+}
+
+#[test]
+fn a_mapped_address_is_written_as_people_know_it() {
+    let (mut scene, main) = Scene::running("/usr/bin/java Main");
+    scene.fails_to(main, "connect", "[::ffff:127.0.0.1]:5432", Errno::ECONNREFUSED);
+    scene.exits(main, 1);
+    let verdict = scene.verdict();
+    assert!(verdict.summary.contains(" 127.0.0.1:5432"), "{}", verdict.summary);
+    assert_eq!(verdict.details["address"], "127.0.0.1");
+}

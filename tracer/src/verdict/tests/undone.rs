@@ -97,3 +97,25 @@ fn a_library_of_another_folder_is_not_missing() {
         assert_eq!(cause(&scene).0, wanted);
     }
 }
+
+#[test]
+fn a_folder_that_was_refused_is_why_it_is_missed() {
+    for (refused, missed, cause, errno) in [
+        ("/data/uploads", "/data/uploads", Cause::ReadOnlyFilesystem, Errno::EROFS),
+        ("/data/a", "/data/a/b/c", Cause::PermissionDenied, Errno::EACCES),
+        ("/data/cache", "/data/cache/x.db", Cause::DiskFull, Errno::ENOSPC),
+    ] {
+        let (mut scene, main) = Scene::running("/usr/bin/node app.js");
+        scene.fails_at(main, "mkdir", refused, errno);
+        scene.fails_at(main, "statx", missed, Errno::ENOENT);
+        let words = format!("Error: ENOENT: no such file or directory, mkdir '{missed}'\n");
+        scene.says(main, &words).exits(main, 1);
+        assert_eq!(scene.verdict().cause, cause, "{missed}");
+    }
+    // Another folder was refused.
+    let (mut scene, main) = Scene::running("/usr/bin/node app.js");
+    scene.fails_at(main, "mkdir", "/data/up", Errno::EROFS);
+    scene.fails_at(main, "statx", "/data/uploads", Errno::ENOENT);
+    scene.says(main, "Error: ENOENT: no such file or directory, open '/data/uploads'\n");
+    assert_eq!(scene.exits(main, 1).verdict().cause, Cause::FileNotFound);
+}

@@ -1,5 +1,7 @@
 //! What one line of last words says: names an error or an object, goes on, complains. It must not know who said it.
 
+use std::net::SocketAddr;
+
 use crate::{errno::Errno, event::Address};
 
 use crate::verdict::{
@@ -7,6 +9,7 @@ use crate::verdict::{
     evidence::errors,
     evidence::failure::{Failure, Subject},
     evidence::programs,
+    wording,
     words::{objects, roles},
 };
 
@@ -169,8 +172,19 @@ fn blames(line: &[u8]) -> bool {
         b"not readable",
         b"not writable",
         b"no file",
+        b"not a directory",
+        b"not a file",
+        b"not a regular file",
+        b"not a valid",
+        b"not valid",
     ];
     SIGNS.iter().any(|sign| contains(line, sign))
+}
+
+/// It says what is wrong within a file, and names it: `unknown setting 'max-cache-entires'`.
+pub(in crate::verdict) fn is_about_named_contents(line: &[u8]) -> bool {
+    let quotes = line.iter().filter(|byte| b"'\"`".contains(byte)).count();
+    is_about_contents(line) && quotes >= 2
 }
 
 /// It says what is wrong within a file, so that the file was there.
@@ -232,6 +246,10 @@ fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
             "filenotfounderror",
             "does not exist",
             "doesn't exist",
+            "is not a directory",
+            "is not a file",
+            "not a regular file",
+            "not a valid directory",
         ],
         Errno::EACCES => {
             &["accessdeniedexception", "permissionerror", "access denied", "access is denied"]
@@ -290,15 +308,19 @@ pub(in crate::verdict) fn names_whole(line: &[u8], subject: &Subject<'_>) -> boo
         Subject::Path(path) => {
             // A bare word (`all`, `config`) may mean anything.
             let telling = path.as_bytes().iter().any(|byte| b"/.".contains(byte));
-            telling
-                && path.as_bytes().len() > 1
-                && contains_word(line, &path.as_bytes().to_ascii_lowercase())
+            let path = path.as_bytes().to_ascii_lowercase();
+            let named = telling && path.len() > 1 && contains_word(line, &path);
+            named || is_set_off(line, programs::file_name(&path))
         }
         Subject::Address { address, port } => match address {
             Address::Inet(inet) => {
-                contains_word(line, inet.to_string().as_bytes())
+                contains_word(line, wording::unmapped(*inet).to_string().as_bytes())
+                    || contains_word(line, inet.to_string().as_bytes())
+                    || is_by_bash(line, wording::unmapped(*inet))
                     || (inet.port() != 0
-                        && contains_word(line, format!(":{}", inet.port()).as_bytes()))
+                        && [":", "port "].iter().any(|before| {
+                            contains_word(line, format!("{before}{}", inet.port()).as_bytes())
+                        }))
             }
             Address::Unix(path) => contains_word(line, &path.as_bytes().to_ascii_lowercase()),
             Address::None | Address::Netlink | Address::Family(_) => {
@@ -311,6 +333,24 @@ pub(in crate::verdict) fn names_whole(line: &[u8], subject: &Subject<'_>) -> boo
         }
         Subject::None => false,
     }
+}
+
+/// Of a line about files a bare name stands for the file where it is in quotes, or ends the line behind a colon: `Could not
+/// open input file: artisan`.
+fn is_set_off(line: &[u8], name: &[u8]) -> bool {
+    const ABOUT: &[&[u8]] = &[b"file", b"open", b"folder", b"director", b"script", b"executable"];
+    if name.len() < 3 || !ABOUT.iter().any(|word| contains(line, word)) {
+        return false;
+    }
+    let line = line.trim_ascii_end();
+    let ends = [&b": "[..], name].concat();
+    let quoted = |from: u8, to: u8| contains(line, &[&[from], name, &[to]].concat());
+    line.ends_with(&ends) || quoted(b'\'', b'\'') || quoted(b'"', b'"') || quoted(b'`', b'\'')
+}
+
+/// `/dev/tcp/127.0.0.1/5432`: how bash names a peer (bash(1), REDIRECTION).
+fn is_by_bash(line: &[u8], inet: SocketAddr) -> bool {
+    contains_word(line, format!("/dev/tcp/{}/{}", inet.ip(), inet.port()).as_bytes())
 }
 
 /// How programs speak of a call that is about no object of its own.

@@ -115,10 +115,11 @@ fn of_klog(line: &str) -> Option<Level> {
 }
 
 fn of_logfmt(line: &str) -> Option<Level> {
-    let value = ["level=", "lvl=", "severity="].into_iter().find_map(|key| {
-        let at = line.find(key).filter(|at| *at == 0 || line[..*at].ends_with(' '))?;
-        Some(&line[at + key.len()..])
-    })?;
+    let value =
+        ["prio=", "priority=", "level=", "lvl=", "severity="].into_iter().find_map(|key| {
+            let at = line.find(key).filter(|at| *at == 0 || line[..*at].ends_with(' '))?;
+            Some(&line[at + key.len()..])
+        })?;
     named(value.trim_start_matches('"').split([' ', '"', ',']).next()?)
 }
 

@@ -45,6 +45,37 @@ use crate::verdict::{
 /// Words this near to the end name what they complain of.
 const LAST_LINES: usize = 5;
 
+/// How programs tell of the status of a child, in lower case; the number follows.
+const STATUSES: &[&str] = &[
+    "] error ",
+    "exit code ",
+    "exit code: ",
+    "exit status ",
+    "exit status: ",
+    "exited with code ",
+    "exited with status ",
+    "exited with ",
+    "exited with error ",
+    "exited with return code ",
+    "returned status ",
+    "returned exit status ",
+    "returned non-zero exit status ",
+    "returned exit code ",
+    "returned code ",
+    "returned ",
+    "return code ",
+    "rc=",
+    "status=",
+    "status ",
+    "exitcode ",
+    "code=exited, status=",
+    "terminated by signal ",
+    "killed by signal ",
+];
+
+/// Exceptions that say what could not be done rather than why.
+const INABILITY: &[&str] = &["unable", "cannot", "can't", "could not", "couldn't", "failed"];
+
 /// What was written last to stdout and stderr (and by a runtime's init anywhere).
 #[derive(Default)]
 pub(in crate::verdict) struct LastWords<'a> {
@@ -64,6 +95,8 @@ struct Spoken<'a> {
     lines: Vec<Line>,
     /// The lines that were said, without calls, usage texts and the like; in lower case.
     said: Vec<(usize, String)>,
+    /// It tells how the program is used: a program that does is done with whatever it tried before.
+    usage: bool,
     lower: Vec<u8>,
 }
 
@@ -199,18 +232,31 @@ impl<'a> LastWords<'a> {
         let within = lines.filter(|(at, _)| (first..=reading.last).contains(at));
         let mut all =
             text.lines().map(str::to_ascii_lowercase).chain(within.map(|it| it.1.clone()));
-        !all.any(|line| sought.named(line.as_bytes()))
+        let above = spoken.is_some_and(|it| it.logged_above(first, reading, &sought));
+        !(above || all.any(|line| sought.named(line.as_bytes())))
     }
 
     /// Something was said after this failed call that does not name it: of a lookup this is enough to say that it was
     /// not the reason, of a refusal or exhaustion if it tells of another.
     pub fn speak_against(&self, failure: &Failure<'_>) -> bool {
-        if self.end_by_another(failure) {
+        let sought = Sought::of(failure);
+        if self.end_by_another(failure)
+            || self.after(failure).any(|it| it.is_fatal_of_contents(&sought))
+        {
             return true;
         }
-        let telling: Vec<&str> = self.after(failure).flat_map(Spoken::telling).collect();
-        if telling.is_empty() || self.naming(failure).is_some() {
+        // What a parent says as it gives up speaks of nothing else.
+        let speaks = |it: &Spoken<'_>, line: &str| it.place == 0 || !roles::is_vague(line);
+        let telling: Vec<&str> = self
+            .after(failure)
+            .flat_map(|it| it.telling().filter(move |line| speaks(it, line)))
+            .collect();
+        let usage = self.after(failure).any(|it| it.usage);
+        if (telling.is_empty() && !usage) || self.naming(failure).is_some() {
             return false;
+        }
+        if usage {
+            return true;
         }
         let answer = failure.is_lookup() || answers::gives_way_to_words(failure);
         if answer || self.wave_off(failure) || self.tell_of_a_program_error() {
@@ -261,13 +307,56 @@ impl<'a> LastWords<'a> {
 
     /// Something was said at that time or later.
     pub fn since(&self, time_ns: BootNs) -> bool {
-        self.spoken.iter().any(|it| it.time_ns >= time_ns && it.telling().next().is_some())
+        let spoke = |it: &Spoken<'_>| it.usage || it.telling().next().is_some();
+        self.spoken.iter().any(|it| it.time_ns >= time_ns && spoke(it))
     }
 
     /// The first entry that names `text` as a word of its own.
     pub fn mention_word(&self, text: &Text) -> Option<usize> {
         let word = text.as_bytes().to_ascii_lowercase();
         self.spoken.iter().find(|it| contains_word(&it.lower, &word)).map(|it| it.index)
+    }
+
+    /// The first entry that complains of `text` as a word of its own, and does not end by complaining of something else.
+    pub fn complaint_of_word(&self, text: &Text) -> Option<usize> {
+        let word = text.as_bytes().to_ascii_lowercase();
+        let named = |line: &str| contains_word(line.as_bytes(), &word);
+        // An exception decides, whatever was said on another stream.
+        if let Some(told) = self.told().filter(|it| !it.followed && it.reading.complete) {
+            let first = told.reading.telling.iter().copied().min().unwrap_or_default();
+            let lines = self.spoken.iter().filter(|it| it.index == told.index);
+            let mut lines = lines.flat_map(|it| &it.said).filter(|(at, _)| *at >= first);
+            return lines.any(|(_, line)| named(line)).then_some(told.index);
+        }
+        let complains = |it: &&Spoken<'_>| {
+            let complaint = |line: &str| named(line) && !goes_on(line.as_bytes());
+            let at = it.said.iter().rposition(|(_, line)| complaint(line));
+            let follows =
+                |line: &str| ["load", "plugin", "librar"].iter().any(|it| line.contains(it));
+            let other =
+                |line: &str| roles::complains(line) && !roles::is_vague(line) && !follows(line);
+            at.is_some_and(|at| !it.said[at + 1..].iter().any(|(_, line)| other(line)))
+        };
+        self.spoken.iter().find(complains).map(|it| it.index)
+    }
+
+    /// The entry whose last lines tell that a child ended with this status: `Error 1`, `child process exited with exit code
+    /// 134`.
+    pub fn tell_of_status(&self, child: Status) -> Option<usize> {
+        let codes: Vec<String> = match (child.code, child.signal) {
+            (_, Some(signal)) => vec![(128 + signal.0).to_string(), signal.0.to_string()],
+            (Some(code), None) => vec![code.to_string()],
+            (None, None) => Vec::new(),
+        };
+        let tells = |line: &str| codes.iter().any(|code| tells_status(line, code));
+        let last = |it: &Spoken<'_>| it.said.iter().rev().take(LAST_LINES).any(|it| tells(&it.1));
+        self.spoken.iter().find(|it| last(it)).map(|it| it.index)
+    }
+
+    /// Lines that complain of something, in lower case, without those that say how the program goes on.
+    pub fn complaints(&self) -> impl Iterator<Item = &str> {
+        let lines = self.spoken.iter().flat_map(Spoken::telling);
+        lines.filter(|it| roles::complains(it) && !roles::is_vague(it) && !goes_on(it.as_bytes()))
     }
 
     /// They tell of a failure of the program itself, after which a missing file is no explanation.
@@ -309,13 +398,14 @@ impl<'a> Spoken<'a> {
         };
         let lines = said.lines();
         let roles = roles::roles(&lines);
+        let usage = roles.contains(&Role::Usage);
         let spoken = lines.iter().enumerate().zip(roles);
         let spoken = spoken.filter(|(_, role)| matches!(role, Role::Said(_)));
         let spoken = spoken.map(|((at, line), _)| (at, line.trimmed().to_lowercase()));
         let spoken = spoken.collect();
         let lower = [said.head, b"\n", said.tail].concat().to_ascii_lowercase();
         let (stream, bytes) = (words.stream, &words.bytes);
-        Self { index, place, stream, time_ns, bytes, lines, said: spoken, lower }
+        Self { index, place, stream, time_ns, bytes, lines, said: spoken, usage, lower }
     }
 
     fn quote(&self) -> Option<Quote> {
@@ -335,6 +425,9 @@ impl<'a> Spoken<'a> {
 
     fn naming(&self, failure: &Failure<'_>) -> Option<Naming> {
         let sought = Sought::of(failure);
+        if self.is_fatal_of_contents(&sought) {
+            return None;
+        }
         let lines: Vec<&[u8]> = self
             .said
             .iter()
@@ -354,6 +447,34 @@ impl<'a> Spoken<'a> {
         last.any(|line| sought.mentioned(line)).then_some(Naming::Mention)
     }
 
+    /// Right above an exception that only says what could not be done, an error was logged that tells why: both name the
+    /// same thing, and the error this failed call.
+    fn logged_above(&self, first: usize, reading: &Reading, sought: &Sought<'_>) -> bool {
+        let text = reading.text().to_lowercase();
+        let inability = INABILITY.iter().any(|sign| text.contains(sign));
+        let Some((at, line)) = self.said.iter().rfind(|(at, _)| *at < first) else { return false };
+        let is_error = loggers::level(self.lines[*at].trimmed()) >= Some(loggers::Level::Error);
+        let words = |text: &str| -> HashSet<String> {
+            let words = text.split(|it: char| !it.is_alphanumeric());
+            let words =
+                words.filter(|it| it.len() > 3 && !INABILITY.contains(it) && *it != "error");
+            words.map(str::to_owned).collect()
+        };
+        let same = || words(&text).intersection(&words(line)).next().is_some();
+        inability && is_error && sought.both(line.as_bytes()) && same()
+    }
+
+    /// Its last line marked as fatal tells what is wrong within something that was read, and not of this failure.
+    fn is_fatal_of_contents(&self, sought: &Sought<'_>) -> bool {
+        let is_fatal =
+            |at: usize| loggers::level(self.lines[at].trimmed()) == Some(loggers::Level::Fatal);
+        let last = self.said.iter().rfind(|(at, _)| is_fatal(*at));
+        last.is_some_and(|(_, line)| {
+            let line = line.as_bytes();
+            lines::is_about_named_contents(line) && !sought.named(line)
+        })
+    }
+
     fn complains_after_naming(&self, failure: &Failure<'_>) -> bool {
         let sought = Sought::of(failure);
         let names = |line: &[u8]| sought.error(line) || names_whole(line, &failure.subject);
@@ -366,6 +487,15 @@ impl<'a> Spoken<'a> {
                 .any(|line| lines::complains(line.as_bytes()) && !roles::is_vague(line))
         })
     }
+}
+
+fn tells_status(line: &str, code: &str) -> bool {
+    STATUSES.iter().any(|sign| {
+        line.match_indices(sign).any(|(at, _)| {
+            let rest = line[at + sign.len()..].strip_prefix(code);
+            rest.is_some_and(|rest| !rest.starts_with(|it: char| it.is_ascii_digit()))
+        })
+    })
 }
 
 /// More was said than is kept from the first kept byte on.
@@ -410,8 +540,8 @@ fn topic(failure: &Failure<'_>) -> &'static [&'static str] {
             "store",
         ],
         Some(Cause::DiskFull) => &[
-            "space", "disk", "writ", "quota", "full", "flush", "save", "i/o", "store", "persist",
-            "short",
+            "space", "disk", "writ", "wrote", "quota", "full", "flush", "save", "i/o", "store",
+            "persist", "short",
         ],
         Some(Cause::FdLimit) => {
             &["open", "file", "descriptor", "accept", "socket", "too many", "limit", "pipe"]

@@ -2,6 +2,7 @@
 //! calls.
 
 use super::{
+    lines::goes_on,
     loggers,
     reading::{Kind, Reading},
     roles::{self, Role},
@@ -100,12 +101,38 @@ fn said(lines: &[Line], roles: &[Role]) -> Option<(Vec<usize>, u8)> {
         .iter()
         .rev()
         .find(|(at, _)| *at < first)
-        .filter(|(_, worth)| *worth + 1 == roles::PLAIN);
+        .filter(|(_, worth)| (roles::WARNING..roles::PLAIN).contains(worth));
     // `error: these are missing:` has them below, though they look like options.
     let opened = lines[first].text.ends_with(':').then_some(first + 1);
     let opened = opened.filter(|at| roles.get(*at) == Some(&Role::Usage));
     let more = below.chain(above).chain(warned).map(|it| it.0);
-    Some((std::iter::once(first).chain(opened).chain(more).collect(), worth))
+    let reasons = reasons_of_vague(lines, &spoken, first);
+    let order = reasons.into_iter().chain([first]).chain(opened).chain(more);
+    Some((order.collect(), worth))
+}
+
+/// Where the gravest line names no reason (`configuration file contains errors`, `Aborting`), what was said before it does,
+/// whatever its level: the last lines that complain, else the one right above.
+fn reasons_of_vague(lines: &[Line], spoken: &[(usize, u8)], first: usize) -> Vec<usize> {
+    let lower = |at: usize| lines[at].trimmed().to_lowercase();
+    if !roles::is_vague(&lower(first)) {
+        return Vec::new();
+    }
+    let before = || spoken.iter().rev().filter(|(at, _)| *at < first).map(|(at, _)| *at);
+    let pleas = before().filter(|at| {
+        let text = lower(*at);
+        roles::pleads(&text) && !roles::is_vague(&text) && !goes_on(text.as_bytes())
+    });
+    let mut reasons: Vec<usize> = pleas.take(LINES_MAX / 2).collect();
+    let right_above = before().next().filter(|at| !roles::is_neutral(&lower(*at)));
+    let plain = right_above.filter(|at| loggers::level(lines[*at].trimmed()).is_none());
+    // What stands between the complaint and the end may be the complaint in plain words.
+    match plain {
+        Some(at) if reasons.is_empty() => reasons.push(at),
+        Some(at) if !reasons.contains(&at) => reasons.insert(0, at),
+        _ => {}
+    }
+    reasons
 }
 
 /// Of a stack trace the calls are left, without the message above them.

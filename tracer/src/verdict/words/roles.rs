@@ -25,7 +25,7 @@ pub(in crate::verdict) const FATAL: u8 = 50;
 pub(in crate::verdict) const ERROR: u8 = 40;
 pub(in crate::verdict) const COMPLAINT: u8 = 30;
 pub(in crate::verdict) const PLAIN: u8 = 20;
-const WARNING: u8 = 15;
+pub(in crate::verdict) const WARNING: u8 = 15;
 const NEUTRAL: u8 = 10;
 const CHATTER: u8 = 5;
 
@@ -44,7 +44,7 @@ pub(in crate::verdict) fn roles(lines: &[Line]) -> Vec<Role> {
             || (trace && line.is_indented());
         let frame = is_source || python || trace || is_frame(line) || is_go_frame(lines, at);
         fields = (frame && text.ends_with(" {")) || (fields && line.is_indented());
-        let role = if text.is_empty() {
+        let role = if text.is_empty() || is_binary(text) {
             Role::Blank
         } else if frame || (fields && !names_error(text)) {
             Role::Frame
@@ -106,6 +106,11 @@ fn npm(text: &str) -> Option<&str> {
 }
 
 const STRONG: u8 = 6;
+
+/// It complains, or may, in lower case.
+pub(super) fn pleads(lower: &str) -> bool {
+    plea(lower) > 0
+}
 
 /// How much a complaint, in lower case, adds: some words complain, others only may.
 fn plea(lower: &str) -> u8 {
@@ -179,10 +184,18 @@ pub(in crate::verdict) fn complains(lower: &str) -> bool {
         "unsupported",
         "unbound",
         "not recognized",
-        "no valid",
         "not enough",
         "bad option",
         "bad address",
+        "not defined",
+        "not in ",
+        "not a valid",
+        "is not a ",
+        "must have",
+        "no valid",
+        "please consult",
+        "already exist",
+        "already running",
     ];
     SIGNS.iter().any(|sign| lower.contains(sign))
 }
@@ -217,6 +230,12 @@ pub(in crate::verdict) fn is_vague(lower: &str) -> bool {
         "cannot run",
         "cannot be started",
         "quitting",
+        "contains errors",
+        "not recoverable",
+        "previous errors",
+        "failure status",
+        "run failed",
+        "too many restarts",
     ];
     SIGNS.iter().any(|sign| lower.contains(sign))
 }
@@ -309,6 +328,13 @@ fn ungrouped(text: &str) -> &str {
     bare.strip_prefix("| ").unwrap_or(text)
 }
 
+/// Bytes of a protocol or a picture rather than text.
+fn is_binary(text: &str) -> bool {
+    const SHARE: usize = 8;
+    let escaped = text.matches("\\x").count() * 4;
+    escaped * SHARE > text.len()
+}
+
 /// `    ^^^^`, `   ~~~~^^^^`
 fn is_pointer(text: &str) -> bool {
     text.contains('^') && text.chars().all(|it| "^~ ".contains(it))
@@ -375,7 +401,13 @@ fn is_frame(line: &Line) -> bool {
         || is_numbered(text)
         || text.contains("Mark-Compact")
         || (line.is_indented() && (text.contains(" called at ") || text.starts_with("- /")))
-        || (line.text.starts_with('\t') && text.contains(".lua:"))
+        || (line.text.starts_with('\t') && is_of_lua(text))
+}
+
+/// A call, or where a module was looked for.
+fn is_of_lua(text: &str) -> bool {
+    const LOOKED: &[&str] = &["no file '", "no field package.", "no module '"];
+    text.contains(".lua:") || LOOKED.iter().any(|sign| text.starts_with(sign))
 }
 
 /// `#3 0x7f...`, `#1 /app/main.php(3): f()`, `12: 0x10c78d6 v8::internal`
