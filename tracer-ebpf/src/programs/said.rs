@@ -114,7 +114,7 @@ pub fn append(tail: &mut Tail, key: u64, from: u64, length: u64) -> u32 {
     let kept = KEPT as u64;
     let mut from = from;
     let mut left = length;
-    if before < kept && before + length > kept {
+    if before <= kept && before + length > kept {
         // The ring is about to lose the burst's first byte: filled to just that it is the burst's beginning.
         let fill = kept - before;
         put(tail, from, fill as u32);
