@@ -2,7 +2,7 @@
 
 use crate::{
     errno::Errno,
-    event::{Object, What},
+    event::{Object, Stream, What},
     verdict::{
         Cause,
         Confidence::{Likely, Proven},
@@ -336,4 +336,17 @@ fn a_fatal_line_about_a_setting_acquits_a_file_that_was_missed_before() {
         scene.says(main, &words).exits(main, 1);
         assert_eq!(scene.verdict().cause, Cause::FileNotFound, "{last}");
     }
+}
+
+#[test]
+fn a_name_with_a_byte_that_is_no_text_is_still_named_and_a_protocol_is_not_quoted() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.words(main, Stream::Stdout, "\u{1}\\x81\\xff#md5\\x84\n");
+    scene.says(main, "no licence\n").exits(main, 1);
+    let verdict = scene.verdict();
+    assert!(verdict.summary.contains("no licence"), "{}", verdict.summary);
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.says(main, "cannot open\nd\\xffe: in use\n").exits(main, 1);
+    let verdict = scene.verdict();
+    assert!(verdict.summary.contains("in use"), "{}", verdict.summary);
 }

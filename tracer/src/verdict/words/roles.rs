@@ -330,9 +330,11 @@ fn ungrouped(text: &str) -> &str {
 
 /// Bytes of a protocol or a picture rather than text.
 fn is_binary(text: &str) -> bool {
+    // One or two bytes that are no text may stand in a name.
+    const FEW: usize = 2;
     const SHARE: usize = 8;
-    let escaped = text.matches("\\x").count() * 4;
-    escaped * SHARE > text.len()
+    let escaped = text.matches("\\x").count();
+    escaped > FEW && escaped * 4 * SHARE > text.len()
 }
 
 /// `    ^^^^`, `   ~~~~^^^^`
