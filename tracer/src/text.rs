@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Text(pub Vec<u8>);
 
+/// Two digits a byte, `between` them: `0f 0b`.
+pub fn hex(bytes: &[u8], between: &str) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(between)
+}
+
 impl Text {
     /// The bytes before the first NUL.
     pub fn until_nul(bytes: &[u8]) -> Self {

@@ -96,5 +96,5 @@ fn tracing_level() -> Option<tracing::Level> {
 fn random_id() -> std::io::Result<String> {
     let mut bytes = [0u8; 6];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(crate::text::hex(&bytes, ""))
 }

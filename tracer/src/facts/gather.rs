@@ -14,7 +14,7 @@ use super::{
     life::Life,
     loader_search::{self, Start},
     locks, machine,
-    model::{Executable, Facts, LoaderReport, LockFact, Machine, NeededProcessor, WatchFact},
+    model::{Executable, Facts, LoaderReport, LockFact, Machine, WatchFact},
     name_servers, paths, processor, programs,
     regular::{Budget, RegularFile},
     root::Root,
@@ -292,11 +292,8 @@ impl<'a> Ending<'a> {
 }
 
 fn lacks_something(report: &LoaderReport, machine: &Machine) -> bool {
-    let found = report.missing.is_empty() && report.versions.is_empty();
-    let flags = machine.cpu_flags.as_deref().unwrap_or_default();
-    let lacks = |it: &NeededProcessor| !processor::lacking(it.levels, flags).is_empty();
-    let too_old = machine.cpu_flags.is_some() && report.processor.iter().any(lacks);
-    too_old || !(found && report.symbols.is_empty())
+    !(report.missing.is_empty() && report.versions.is_empty() && report.symbols.is_empty())
+        || processor::first_unfit(report, machine).is_some()
 }
 
 #[cfg(test)]

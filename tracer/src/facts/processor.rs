@@ -1,6 +1,9 @@
 //! The levels of x86-64 (psABI, "Micro-Architecture Levels") by the flags of /proc/cpuinfo, and what an instruction needs of
 //! them. It must not know files.
 
+use super::model::{LoaderReport, Machine};
+use crate::text::Text;
+
 /// One level: the flags that a processor of it has beyond the level below.
 pub struct Level {
     pub name: &'static str,
@@ -30,7 +33,7 @@ pub const LEVELS: &[Level] = &[
 
 /// Of the levels that `needed` has a bit of, those that a processor with these flags lacks. A bit that no level here has is
 /// one that no processor of this program's time has.
-pub fn lacking(needed: u32, flags: &[String]) -> Vec<String> {
+fn lacking(needed: u32, flags: &[String]) -> Vec<String> {
     let known = LEVELS.iter().fold(1, |all, level| all | level.bit);
     let lacks = |level: &&Level| {
         needed & level.bit != 0 && !level.flags.iter().all(|it| flags.iter().any(|flag| flag == it))
@@ -41,6 +44,18 @@ pub fn lacking(needed: u32, flags: &[String]) -> Vec<String> {
         lacking.push(format!("a level beyond {}", LEVELS[LEVELS.len() - 1].name));
     }
     lacking
+}
+
+/// The first file of a program that asks for levels which the machine is known to lack, and these levels.
+pub fn first_unfit<'a>(
+    report: &'a LoaderReport,
+    machine: &Machine,
+) -> Option<(&'a Text, Vec<String>)> {
+    let flags = machine.cpu_flags.as_ref()?;
+    report.processor.iter().find_map(|it| {
+        let lacking = lacking(it.levels, flags);
+        (!lacking.is_empty()).then_some((&it.file, lacking))
+    })
 }
 
 /// What instructions of an encoding need, and the flag without which none of them runs.

@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::text;
+
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf.o"));
 
 /// The embedded object, or `None` in a binary that was built without it.
@@ -12,5 +14,5 @@ pub fn bytes() -> Option<&'static [u8]> {
 /// SHA-256 of the embedded object, hexadecimal.
 pub fn hash() -> Option<String> {
     let digest = Sha256::digest(bytes()?);
-    Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(text::hex(&digest, ""))
 }

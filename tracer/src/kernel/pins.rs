@@ -200,7 +200,7 @@ fn key(layout: &Layout) -> String {
     hash.update(object::bytes().unwrap_or_default());
     hash.update(layout.settings.as_bytes());
     hash.update(layout.offsets.as_bytes());
-    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    crate::text::hex(&hash.finalize()[..6], "")
 }
 
 #[cfg(test)]

@@ -237,7 +237,6 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
     };
     let fault = SignalEvent {
         address: Some(0x10),
-        instruction: Vec::new(),
         ..signal(Signal::SIGSEGV, SignalCode::Kernel(1), main_process())
     };
     let refused = SignalEvent {

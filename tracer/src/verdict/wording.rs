@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::{
     event::{Address, Protocol, Status},
-    text::Text,
+    text::{self, Text},
 };
 
 use crate::verdict::evidence::programs;
@@ -41,9 +41,9 @@ pub(super) fn ended(status: Status) -> String {
     }
 }
 
-/// `0f 0b`
-pub(super) fn bytes(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+/// As many bytes of an instruction as a sentence bears: `0f 0b`.
+pub(super) fn instruction(bytes: &[u8]) -> String {
+    text::hex(&bytes[..bytes.len().min(8)], " ")
 }
 
 /// `TCP 127.0.0.1:9443`, `the unix socket /run/x.sock`.

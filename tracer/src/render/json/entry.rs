@@ -13,6 +13,7 @@ use crate::{
         SignalEvent, Threads, What, Words,
     },
     render::{names, time::rfc3339},
+    text,
 };
 
 /// `time`, `offset_ns` from `began_ns` on, `kind`, `process`, and what the kind adds.
@@ -151,12 +152,10 @@ fn signal(fields: &mut Fields, signal: &SignalEvent, boot_offset_ns: i64) {
         .put("group", signal.group)
         .put("syscall", signal.syscall.map(syscall))
         .put("address", signal.address.map(hex))
-        .put("instruction", (!signal.instruction.is_empty()).then(|| bytes(&signal.instruction)));
-}
-
-/// `0f0b`
-fn bytes(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        .put(
+            "instruction",
+            (!signal.instruction.is_empty()).then(|| text::hex(&signal.instruction, "")),
+        );
 }
 
 fn threads(fields: &mut Fields, threads: &Threads) {

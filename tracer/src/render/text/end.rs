@@ -9,6 +9,7 @@ use crate::{
     event::{Delivery, Disposition, Exit, Oom, Process, SignalEvent, Status, ThreadState, Threads},
     render::names,
     signal::{Signal, SignalCode},
+    text,
 };
 
 pub(super) fn exit(exit: &Exit) -> String {
@@ -82,10 +83,7 @@ fn about(signal: &SignalEvent) -> Option<String> {
             let bytes = &signal.instruction[..signal.instruction.len().min(8)];
             let instruction = match bytes {
                 [] => String::new(),
-                bytes => {
-                    bytes.iter().fold(" (".to_owned(), |text, byte| format!("{text}{byte:02x}"))
-                        + ")"
-                }
+                bytes => format!(" ({})", text::hex(bytes, "")),
             };
             format!("{code} at {address:#x}{instruction}{meaning}")
         }

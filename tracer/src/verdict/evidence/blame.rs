@@ -156,15 +156,26 @@ fn after_failed_child(
 ) -> Option<Link> {
     let last = children.last().filter(|child| child.end.failed())?;
     let own_search = matches!(end.status.code, Some(126 | 127)) && !case.never_execd(last.id);
-    let at_once = follows(end, last, AT_ONCE_NS) && !went_on(case, parent, last.end.time_ns);
-    let passed = end.failed()
-        && end.status.signal.is_none()
-        && case.is_shell(parent)
-        && at_once
+    let passed = case.is_shell(parent)
         && !own_search
         && !gave_own_reason(case, parent, last)
-        && !failed_itself(case, parent, last.end.time_ns);
+        && gave_up_after(case, parent, end, last, AT_ONCE_NS);
     passed.then_some(Link { id: last.id, exact: false })
+}
+
+/// It ended with an error soon after that child, with nothing else begun and no failure of its own between.
+fn gave_up_after(
+    case: &Case<'_>,
+    parent: ProcessId,
+    end: &End<'_>,
+    child: &Child<'_>,
+    within_ns: u64,
+) -> bool {
+    end.failed()
+        && end.status.signal.is_none()
+        && follows(end, child, within_ns)
+        && !went_on(case, parent, child.end.time_ns)
+        && !failed_itself(case, parent, child.end.time_ns)
 }
 
 /// A program that says that it ended since its child did (make, tar, npm, initdb), with a status of its own.
@@ -176,12 +187,8 @@ fn after_told_child(
 ) -> Option<Link> {
     let last = children.last().filter(|child| child.end.failed())?;
     let words = LastWords::of(case, &[parent]);
-    let told = end.failed()
-        && end.status.signal.is_none()
-        && follows(end, last, SOON_NS)
-        && !went_on(case, parent, last.end.time_ns)
-        && words.tell_of_status(last.end.status).is_some()
-        && !failed_itself(case, parent, last.end.time_ns);
+    let told = words.tell_of_status(last.end.status).is_some()
+        && gave_up_after(case, parent, end, last, SOON_NS);
     told.then_some(Link { id: last.id, exact: false })
 }
 

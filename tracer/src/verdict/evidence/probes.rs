@@ -196,7 +196,7 @@ fn is_part(path: &[u8], part: &[u8]) -> bool {
 }
 
 /// The file's name up to its first dot.
-fn stem(path: &[u8]) -> &[u8] {
+pub(in crate::verdict) fn stem(path: &[u8]) -> &[u8] {
     let name = file_name(path);
     let hidden = usize::from(name.starts_with(b"."));
     name[hidden..].split(|byte| *byte == b'.').next().unwrap_or_default()

@@ -31,6 +31,8 @@ const TRAP: &str = "breakpoint instruction, by which programs end where a check 
 const NULL_PAGES: u64 = 64 << 10;
 /// A handler that tells of a fault is done by then: the JVM writes a report.
 const TOLD_NS: u64 = 30_000_000_000;
+/// From a failed call to the abort after the report of it.
+const GIVING_UP_NS: u64 = 1_000_000_000;
 /// How programs tell of a fault that they caught.
 const SIGNS: &[&str] = &[
     "sigsegv",
@@ -80,26 +82,21 @@ pub(in crate::verdict) fn by_kernel(case: &Case<'_>) -> Option<Verdict> {
 
 /// An abort of which nothing says why.
 pub(in crate::verdict) fn abort(case: &Case<'_>) -> Option<Verdict> {
-    if gives_reason(case) {
+    if reasoned_end(case).is_some() {
         return None;
     }
     abort_anyway(case)
 }
 
-/// It ended itself, and its last words name a failed call by object and error: that is the reason, and to abort is only how
-/// it gave up.
-pub(in crate::verdict) fn gives_reason(case: &Case<'_>) -> bool {
-    reasoned_end(case).is_some()
-}
-
-/// The entry of the signal by which it then ended itself.
+/// The entry of the signal by which it ended itself, where its last words name a failed call by object and error: that is
+/// the reason, and to abort is only how it gave up.
 pub(in crate::verdict) fn reasoned_end(case: &Case<'_>) -> Option<usize> {
     let id = case.blamed();
     let end = case.end(id).filter(|end| end.status.signal.is_some())?;
     let words = case.last_words();
     let named = |chosen: &Chosen<'_>| {
         let naming = words.naming(&chosen.failure);
-        let near = end.time_ns.saturating_sub(chosen.failure.time_ns) <= pace::SOON_NS * 10;
+        let near = end.time_ns.saturating_sub(chosen.failure.time_ns) <= GIVING_UP_NS;
         near && naming.is_some_and(|(naming, _)| naming == Naming::Both)
     };
     let aborted = last_of(case, id, Signal::SIGABRT, &end).filter(|(_, _, it)| it.sender.id == id);
@@ -371,7 +368,7 @@ fn illegal(bytes: &[u8], place: &str) -> String {
     }
     let shown = match bytes {
         [] => String::new(),
-        bytes => format!(" ({})", wording::bytes(&bytes[..bytes.len().min(8)])),
+        bytes => format!(" ({})", wording::instruction(bytes)),
     };
     format!(
         "it ran an instruction that is undefined, or that this processor does not have{shown}{place}"

@@ -77,7 +77,7 @@ pub(in crate::verdict) fn by_timeout(case: &Case<'_>) -> Option<Verdict> {
 pub(in crate::verdict) fn by_signal(case: &Case<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let end = case.end(id)?;
-    if fault::gives_reason(case) {
+    if fault::reasoned_end(case).is_some() {
         return None;
     }
     if let Some(signal) = end.status.signal {

@@ -110,14 +110,9 @@ fn searches(case: &Case<'_>, id: ProcessId) -> Vec<Search> {
 
 /// An interpreter's search for a module, which may be a library or a script: `cjson.so` beside `cjson.lua`.
 fn is_module(path: &Text, all: &[Failure<'_>]) -> bool {
-    let stem = |path: &Text| {
-        let name = file_name(path.as_bytes());
-        name.split(|byte| *byte == b'.').next().unwrap_or_default().to_vec()
-    };
-    let name = stem(path);
-    let beside = |it: &Failure<'_>| {
-        it.is_lookup() && it.path().is_some_and(|it| !probes::is_library(it) && stem(it) == name)
-    };
+    let name = probes::stem(path.as_bytes());
+    let alike = |it: &Text| !probes::is_library(it) && probes::stem(it.as_bytes()) == name;
+    let beside = |it: &Failure<'_>| it.is_lookup() && it.path().is_some_and(alike);
     !name.starts_with(b"lib") && all.iter().any(beside)
 }
 

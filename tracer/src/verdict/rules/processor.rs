@@ -3,7 +3,7 @@
 use crate::{
     event::SignalEvent,
     facts::processor::{self, Extension},
-    signal::{Signal, SignalCode},
+    signal::Signal,
 };
 
 use crate::verdict::{
@@ -45,12 +45,11 @@ pub(in crate::verdict) fn too_old(case: &Case<'_>) -> Option<Verdict> {
 fn by_instruction(case: &Case<'_>, end: &End<'_>) -> Option<Verdict> {
     let id = case.blamed();
     let (index, event, fault) = last_fault(case, end)?;
-    let needed = processor::extension(&fault.instruction)?;
-    lacks(case, needed)?;
+    let needed = processor::extension(&fault.instruction).filter(|it| lacks(case, *it))?;
     let ended = end.status.signal == Some(Signal::SIGILL)
         || end.time_ns.saturating_sub(event.time_ns) <= pace::SOON_NS;
     let name = case.name(id);
-    let bytes = wording::bytes(&fault.instruction[..fault.instruction.len().min(8)]);
+    let bytes = wording::instruction(&fault.instruction);
     ended.then(|| {
         begin(case, end, Confidence::Proven, needed.name)
             .detail("instruction", bytes.clone())
@@ -73,26 +72,21 @@ fn last_fault<'a>(
     end: &End<'_>,
 ) -> Option<(usize, &'a crate::event::Event, &'a SignalEvent)> {
     case.signals(case.blamed()).rfind(|(index, _, it)| {
-        let by_kernel = matches!(it.code, SignalCode::Kernel(_));
-        it.signal == Signal::SIGILL && by_kernel && *index < end.index
+        it.signal == Signal::SIGILL && it.code.from_kernel() && *index < end.index
     })
 }
 
 /// The processor is known not to have it.
-fn lacks(case: &Case<'_>, needed: Extension) -> Option<()> {
-    let flags = case.facts.machine.cpu_flags.as_ref()?;
-    (!flags.iter().any(|it| it == needed.flag)).then_some(())
+fn lacks(case: &Case<'_>, needed: Extension) -> bool {
+    let flags = case.facts.machine.cpu_flags.as_ref();
+    flags.is_some_and(|flags| !flags.iter().any(|it| it == needed.flag))
 }
 
 /// glibc's loader compares the levels that files ask for (sysdeps/x86/dl-prop.h).
 fn by_loader(case: &Case<'_>, end: &End<'_>) -> Option<Verdict> {
     let id = case.blamed();
-    let flags = case.facts.machine.cpu_flags.as_ref()?;
     let report = loader::report(case, id).filter(|_| loader::in_loader(case, id, end))?;
-    let (file, lacking) = report.processor.iter().find_map(|it| {
-        let lacking = processor::lacking(it.levels, flags);
-        (!lacking.is_empty()).then_some((&it.file, lacking))
-    })?;
+    let (file, lacking) = processor::first_unfit(report, &case.facts.machine)?;
     let said = case.last_words().mention(SIGNS);
     let alone = report.missing.is_empty() && report.versions.is_empty();
     let confidence = match said {

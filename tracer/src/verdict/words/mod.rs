@@ -50,25 +50,17 @@ const STATUSES: &[&str] = &[
     "] error ",
     "exit code ",
     "exit code: ",
-    "exit status ",
     "exit status: ",
-    "exited with code ",
-    "exited with status ",
-    "exited with ",
-    "exited with error ",
-    "exited with return code ",
-    "returned status ",
-    "returned exit status ",
-    "returned non-zero exit status ",
-    "returned exit code ",
-    "returned code ",
-    "returned ",
-    "return code ",
-    "rc=",
-    "status=",
-    "status ",
     "exitcode ",
-    "code=exited, status=",
+    "exited with ",
+    "exited with code ",
+    "exited with error ",
+    "return code ",
+    "returned ",
+    "returned code ",
+    "rc=",
+    "status ",
+    "status=",
     "terminated by signal ",
     "killed by signal ",
 ];
@@ -97,6 +89,8 @@ struct Spoken<'a> {
     said: Vec<(usize, String)>,
     /// It tells how the program is used: a program that does is done with whatever it tried before.
     usage: bool,
+    /// Which of `said` is the last that is marked as fatal.
+    fatal: Option<usize>,
     lower: Vec<u8>,
 }
 
@@ -245,18 +239,20 @@ impl<'a> LastWords<'a> {
         {
             return true;
         }
+        if self.naming(failure).is_some() {
+            return false;
+        }
+        if self.after(failure).any(|it| it.usage) {
+            return true;
+        }
         // What a parent says as it gives up speaks of nothing else.
         let speaks = |it: &Spoken<'_>, line: &str| it.place == 0 || !roles::is_vague(line);
         let telling: Vec<&str> = self
             .after(failure)
             .flat_map(|it| it.telling().filter(move |line| speaks(it, line)))
             .collect();
-        let usage = self.after(failure).any(|it| it.usage);
-        if (telling.is_empty() && !usage) || self.naming(failure).is_some() {
+        if telling.is_empty() {
             return false;
-        }
-        if usage {
-            return true;
         }
         let answer = failure.is_lookup() || answers::gives_way_to_words(failure);
         if answer || self.wave_off(failure) || self.tell_of_a_program_error() {
@@ -402,10 +398,12 @@ impl<'a> Spoken<'a> {
         let spoken = lines.iter().enumerate().zip(roles);
         let spoken = spoken.filter(|(_, role)| matches!(role, Role::Said(_)));
         let spoken = spoken.map(|((at, line), _)| (at, line.trimmed().to_lowercase()));
-        let spoken = spoken.collect();
+        let spoken: Vec<(usize, String)> = spoken.collect();
+        let level = |at: usize| loggers::level(lines[at].trimmed());
+        let fatal = spoken.iter().rposition(|(at, _)| level(*at) == Some(loggers::Level::Fatal));
         let lower = [said.head, b"\n", said.tail].concat().to_ascii_lowercase();
         let (stream, bytes) = (words.stream, &words.bytes);
-        Self { index, place, stream, time_ns, bytes, lines, said: spoken, usage, lower }
+        Self { index, place, stream, time_ns, bytes, lines, said: spoken, usage, fatal, lower }
     }
 
     fn quote(&self) -> Option<Quote> {
@@ -466,11 +464,8 @@ impl<'a> Spoken<'a> {
 
     /// Its last line marked as fatal tells what is wrong within something that was read, and not of this failure.
     fn is_fatal_of_contents(&self, sought: &Sought<'_>) -> bool {
-        let is_fatal =
-            |at: usize| loggers::level(self.lines[at].trimmed()) == Some(loggers::Level::Fatal);
-        let last = self.said.iter().rfind(|(at, _)| is_fatal(*at));
-        last.is_some_and(|(_, line)| {
-            let line = line.as_bytes();
+        self.fatal.is_some_and(|at| {
+            let line = self.said[at].1.as_bytes();
             lines::is_about_named_contents(line) && !sought.named(line)
         })
     }
