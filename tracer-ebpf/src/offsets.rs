@@ -119,6 +119,7 @@ members! {
     MOUNT_MOUNTPOINT true ["mount.mnt_mountpoint"];
     INODE_MODE true ["inode.i_mode"];
     INODE_INO true ["inode.i_ino"];
+    INODE_RDEV true ["inode.i_rdev"];
     INODE_SB true ["inode.i_sb"];
     SB_DEV true ["super_block.s_dev"];
     FS_PWD true ["fs_struct.pwd"];

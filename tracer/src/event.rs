@@ -391,6 +391,8 @@ pub struct Words {
     pub bytes: Text,
     /// Bytes ever written; more than `bytes` holds if the beginning is gone.
     pub total_bytes: u64,
+    /// Its descriptor led to /dev/null at every write: whoever started it did not want to know.
+    pub discarded: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ record! {
         time_ns: u64,
         /// Bytes of the burst: what was written without a pause.
         burst: u64,
-        /// Bytes that were written by what the process was before its last exec.
+        /// Bytes that were written by what the process was before its last exec, or to /dev/null before it wrote elsewhere.
         earlier: u64,
         /// Where the next byte goes.
         next: u32,
@@ -33,7 +33,8 @@ record! {
         head: u32,
         /// 1 if some bytes could not be read.
         unread: u32,
-        _pad: u32,
+        /// 1 if its descriptor led to /dev/null at every write.
+        discarded: u32,
         /// The ring, and room for a piece that begins at its last byte.
         ring: [u8; KEPT + PIECE],
     }
@@ -52,7 +53,7 @@ record! {
 record! {
     /// One stream at the end of its process: header, then `tail_size` bytes of the ring, then `head_size` bytes of
     /// the burst's beginning.
-    Said [160] {
+    Said [168] {
         header: Header,
         /// One of `stream`.
         stream: u32,
@@ -67,6 +68,9 @@ record! {
         burst: u64,
         /// As in [`Tail`].
         earlier: u64,
+        /// As in [`Tail`].
+        discarded: u32,
+        _pad: u32,
     }
 }
 

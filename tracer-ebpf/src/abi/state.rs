@@ -53,7 +53,7 @@ record! {
         failed: u32,
         /// Streams of it that are kept.
         streams: u32,
-        /// Bytes ever written to stdout and stderr.
+        /// Bytes ever written to stdout and stderr, where these did not lead to /dev/null.
         written: [u64; 2],
         /// When it last spoke with a name server, 0 if not lately.
         dns_ns: u64,

@@ -10,7 +10,7 @@ use tracer_ebpf::{
 };
 
 use super::{
-    kernel::{Ptr, copy_kernel, copy_user, load_user, pointer},
+    kernel::{Ptr, copy_kernel, copy_user, load_user, pointer, read},
     maps::{HEADS, NO_HEAD, NO_TAIL, TAILS, TAILS_MAX, TASK_SCRATCH, TRACKED, USED_TAILS, setting},
     path::file_of,
     record::{Ring, begin, counted, lost, now, scratch, send},
@@ -23,29 +23,34 @@ const PAUSE_NS: u64 = 300_000_000;
 const RESERVED_FROM: u64 = TAILS_MAX as u64 / 4 * 3;
 const MASK: u32 = KEPT as u32 - 1;
 
+/// Device 1:3 as the kernel has it (include/linux/kdev_t.h).
+const NULL: u32 = (1 << 20) | 3;
+
 /// The stream that a descriptor is: by the file behind it, where that is what the main process began with as stdout or
-/// stderr (`echo >&2` writes to descriptor 1), else by its number.
+/// stderr (`echo >&2` writes to descriptor 1), else by its number. And whether it leads to /dev/null: programs close their
+/// streams before they end, so that this is known at a write only.
 #[inline(always)]
-pub fn stream_of(task: Ptr, cgroup: u64, fd: u64) -> u32 {
+pub fn stream_of(task: Ptr, cgroup: u64, fd: u64) -> (u32, bool) {
     let by_number = match fd {
         1 => stream::STDOUT,
         2 => stream::STDERR,
-        _ => return stream::INIT,
+        _ => return (stream::INIT, false),
     };
-    let Some(container) = TRACKED.get_ptr(&cgroup) else { return by_number };
+    let Some(container) = TRACKED.get_ptr(&cgroup) else { return (by_number, false) };
     // SAFETY: a map value.
     let [stdout, stderr] = unsafe { (*container).stdio };
-    if stdout == stderr {
-        return by_number;
-    }
     let file = file_of(task, fd);
-    let inode = if file.is_null() { 0 } else { pointer(file, at::FILE_INODE) as u64 };
-    if inode == stdout {
-        stream::STDOUT
-    } else if inode == stderr {
-        stream::STDERR
+    if file.is_null() {
+        return (by_number, false);
+    }
+    let inode = pointer(file, at::FILE_INODE);
+    let address = inode as u64;
+    if stdout != stderr && address == stdout {
+        (stream::STDOUT, false)
+    } else if stdout != stderr && address == stderr {
+        (stream::STDERR, false)
     } else {
-        by_number
+        (by_number, read::<u32>(inode, at::INODE_RDEV) == NULL)
     }
 }
 
@@ -95,6 +100,21 @@ pub fn tail(tgid: u32, process: &mut Process, stream: u32) -> Option<&'static mu
         lost(process.cgroup, LOST_WORDS);
     }
     made.map(found)
+}
+
+/// Notes where a stream leads: what was thrown away does not stand beside what was not. False if this write is not to be
+/// kept.
+#[inline(always)]
+pub fn leads(tail: &mut Tail, to_null: bool) -> bool {
+    if tail.total == 0 {
+        tail.discarded = u32::from(to_null);
+    } else if tail.discarded != 0 && !to_null {
+        tail.discarded = 0;
+        tail.earlier = tail.total;
+        tail.burst = 0;
+        tail.head = 0;
+    }
+    to_null == (tail.discarded != 0)
 }
 
 /// Appends one piece of user memory to a stream: what fits into the ring, and the beginning of a burst that does not.
@@ -231,6 +251,7 @@ fn flush_stream(ended: &Ended) -> u32 {
     said.unread = tail.unread;
     said.head_size = 0;
     said.head_start = 0;
+    said.discarded = tail.discarded;
     // Until the ring is full its bytes begin at 0.
     said.tail_size =
         if tail.total >= KEPT as u64 { KEPT as u32 } else { (tail.total as u32).min(tail.next) };

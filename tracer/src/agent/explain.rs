@@ -139,7 +139,8 @@ impl Written {
         if !head.is_empty() && skipped == 0 {
             let whole = self.bytes[self.burst..].to_vec();
             let head = Text::default();
-            return Words { stream, head, skipped_bytes: 0, bytes: Text(whole), total_bytes };
+            let bytes = Text(whole);
+            return Words { stream, head, skipped_bytes: 0, bytes, total_bytes, discarded: false };
         }
         Words {
             stream,
@@ -147,6 +148,7 @@ impl Written {
             skipped_bytes: if head.is_empty() { 0 } else { u64::try_from(skipped).unwrap_or(0) },
             bytes: Text(self.bytes[tail..].to_vec()),
             total_bytes,
+            discarded: false,
         }
     }
 }

@@ -320,6 +320,7 @@ pub struct Stream<'a> {
     pub burst: u64,
     pub total: u64,
     pub earlier: u64,
+    pub discarded: bool,
 }
 
 pub fn said(said: &Stream<'_>) -> Vec<u8> {
@@ -336,6 +337,8 @@ pub fn said(said: &Stream<'_>) -> Vec<u8> {
         .u64(400)
         .u64(said.burst)
         .u64(said.earlier)
+        .u32(u32::from(said.discarded))
+        .u32(0)
         .bytes(said.tail, said.tail.len())
         .bytes(head, head.len())
         .of_body(size_of::<said::Said>())
@@ -400,6 +403,7 @@ pub fn all() -> Vec<Vec<u8>> {
             burst: 3,
             total: 3,
             earlier: 0,
+            discarded: false,
         }),
     ]
 }

@@ -26,7 +26,15 @@ pub(super) fn said(record: &Record<'_>) -> Result<Event, DecodeError> {
     let bytes = of_last_program(bytes, since);
     let total_bytes = if since > 0 { since } else { said.total };
     let time_ns = if said.time_ns == 0 { record.header.time_ns } else { said.time_ns };
-    let words = Words { stream, head: Text(head), skipped_bytes, bytes: Text(bytes), total_bytes };
+    let discarded = said.discarded == 1;
+    let words = Words {
+        stream,
+        head: Text(head),
+        skipped_bytes,
+        bytes: Text(bytes),
+        total_bytes,
+        discarded,
+    };
     Ok(record.event_at(time_ns, What::Words(words)))
 }
 
@@ -83,10 +91,35 @@ mod tests {
             burst: 4,
             total: 4,
             earlier: 0,
+            discarded: false,
         });
         assert_eq!(words.stream, Stream::Stderr);
         assert_eq!(words.bytes, Text::from("oops"));
         assert_eq!((words.head, words.skipped_bytes, words.total_bytes), (Text::default(), 0, 4));
+    }
+
+    #[test]
+    fn of_what_went_to_dev_null_nobody_wanted_to_know() {
+        let said = |discarded| {
+            let (next, burst, total) = (4, 4, 4);
+            let tail = b"oops";
+            golden::said(&golden::Stream {
+                stream: 1,
+                next,
+                tail,
+                head: None,
+                burst,
+                total,
+                earlier: 0,
+                discarded,
+            })
+        };
+        let discarded = |record: &[u8]| match decode(record, Arch::X86_64).unwrap().remove(0).what {
+            What::Words(words) => words.discarded,
+            other => panic!("{other:?}"),
+        };
+        assert!(discarded(&said(true)));
+        assert!(!discarded(&said(false)));
     }
 
     /// A burst of so many bytes, as the kernel side keeps it.
@@ -112,6 +145,7 @@ mod tests {
             burst: u64::try_from(length).unwrap(),
             total,
             earlier: 0,
+            discarded: false,
         });
         (all, words)
     }
@@ -145,6 +179,7 @@ mod tests {
             burst: 0,
             total: u64::try_from(tail.len()).unwrap(),
             earlier,
+            discarded: false,
         };
         assert_eq!(decoded(&said(b"warn\nfatal\n", 5)).bytes, Text::from("fatal\n"));
         assert_eq!(decoded(&said(b"warn\n", 5)).bytes, Text::from("warn\n"));
@@ -160,6 +195,7 @@ mod tests {
             burst: 1,
             total: 1,
             earlier: 0,
+            discarded: false,
         };
         assert!(decode(&golden::said(&said), Arch::X86_64).is_err());
     }

@@ -30,6 +30,7 @@ pub(super) fn words(record: &Record<'_>) -> Result<Vec<Event>, DecodeError> {
             skipped_bytes: 0,
             bytes: Text(bytes),
             total_bytes: raw.total,
+            discarded: false,
         });
         events.push(record.event_at(time_ns, what));
     }
@@ -75,6 +76,7 @@ mod tests {
             skipped_bytes: 0,
             bytes: Text::from(bytes),
             total_bytes,
+            discarded: false,
         };
         assert_eq!(
             decoded([stdout, NOTHING, init]),

@@ -170,6 +170,7 @@ mod tests {
         2001-02-03T04:05:06.036Z  -  app[4242]  exited with status 1
         2001-02-03T04:05:06.037Z  -  app[4242]  exited with status 1
         2001-02-03T04:05:06.038Z  -  app[4242]  ran already when the agent came: /usr/bin/app app serve
+        2001-02-03T04:05:06.039Z  -  app[4242]  stderr (to /dev/null): no such file
         ");
     }
 

@@ -86,7 +86,10 @@ fn what(entry: &Value, kind: &str) -> String {
         "calls_forgotten" => {
             format!("gap: {} earlier failed calls were overwritten", text(&entry["count"]))
         }
-        "words" => format!("{}: {}", text(&entry["stream"]), text(&entry["text"]).trim_end()),
+        "words" => {
+            let to = if entry["discarded"] == true { " (to /dev/null)" } else { "" };
+            format!("{}{to}: {}", text(&entry["stream"]), text(&entry["text"]).trim_end())
+        }
         "cgroup" => format!(
             "cgroup {} {}",
             text(&entry["cgroup"]["path"]),

@@ -181,7 +181,8 @@ pub fn oom() -> Oom {
 pub fn words(stream: Stream, bytes: &[u8]) -> Words {
     let total_bytes = bytes.len().try_into().unwrap();
     let head = Text::default();
-    Words { stream, head, skipped_bytes: 0, bytes: Text(bytes.to_vec()), total_bytes }
+    let bytes = Text(bytes.to_vec());
+    Words { stream, head, skipped_bytes: 0, bytes, total_bytes, discarded: false }
 }
 
 /// An application that ends because its configuration is missing.
@@ -354,6 +355,7 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
             path: Text::from("/usr/bin/app"),
             args: vec![Text::from("app"), Text::from("serve")],
         }),
+        What::Words(Words { discarded: true, ..words(Stream::Stderr, b"no such file\n") }),
     ];
     let entries = (1..).zip(whats).map(|(n, what)| event(n * 1_000_000, what)).collect();
     (Timeline { lost: 12, ..timeline(entries) }, facts, verdict)

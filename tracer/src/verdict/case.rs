@@ -240,7 +240,9 @@ impl<'a> Case<'a> {
         let mut known = false;
         for event in &self.timeline.entries {
             match &event.what {
-                What::Words(words) if words.total_bytes > 0 => return Some(false),
+                What::Words(words) if words.total_bytes > 0 && !words.discarded => {
+                    return Some(false);
+                }
                 What::Exit(exit) => match exit.written {
                     Some([0, 0]) => known = true,
                     Some(_) => return Some(false),
@@ -263,6 +265,16 @@ impl<'a> Case<'a> {
             Some(end) => wording::ended(end.status),
             None => "ended".to_owned(),
         }
+    }
+
+    /// An argument of the program is this path, or ends with it: `-Dkey.store=/etc/app/key.p12`.
+    pub fn is_argument(&self, id: ProcessId, path: &Text) -> bool {
+        let given = |argument: &Text| {
+            let rest = argument.as_bytes().strip_suffix(path.as_bytes());
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(b"=") || rest.ends_with(b":"))
+        };
+        path.as_bytes().len() > 1
+            && self.program(id).is_some_and(|exec| exec.args.iter().skip(1).any(given))
     }
 
     /// A path of the blamed process made absolute, where its working directory is known.

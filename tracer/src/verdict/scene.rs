@@ -260,6 +260,15 @@ impl Scene {
         self.words(who, Stream::Stderr, words)
     }
 
+    /// As `says`, of which whoever started it did not want to know (`2>/dev/null`).
+    pub fn says_to_nobody(&mut self, who: Who, words: &str) -> &mut Self {
+        self.says(who, words);
+        if let Some(Event { what: What::Words(words), .. }) = self.events.last_mut() {
+            words.discarded = true;
+        }
+        self
+    }
+
     pub fn words(&mut self, who: Who, stream: Stream, words: &str) -> &mut Self {
         let total_bytes = words.len() as u64;
         self.add(
@@ -270,6 +279,7 @@ impl Scene {
                 skipped_bytes: 0,
                 bytes: words.into(),
                 total_bytes,
+                discarded: false,
             }),
         )
     }

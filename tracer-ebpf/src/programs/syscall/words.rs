@@ -21,8 +21,10 @@ const VECTORS: u64 = 6;
 #[inline(never)]
 pub fn keep(tgid: u32, process: &mut Process, ended: &Ended, vectored: bool) -> u32 {
     let written = ended.ret as u64;
-    let stream = said::stream_of(current(), process.cgroup, ended.args[0]);
-    if stream == stream::STDOUT {
+    let (stream, to_null) = said::stream_of(current(), process.cgroup, ended.args[0]);
+    if to_null {
+        // Nobody can read it.
+    } else if stream == stream::STDOUT {
         process.written[0] += written;
     } else if stream == stream::STDERR {
         process.written[1] += written;
@@ -33,6 +35,9 @@ pub fn keep(tgid: u32, process: &mut Process, ended: &Ended, vectored: bool) -> 
         return 0;
     }
     let Some(tail) = said::tail(tgid, process, stream) else { return 0 };
+    if !said::leads(tail, to_null) {
+        return 0;
+    }
     let key = abi::key(tgid, stream);
     if !vectored {
         said::append(tail, key, ended.args[1], written);

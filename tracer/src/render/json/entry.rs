@@ -283,6 +283,9 @@ fn words(fields: &mut Fields, words: &Words) {
         fields.text("head", &words.head).put("skipped_bytes", words.skipped_bytes);
     }
     fields.put("total_bytes", words.total_bytes);
+    if words.discarded {
+        fields.put("discarded", true);
+    }
 }
 
 fn cgroup(fields: &mut Fields, change: &CgroupChange) {

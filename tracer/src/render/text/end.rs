@@ -15,7 +15,7 @@ use crate::{
 pub(super) fn exit(exit: &Exit) -> String {
     let mut parts = vec![status(exit.status)];
     match exit.written {
-        Some([0, 0]) => parts.push("wrote nothing to stdout or stderr".to_owned()),
+        Some([0, 0]) => parts.push("wrote nothing to descriptors 1 and 2".to_owned()),
         Some([stdout, stderr]) => {
             let streams = [(stdout, "stdout"), (stderr, "stderr")];
             let written = streams.iter().filter(|(bytes, _)| *bytes > 0);

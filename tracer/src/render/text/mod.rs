@@ -225,6 +225,7 @@ mod tests {
           35  +0.036000s  app[4242]  exited with status 1; wrote 21 bytes to stderr; peak memory 10 MiB
           36  +0.037000s  app[4242]  exited with status 1; wrote 21 bytes to stderr; peak memory 10 MiB
           37  +0.038000s  app[4242]  started /usr/bin/app serve; the recorder came 351 s later
+          38  +0.039000s  app[4242]  stderr (to /dev/null): "no such file"
           12 records were lost: entries may be missing
         "#);
     }

@@ -32,6 +32,9 @@ pub(super) fn words(words: &Words, detail: Detail) -> Vec<String> {
     let kept = words.head.as_bytes().len() + words.bytes.as_bytes().len();
     let kept = u64::try_from(kept).unwrap_or(u64::MAX);
     let mut notes = Vec::new();
+    if words.discarded {
+        notes.push("to /dev/null".to_owned());
+    }
     if words.total_bytes > kept {
         notes.push(format!("the last {} of {}", size(kept), size(words.total_bytes)));
     }

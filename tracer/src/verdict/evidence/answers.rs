@@ -100,6 +100,7 @@ fn needs(failure: &Failure<'_>) -> Needs {
         }
         Errno::ELOOP if opens_without_links(failure) => Needs::Words,
         Errno::EEXIST if failure.call.starts_with("mkdir") => Needs::Words,
+        Errno::EEXIST | Errno::ENOTEMPTY if failure.call.starts_with("rename") => Needs::Words,
         Errno::EXDEV if failure.call.starts_with("link") => Needs::Words,
         Errno::EADDRNOTAVAIL if failure.told_by == Told::Call => Needs::NoOtherWords,
         // Who gets no watch looks from time to time instead.
@@ -173,7 +174,7 @@ fn serves(case: &Case<'_>, failure: &Failure<'_>) -> bool {
 /// What programs say of it beside the text of strerror(3) in glibc: musl's text, and phrases of runtimes.
 pub(in crate::verdict) fn phrases(failure: &Failure<'_>) -> &'static [&'static str] {
     match failure.errno {
-        Errno::EAGAIN | Errno::EEXIST => &[
+        Errno::EAGAIN | Errno::EEXIST | Errno::ENOTEMPTY => &[
             "already running",
             "already locked",
             "another instance",
@@ -186,6 +187,7 @@ pub(in crate::verdict) fn phrases(failure: &Failure<'_>) -> &'static [&'static s
             "could not obtain lock",
             "failed to lock",
             "failed to acquire lock",
+            "acquire the lock",
             "unable to lock",
             "unable to acquire lock",
             "failed to obtain lock",

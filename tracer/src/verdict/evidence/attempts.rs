@@ -100,7 +100,10 @@ fn is_cache(failure: &Failure<'_>) -> bool {
         Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOSPC | Errno::EDQUOT
     );
     let name = file_name(path);
-    let kept = name.ends_with(b".pyc")
+    // `.pytest_cache`, `.eslintcache`
+    let hidden = |it: &[u8]| it.starts_with(b".") && it.ends_with(b"cache");
+    let kept = path.split(|byte| *byte == b'/').any(hidden)
+        || name.ends_with(b".pyc")
         || name.ends_with(b"_history")
         || PARTS.iter().any(|part| path.windows(part.len()).any(|window| window == *part));
     refused && kept
@@ -116,6 +119,11 @@ fn is_setting_of_user(failure: &Failure<'_>) -> bool {
     let reads = open_flags(failure).is_none_or(|it| it & (O_ACCMODE | O_CREAT) == 0);
     let refused = matches!(failure.errno, Errno::EACCES | Errno::EPERM);
     refused && in_home && hidden && reads
+}
+
+/// It opens a file to write it, and would make it.
+pub(in crate::verdict) fn opens_to_write(failure: &Failure<'_>) -> bool {
+    open_flags(failure).is_some_and(|it| it & O_ACCMODE != 0 && it & O_CREAT != 0)
 }
 
 /// Flags of open(2) and openat(2); those of openat2(2) are in memory.

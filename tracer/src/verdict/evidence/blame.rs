@@ -89,6 +89,7 @@ fn passed_on(case: &Case<'_>, parent: ProcessId) -> Option<Link> {
     exact(case, parent, &end, &children)
         .or_else(|| after_failed_child(case, parent, &end, &children))
         .or_else(|| after_told_child(case, parent, &end, &children))
+        .or_else(|| after_transport(case, parent, &end, &children))
         .or_else(|| after_repeated_failures(case, parent, &end, &children))
         .or_else(|| after_done_child(case, parent, &end, &children))
 }
@@ -116,7 +117,11 @@ fn exact(
     // Codes above 2 are chosen: two processes rarely end with the same one by chance.
     let telling = by_signal || end.status.code.is_some_and(|code| code > 2);
     let timely = follows(end, child, SOON_NS) && !went_on(case, parent, child.end.time_ns);
-    let sure = telling && case.is_wrapper(parent);
+    if refused_itself(case, parent, child) {
+        return None;
+    }
+    let told = || LastWords::of(case, &[parent]).tell_of_status(child.end.status).is_some();
+    let sure = telling && (case.is_wrapper(parent) || told());
     let itself = || {
         failed_itself(case, parent, child.end.time_ns)
             || raised_itself(case, parent, child)
@@ -158,6 +163,7 @@ fn after_failed_child(
     let own_search = matches!(end.status.code, Some(126 | 127)) && !case.never_execd(last.id);
     let passed = case.is_shell(parent)
         && !own_search
+        && !LastWords::of(case, &[last.id]).are_discarded()
         && !gave_own_reason(case, parent, last)
         && gave_up_after(case, parent, end, last, AT_ONCE_NS);
     passed.then_some(Link { id: last.id, exact: false })
@@ -185,11 +191,30 @@ fn after_told_child(
     end: &End<'_>,
     children: &[Child<'_>],
 ) -> Option<Link> {
-    let last = children.last().filter(|child| child.end.failed())?;
+    // What it had begun beside it may end later (make -j).
+    let (last, failed) =
+        (children.last()?, children.iter().rev().find(|child| child.end.failed())?);
+    let waited = Child { id: failed.id, end: End { time_ns: last.end.time_ns, ..failed.end } };
     let words = LastWords::of(case, &[parent]);
-    let told = words.tell_of_status(last.end.status).is_some()
-        && gave_up_after(case, parent, end, last, SOON_NS);
-    told.then_some(Link { id: last.id, exact: false })
+    let told = words.tell_of_status(failed.end.status).is_some()
+        && gave_up_after(case, parent, end, &waited, SOON_NS)
+        && !went_on(case, parent, failed.end.time_ns);
+    told.then_some(Link { id: failed.id, exact: false })
+}
+
+/// A program that speaks to its peer through ssh (git, rsync, borg): 255 is ssh's own status for an error of the connection
+/// (ssh(1), EXIT STATUS).
+fn after_transport(
+    case: &Case<'_>,
+    parent: ProcessId,
+    end: &End<'_>,
+    children: &[Child<'_>],
+) -> Option<Link> {
+    let last = children.last().filter(|child| child.end.status.code == Some(255))?;
+    let (_, _, exec) = case.last_exec(last.id)?;
+    let is_ssh = programs::file_name(exec.path.as_bytes()) == b"ssh";
+    (is_ssh && gave_up_after(case, parent, end, last, SOON_NS))
+        .then_some(Link { id: last.id, exact: false })
 }
 
 /// A supervisor that ran the same program again and again, each time to the same end, until it gave up.
@@ -263,6 +288,12 @@ fn went_on(case: &Case<'_>, parent: ProcessId, after_ns: BootNs) -> bool {
     case.tree.children(parent).last().is_some_and(|child| child.start_ns >= after_ns)
 }
 
+/// A shell that ends since it cannot go on with its own script, whatever became of the child before.
+fn refused_itself(case: &Case<'_>, parent: ProcessId, child: &Child<'_>) -> bool {
+    case.is_shell(parent)
+        && LastWords::of(case, &[parent]).tell_of_a_script_error(child.end.time_ns)
+}
+
 /// The parent ended by an exception that does not tell of its child.
 fn raised_itself(case: &Case<'_>, parent: ProcessId, child: &Child<'_>) -> bool {
     const CHILD: &[&str] = &[
@@ -279,6 +310,11 @@ fn raised_itself(case: &Case<'_>, parent: ProcessId, child: &Child<'_>) -> bool 
     else {
         return false;
     };
+    // Supervisors and runners of jobs repeat what their child wrote.
+    let of_child = LastWords::of(case, &[child.id]);
+    if of_child.told().is_some_and(|it| it.reading.text() == told.reading.text()) {
+        return false;
+    }
     let text = told.reading.text().to_ascii_lowercase();
     let program = case.last_exec(child.id).map(|(_, _, exec)| programs::name(exec).to_string());
     let named = program.is_some_and(|name| text.contains(&name.to_ascii_lowercase()));

@@ -49,6 +49,10 @@ pub(in crate::verdict) fn cause(failure: &Failure<'_>) -> Option<Cause> {
         Errno::EISDIR if has_path && !call.starts_with("unlink") => Some(Cause::IsADirectory),
         Errno::EAGAIN if is_lock(failure) => Some(Cause::LockHeld),
         Errno::EEXIST if has_path && makes_alone(failure) => Some(Cause::LockHeld),
+        // A folder that is there and in use is not replaced by another (rename(2)).
+        Errno::ENOTEMPTY | Errno::EEXIST if call.starts_with("rename") => {
+            failure.path().is_some_and(is_lock_file).then_some(Cause::LockHeld)
+        }
         Errno::EBUSY if has_path && replaces(call) => Some(Cause::MountPointBusy),
         Errno::EXDEV if has_path && (call.starts_with("rename") || call.starts_with("link")) => {
             Some(Cause::CrossDevice)

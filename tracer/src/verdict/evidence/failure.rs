@@ -138,6 +138,8 @@ impl<'a> Failure<'a> {
             Errno::EAGAIN if matches!(self.call, "clone" | "clone3" | "fork" | "vfork") => {
                 Some(Cause::PidLimit)
             }
+            // Of these it says that nothing is mapped there (mincore(2), msync(2), madvise(2)).
+            Errno::ENOMEM if matches!(self.call, "mincore" | "msync" | "madvise") => None,
             Errno::ENOMEM => Some(Cause::MemoryAllocationFailed),
             Errno::ECONNREFUSED => Some(Cause::ConnectionRefused),
             _ => errors::cause(self),

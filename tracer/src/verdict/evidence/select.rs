@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::event::{Address, Bind, BootNs, ProcessId, What};
+use crate::{
+    event::{Address, Bind, BootNs, ProcessId, What},
+    text::Text,
+};
 
 use crate::verdict::{
     Cause, Confidence,
@@ -15,6 +18,7 @@ use crate::verdict::{
     evidence::maker,
     evidence::pace::{self, SOON_NS},
     evidence::probes,
+    evidence::programs,
     evidence::undone,
     words::{LastWords, Naming},
 };
@@ -59,7 +63,13 @@ pub(in crate::verdict) fn cause<'a>(case: &Case<'a>, id: ProcessId) -> Option<Ch
     let words = LastWords::of(case, &case.voices(id));
     let bind = never_bound(case, &words, &failures, &end);
     if !end.failed() {
-        return bind;
+        // Some end well although they said why they cannot go on.
+        let told = || {
+            let (naming, chosen) = named_by(case, &words, &failures, end.time_ns)?;
+            let fatal = naming >= Naming::Error && words.end_fatally();
+            fatal.then_some(Chosen { confidence: Confidence::Likely, ..chosen })
+        };
+        return bind.or_else(told);
     }
     // What the program went on without, and then ended of something else.
     let bind = bind.filter(|it| !words.end_by_another(&it.failure) && !words.wave_off(&it.failure));
@@ -119,18 +129,33 @@ fn named_by<'a>(
     // A question may have had an answer that was not seen: its name alone does not say that it failed.
     let bare = |naming: Naming| matches!(naming, Naming::Object | Naming::Mention);
     let named = named.filter(|(naming, _, it)| !is_unanswered(it) || !bare(*naming));
-    // What programs only try, or fail at every start, must be named for itself.
+    // What programs only try, or fail at every start, must be named for itself, and be the last complaint.
     let named = named.filter(|(naming, _, it)| {
         let tried = probes::is_idle(it) || attempts::is_attempt(it) || undone::made_good(it);
+        if tried && words.complain_of_another_after(it) {
+            return false;
+        }
         // Where no other memory was refused, a lack of memory is that of huge pages.
         let alone = attempts::wants_huge_pages(it) && !is_one_of_several(it, failures);
         *naming == Naming::Both || !tried || alone
+    });
+    // A script that says more goes on.
+    let named = named.filter(|(_, _, it)| {
+        let shell = case.is_shell(it.process.id) && it.told_by == Told::Call;
+        !(shell && words.go_on_after_naming(it))
+    });
+    // Of a file that was there, names with an ending more were tried as well.
+    let named = named.filter(|(naming, _, it)| {
+        *naming == Naming::Both || !is_variant_of_argument(case, words, it, failures)
     });
     // The bare text of an error may be meant of any lookup: rather of none that is made for a try.
     let named = named.filter(|(naming, _, it)| {
         let sought = probes::need_not_exist(it) || probes::is_search(it, failures);
         *naming != Naming::Error || !sought || !is_one_of_several(it, failures)
     });
+    // The next address of a name was reached, and then something else was complained of.
+    let named = named
+        .filter(|(_, _, it)| !(it.after.same_port_reached && words.complain_of_another_after(it)));
     let named = named.filter(|(naming, _, it)| {
         *naming != Naming::Object || !answers::must_be_named_by_error(it)
     });
@@ -176,7 +201,9 @@ fn never_bound<'a>(
     let (id, at) = (last.process.id, last.entries[0]);
     let after_ns = end.time_ns.saturating_sub(last.time_ns);
     let soon = pace::ends_soon(case, id, (last.time_ns, at), end.time_ns, REFUSED_SHARE);
-    if after_ns > limit_ns || bound_later(case, last) || listened_later(case, last) {
+    let handled =
+        bound_later(case, last) || listened_later(case, last) || has_it_by_ipv6(case, last);
+    if after_ns > limit_ns || handled {
         return None;
     }
     let served_before =
@@ -207,6 +234,28 @@ fn listened_later(case: &Case<'_>, failure: &Failure<'_>) -> bool {
         What::Bind(bind) => Some(bind.protocol) == failure.protocol && pace::serves(&event.what),
         _ => false,
     })
+}
+
+/// The process itself has the same port by a socket of IPv6 that takes IPv4, too (ipv6(7): IPV6_V6ONLY): one of the two is
+/// enough.
+fn has_it_by_ipv6(case: &Case<'_>, failure: &Failure<'_>) -> bool {
+    let What::Bind(failed) = &case.event(failure.entries[0]).what else { return false };
+    let by_ipv6 = |bind: &Bind| {
+        let any = matches!(&bind.address, Address::Inet(inet) if inet.is_ipv6() && inet.ip().is_unspecified());
+        any && !bind.v6_only && bind.errno.is_none() && !bind.listen
+    };
+    let any_ipv4 = matches!(&failed.address, Address::Inet(inet) if inet.is_ipv4() && inet.ip().is_unspecified());
+    let before = case.events(failure.process.id).filter(|(at, _)| *at < failure.entries[0]);
+    any_ipv4
+        && wanted_port(failed) != 0
+        && before.into_iter().any(|(_, event)| match &event.what {
+            What::Bind(bind) => {
+                by_ipv6(bind)
+                    && bind.protocol == failed.protocol
+                    && wanted_port(bind) == wanted_port(failed)
+            }
+            _ => false,
+        })
 }
 
 /// Some process of the life bound the same address, or the same socket another one, after that.
@@ -260,7 +309,9 @@ fn last_before_end<'a>(
         .filter(|failure| !failure.is_lookup() && answers::may_end_in_silence(case, failure))
         .find(|failure| !words.speak_against(failure));
     let lookup = || {
-        let last = failures.iter().rev().filter(near).find(|failure| failure.is_lookup())?;
+        let mut lookups = failures.iter().rev().filter(near).filter(|failure| failure.is_lookup());
+        let told = lookups.clone().find(|it| is_asked_for(case, words, it));
+        let last = told.or_else(|| lookups.next())?;
         // A program that is run is looked for along PATH.
         let runs = last.told_by == Told::Exec;
         let sought = !runs && (probes::need_not_exist(last) || probes::is_search(last, failures));
@@ -285,7 +336,23 @@ fn last_before_end<'a>(
 /// A program that spoke after a lookup without naming it did not end because of it, unless another process had
 /// failed to make what it looked for.
 fn speak_against_lookup(case: &Case<'_>, words: &LastWords<'_>, failure: &Failure<'_>) -> bool {
-    words.speak_against(failure) && maker::maker(case, failure).is_none()
+    // What a program that has complained looks for belongs to its end.
+    if words.complained_within(failure.time_ns, SOON_NS) {
+        return true;
+    }
+    if case.is_shell(failure.process.id) && words.go_on_after_naming(failure) {
+        return true;
+    }
+    !is_asked_for(case, words, failure)
+        && words.speak_against(failure)
+        && maker::maker(case, failure).is_none()
+}
+
+/// The program was told to use that file, and complains of no other.
+fn is_asked_for(case: &Case<'_>, words: &LastWords<'_>, failure: &Failure<'_>) -> bool {
+    programs::opens(failure.call)
+        && failure.path().is_some_and(|path| case.is_argument(failure.process.id, path))
+        && words.complain_of_no_other(failure)
 }
 
 /// Another failure had the same error, or another path was looked for in vain as well.
@@ -299,6 +366,24 @@ fn is_one_of_several(failure: &Failure<'_>, failures: &[Failure<'_>]) -> bool {
         same && is_other(it) && it.is_dns() == failure.is_dns() && !probes::is_idle(it)
     };
     failures.iter().any(|it| alike(&it))
+}
+
+/// `app.war.zip`, where the program was told to use `app.war`, speaks of that, too, and had it.
+fn is_variant_of_argument(
+    case: &Case<'_>,
+    words: &LastWords<'_>,
+    failure: &Failure<'_>,
+    failures: &[Failure<'_>],
+) -> bool {
+    let Some(path) = failure.path().filter(|_| failure.is_lookup()) else { return false };
+    let Some(dot) = path.as_bytes().iter().rposition(|byte| *byte == b'.') else { return false };
+    let without = &path.as_bytes()[..dot];
+    let told = case
+        .last_exec(failure.process.id)
+        .is_some_and(|(_, _, exec)| exec.args.iter().skip(1).any(|it| it.as_bytes() == without));
+    let spoken_of = || words.mention_word(&Text(without.to_vec())).is_some();
+    told && spoken_of()
+        && !failures.iter().any(|it| it.path().is_some_and(|it| it.as_bytes() == without))
 }
 
 fn is_unanswered(failure: &Failure<'_>) -> bool {

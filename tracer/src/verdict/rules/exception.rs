@@ -48,12 +48,20 @@ pub(in crate::verdict) fn uncaught(case: &Case<'_>) -> Option<Verdict> {
     if let Some((quote, index)) = words.quote() {
         draft = draft.evidence(format!("last words: {quote}"), [index]).detail("last_words", quote);
     }
+    let mut told = String::new();
     if let Some(failure) = select::hint(case, id) {
         let about = failure.path().map(|path| format!(" of {path}")).unwrap_or_default();
         let text = format!(
             "shortly before, {}{about} had failed with {}; the exception does not tell of it",
             failure.call, failure.errno
         );
+        // Who is told to use a file seldom does without it.
+        if let Some(path) = failure.path().filter(|path| case.is_argument(id, path)) {
+            told = format!(
+                "; shortly before, {} of {path}, which its command line names, had failed with {}",
+                failure.call, failure.errno
+            );
+        }
         draft = draft.evidence(text, failure.entries);
     }
     let root =
@@ -67,7 +75,7 @@ pub(in crate::verdict) fn uncaught(case: &Case<'_>) -> Option<Verdict> {
     Some(
         draft
             .summary(format!(
-                "{name} {} on {}{place}{root}.",
+                "{name} {} on {}{place}{root}{told}.",
                 wording::ended(end.status),
                 described(reading)
             ))

@@ -29,11 +29,16 @@ const LOADING_NS: u64 = 2_000_000_000;
 const PLUGINS_MAX: usize = 5;
 
 /// glibc's words (elf/dl-error.c) and musl's (ldso/dynlink.c).
-const OF_LOADERS: &[&str] =
-    &["error while loading shared libraries", "error loading shared library", "error relocating"];
+const OF_LOADERS: &[&str] = &[
+    "error while loading shared libraries",
+    "error loading shared library",
+    "error relocating",
+    "symbol lookup error",
+    "undefined symbol",
+];
 
 /// How programs speak of a library that could not be loaded, without its name.
-const TOPIC: &[&str] = &["librar", "load", ".so", "plugin", "driver", "dlopen"];
+const TOPIC: &[&str] = &["librar", ".so", "shared object", "plugin", "driver", "dlopen"];
 
 /// A library that is nowhere, or one that lacks a version or a symbol.
 pub(in crate::verdict) fn library(case: &Case<'_>) -> Option<Verdict> {
@@ -131,6 +136,12 @@ fn missing_by_facts(
     let search = searched(library);
     let said = words.mention_word(&library.name);
     let sure = search.is_some() || said.is_some();
+    // Where it was really looked for is known: LD_LIBRARY_PATH may have led it to the library.
+    if !sure
+        && (words.mention(OF_LOADERS).is_some() || case.saw_all_of(id) && !case.forgot_calls(id))
+    {
+        return None;
+    }
     let confidence = if sure { Confidence::Proven } else { Confidence::Likely };
     let folders: Vec<String> = library.searched.iter().map(Text::to_json_string).collect();
     let mut entries: Vec<usize> = search.map(|it| it.entries.clone()).unwrap_or_default();
@@ -185,7 +196,11 @@ fn is_last(case: &Case<'_>, id: ProcessId, end: &End<'_>, search: &Search) -> bo
     let words = case.last_words();
     let few = searches(case, id).len() <= PLUGINS_MAX;
     let about = |it: &str| TOPIC.iter().any(|word| it.contains(word));
-    let silent = !words.tell_of_a_program_error() && words.complaints().all(about);
+    let mut complaints = words.complaints().peekable();
+    // Who speaks of something else, if only to say how it goes, had not lost everything by it.
+    let silent = !words.tell_of_a_program_error()
+        && (complaints.peek().is_some() || !words.since(search.last_ns))
+        && complaints.all(about);
     soon && few && search.opened && was_exhausted(search) && !later && !better && silent
 }
 

@@ -14,6 +14,7 @@ use crate::verdict::{
     evidence::lookup::{self, Lookup},
     rules::plain,
     wording,
+    words::lines::contains,
 };
 
 /// Code of an answer: NXDOMAIN.
@@ -51,6 +52,11 @@ pub(in crate::verdict) fn connection_refused(case: &Case<'_>) -> Option<Verdict>
             "See whether the service behind {peer} runs and listens on that port; let the program wait for it."
         )
     };
+    // Its words may know what is not recorded.
+    let unknown = failure.address().is_none() && failure.path().is_none();
+    let words = case.last_words();
+    let said = words.decisive(|line| contains(line, b"refused"), |_| false).filter(|_| unknown);
+    let said = said.map(|(line, ..)| format!(" (it says: \"{line}\")")).unwrap_or_default();
     let elsewhere = other
         .map(|it| format!(", though a process of this container listens on {it}"))
         .unwrap_or_default();
@@ -58,7 +64,7 @@ pub(in crate::verdict) fn connection_refused(case: &Case<'_>) -> Option<Verdict>
         draft
             .detail("attempts", attempts)
             .summary(format!(
-                "{} could not connect to {peer}: nobody listens there (ECONNREFUSED){elsewhere}{times}; it {}.",
+                "{} could not connect to {peer}: nobody listens there (ECONNREFUSED){elsewhere}{times}{said}; it {}.",
                 case.name(case.blamed()),
                 case.ending()
             ))

@@ -42,11 +42,12 @@ pub(in crate::verdict) fn exited_by_itself(case: &Case<'_>) -> Option<Verdict> {
         .status(end.status)
         .evidence(format!("{name} exited with status 0, no stop signal came before"), [end.index]);
     let mut child = String::new();
-    if let Some((failed, at)) = last_failed_child(case) {
+    let failed_child = last_failed_child(case);
+    if let Some((failed, entries)) = failed_child.clone() {
         child = format!(", after its child {failed}");
-        draft = draft.evidence(format!("its child {failed}"), [at]);
+        draft = draft.evidence(format!("its child {failed}"), entries);
     }
-    if let Some((background, at)) = background(case, &end) {
+    if let Some((background, at)) = background(case, &end).filter(|_| failed_child.is_none()) {
         let name_of_it = case.name(background);
         let pid = case.process(background).map(|it| it.agent_pid.unwrap_or(it.id.pid));
         return Some(
@@ -60,6 +61,22 @@ pub(in crate::verdict) fn exited_by_itself(case: &Case<'_>) -> Option<Verdict> {
                 ))
                 .next_step(
                     "Make the main process stay in the foreground (`daemon off`, --nodaemon, -F, -D: no daemon mode).",
+                )
+                .finish(),
+        );
+    }
+    let words = case.last_words();
+    if let Some((quote, at)) = words.quote().filter(|_| words.end_fatally()) {
+        return Some(
+            draft
+                .detail("wrote_nothing", false)
+                .detail("last_words", quote.as_str())
+                .evidence(format!("last words: {quote}"), [at])
+                .summary(format!(
+                    "{name} exited with status 0{child} after it had said that it cannot go on: \"{quote}\"."
+                ))
+                .next_step(
+                    "Start from its last words; its status 0 says that all was well, so that nothing but a policy Always starts it again.",
                 )
                 .finish(),
         );
@@ -100,11 +117,23 @@ fn background(case: &Case<'_>, end: &End<'_>) -> Option<(ProcessId, usize)> {
 }
 
 /// A child that failed although its parent ended well, the last of them.
-fn last_failed_child(case: &Case<'_>) -> Option<(String, usize)> {
+fn last_failed_child(case: &Case<'_>) -> Option<(String, Vec<usize>)> {
     let children = case.tree.children(case.blamed()).iter();
+    let last = case.end(case.blamed())?.index;
     let ends = children.filter_map(|id| Some((*id, case.end(*id)?)));
+    let ends = ends.filter(|(_, end)| end.index < last);
     let (id, end) = ends.max_by_key(|(_, end)| end.index).filter(|(_, end)| end.failed())?;
-    Some((format!("{} {}", case.name(id), wording::ended(end.status)), end.index))
+    Some(end_of_child(case, id, &end))
+}
+
+/// How a child ended, and what it said before, unless nobody wanted to know.
+fn end_of_child(case: &Case<'_>, id: ProcessId, end: &End<'_>) -> (String, Vec<usize>) {
+    let text = format!("{} {}", case.name(id), wording::ended(end.status));
+    let words = LastWords::of(case, &[id]);
+    match words.quote().filter(|_| !words.are_discarded()) {
+        Some((quote, at)) => (format!("{text}, its last words: \"{quote}\""), vec![at, end.index]),
+        None => (text, vec![end.index]),
+    }
 }
 
 /// What became of the last child that failed, where its parent itself said nothing.
@@ -113,11 +142,7 @@ fn failed_child_of_silent(case: &Case<'_>, spoke: bool) -> Option<(String, Vec<u
     let ends = children.filter_map(|id| Some((*id, case.end(*id)?)));
     let failed = ends.filter(|(id, end)| end.failed() && !case.never_execd(*id));
     let (id, end) = failed.max_by_key(|(_, end)| end.index).filter(|_| !spoke)?;
-    let text = format!("{} {}", case.name(id), wording::ended(end.status));
-    Some(match LastWords::of(case, &[id]).quote() {
-        Some((words, at)) => (format!("{text}, its last words: \"{words}\""), vec![at, end.index]),
-        None => (text, vec![end.index]),
-    })
+    Some(end_of_child(case, id, &end))
 }
 
 /// A status other than 0 that nothing explains further: the last words are quoted.
@@ -129,7 +154,7 @@ pub(in crate::verdict) fn exited_with_error(case: &Case<'_>) -> Option<Verdict> 
     let nothing = case.wrote_nothing();
     let said = match (&words, nothing) {
         (Some((text, _)), _) => format!("its last words: \"{text}\""),
-        (None, Some(true)) => "it wrote nothing to stdout or stderr".to_owned(),
+        (None, Some(true)) => "it wrote nothing to descriptors 1 and 2 (stdout, stderr)".to_owned(),
         (None, _) if end.exit.written == Some([0, 0]) => "it wrote nothing itself".to_owned(),
         (None, _) => "nothing that it wrote itself is recorded".to_owned(),
     };

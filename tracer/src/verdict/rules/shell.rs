@@ -36,7 +36,8 @@ pub(in crate::verdict) fn command_not_run(case: &Case<'_>) -> Option<Verdict> {
     // A shell that finds no command says so, by its name: other words are another reason.
     let looked_ns = lookups.iter().map(|it| case.event(it.index).time_ns).max().unwrap_or(0);
     let words = case.last_words();
-    if words.since(looked_ns) && words.mention_word(&name).is_none() {
+    let says = words.since(looked_ns) || words.mention(&["not found", "unknown command"]).is_some();
+    if says && words.mention_word(&name).is_none() {
         return None;
     }
     let tries: Vec<&Lookup<'_>> =
@@ -77,6 +78,7 @@ fn lookups<'a>(case: &Case<'a>, id: ProcessId) -> Vec<Lookup<'a>> {
             case.events(id).filter(move |(index, _)| since.is_none_or(|since| *index > since))
         })
         .filter_map(|(index, event)| match &event.what {
+            What::Call(call) if !probes::looks(call.name) => None,
             What::Call(call) => match &call.object {
                 Object::Path { path, .. } => Some(Lookup { index, errno: call.errno, path }),
                 _ => None,
@@ -110,10 +112,11 @@ fn command(case: &Case<'_>, lookups: &[Lookup<'_>]) -> Option<Text> {
     let names = names.filter(|name| !was_run(case, name));
     let said = names.clone().find(|name| words.mention_word(name).is_some());
     said.or_else(|| {
+        // A shell looks for functions of its own, too: what it sought in no folder of programs is no command.
         names.into_iter().find(|name| {
-            let own =
-                || lookups.iter().filter(|it| file_name(it.path.as_bytes()) == name.as_bytes());
-            own().count() > 1 || own().any(|it| folder(it.path.as_bytes()).ends_with(b"bin"))
+            let mut own =
+                lookups.iter().filter(|it| file_name(it.path.as_bytes()) == name.as_bytes());
+            own.any(|it| folder(it.path.as_bytes()).ends_with(b"bin"))
         })
     })
 }

@@ -126,13 +126,10 @@ fn what_is_not_whole_is_likely_at_most() {
     let (mut scene, main) = Scene::running("/srv/app/server");
     let bytes = whole[whole.len() - 900..].into();
     let total_bytes = whole.len() as u64;
-    let (head, skipped_bytes) = ("".into(), 0);
-    scene
-        .add(
-            main,
-            What::Words(Words { stream: Stream::Stderr, head, skipped_bytes, bytes, total_bytes }),
-        )
-        .exits(main, 2);
+    let (head, skipped_bytes, discarded) = ("".into(), 0, false);
+    let stream = Stream::Stderr;
+    let words = Words { stream, head, skipped_bytes, bytes, total_bytes, discarded };
+    scene.add(main, What::Words(words)).exits(main, 2);
     let verdict = scene.expect_exception();
     assert_eq!(verdict.confidence, Likely);
     assert!(verdict.summary.contains("its message was not kept"), "{}", verdict.summary);
@@ -530,8 +527,9 @@ fn a_dump_that_was_asked_for_is_no_panic() {
     scene.sends(&sender, main, Signal::SIGQUIT, Disposition::Handled);
     let total_bytes = dump.len() as u64;
     let bytes = dump[dump.len() - 900..].into();
-    let (head, skipped_bytes) = ("".into(), 0);
-    let words = Words { stream: Stream::Stderr, head, skipped_bytes, bytes, total_bytes };
+    let (head, skipped_bytes, discarded) = ("".into(), 0, false);
+    let stream = Stream::Stderr;
+    let words = Words { stream, head, skipped_bytes, bytes, total_bytes, discarded };
     scene.add(main, What::Words(words)).exits(main, 2);
     assert_ne!(scene.verdict().cause, Cause::UncaughtException);
 }

@@ -17,6 +17,7 @@ mod reach;
 mod reasons;
 mod signals;
 mod stopped;
+mod strangers;
 mod terms;
 mod undone;
 mod unusable;

@@ -6,8 +6,10 @@ use crate::{errno::Errno, event::Address};
 
 use crate::verdict::{
     evidence::answers,
+    evidence::attempts,
     evidence::errors,
     evidence::failure::{Failure, Subject},
+    evidence::probes,
     evidence::programs,
     wording,
     words::{objects, roles},
@@ -41,22 +43,57 @@ impl<'a> Sought<'a> {
     }
 
     fn has_text(&self, line: &[u8]) -> bool {
+        // `ERROR 404: File not found`: an answer of a server.
+        if self.is_lookup && contains_word(line, b"404") {
+            return false;
+        }
         self.errors.iter().any(|phrase| contains_phrase(line, phrase))
     }
 
     pub fn both(&self, line: &[u8]) -> bool {
+        // `failed to set rlimit for open files`
+        if is_of_limits(self.call) && contains(line, b"rlimit") && blames(line) {
+            return true;
+        }
         let names = match self.subject {
             Subject::None => names_call(line, self.call),
             Subject::Path(_) | Subject::Address { .. } | Subject::Question { .. } => {
-                names_whole(line, self.subject) || names_part(line, self.subject)
+                // A short name means the object where the line names no other.
+                let other = || {
+                    !takes_two_paths(self.call)
+                        && objects::names_another(&String::from_utf8_lossy(line), self.subject)
+                };
+                names_whole(line, self.subject)
+                    || (names_part(line, self.subject) && !other() && !self.is_loose(line))
             }
         };
         names && self.has_text(line)
     }
 
+    /// A bare word of the line is the path's last part, but not what the error is said of: `target "x" does not exist in the
+    /// project "shop"`.
+    fn is_loose(&self, line: &[u8]) -> bool {
+        let Subject::Path(path) = self.subject else { return false };
+        let name = programs::file_name(path.as_bytes()).to_ascii_lowercase();
+        if !self.is_lookup || name.contains(&b'.') {
+            return false;
+        }
+        let at = |needle: &[u8]| line.windows(needle.len()).position(|window| window == needle);
+        let near = |phrase: &String| {
+            let (Some(name_at), Some(error)) = (at(&name), at(phrase.as_bytes())) else {
+                return false;
+            };
+            let (before, behind) = (name_at + name.len()..error, error + phrase.len()..name_at);
+            let between = line.get(before).or_else(|| line.get(behind));
+            between.is_some_and(|it| !it.iter().any(u8::is_ascii_alphanumeric))
+        };
+        !self.errors.iter().any(near)
+    }
+
     /// The line complains of the object, though not by this error's text.
     pub fn blamed(&self, line: &[u8]) -> bool {
-        self.mentioned(line) && blames(line)
+        let looked = self.is_lookup && probes::looks(self.call);
+        self.mentioned(line) && if looked { misses(line) } else { blames(line) }
     }
 
     /// The object is named, but neither as a place in a file nor with another error or what is wrong within it.
@@ -66,9 +103,34 @@ impl<'a> Sought<'a> {
             && !roles::is_neutral(&String::from_utf8_lossy(line))
     }
 
+    /// It tells of such a failure in words of its own, without saying which.
+    pub fn hinted(&self, line: &[u8]) -> bool {
+        const REFUSED: &[&[u8]] = &[
+            b"fetch failed",
+            b"can't contact",
+            b"cannot contact",
+            b"could not contact",
+            b"unable to bootstrap",
+            b"no brokers",
+            b"serverselection",
+            b"no upstream",
+            b"not available",
+            b"unavailable",
+            b"no servers could be",
+            b"cannot reach",
+            b"can't reach",
+            b"could not reach",
+            b"unable to reach",
+            b"not reachable",
+        ];
+        let connects = ["connect", "getsockopt"].contains(&self.call)
+            && matches!(self.subject, Subject::Address { .. });
+        connects && REFUSED.iter().any(|sign| contains(line, sign))
+    }
+
     /// In whichever way.
     pub fn named(&self, line: &[u8]) -> bool {
-        self.error(line) || self.mentioned(line) || self.both(line)
+        self.hinted(line) || self.error(line) || self.mentioned(line) || self.both(line)
     }
 
     /// `/app/main.conf:3`, `/app/main.conf on line 3`: what is there was read.
@@ -83,6 +145,12 @@ impl<'a> Sought<'a> {
         [&b":"[..], b", line ", b" line ", b": line ", b" on line ", b"(", b" at line ", b":line "]
             .iter()
             .any(|mark| behind(mark))
+    }
+
+    /// It tells of another error, of another object.
+    pub fn tells_another_error(&self, line: &[u8]) -> bool {
+        self.another_error(line)
+            && objects::names_another(&String::from_utf8_lossy(line), self.subject)
     }
 
     /// The text of another error stands in it.
@@ -132,7 +200,8 @@ pub(in crate::verdict) fn goes_on(line: &[u8]) -> bool {
         b"retrying",
         b"will retry",
     ];
-    SIGNS.iter().any(|sign| contains_word(line, sign))
+    // `PytestCacheWarning: could not create x`
+    SIGNS.iter().any(|sign| contains_word(line, sign)) || contains(line, b"warning: ")
 }
 
 pub(in crate::verdict) fn complains(line: &[u8]) -> bool {
@@ -177,6 +246,33 @@ fn blames(line: &[u8]) -> bool {
         b"not a regular file",
         b"not a valid",
         b"not valid",
+    ];
+    SIGNS.iter().any(|sign| contains(line, sign))
+}
+
+/// It says that something is not there, or could not be had: of what a program only looked for, a complaint in whose line it
+/// stands says nothing.
+fn misses(line: &[u8]) -> bool {
+    const SIGNS: &[&[u8]] = &[
+        b"cannot",
+        b"can't",
+        b"can not",
+        b"could not",
+        b"couldn't",
+        b"unable",
+        b"fail",
+        b"missing",
+        b"not found",
+        b"no such",
+        b"exist",
+        b"not accessible",
+        b"no file",
+        b"not a directory",
+        b"not a file",
+        b"not a regular file",
+        b"not a valid",
+        b"not readable",
+        b"not writ",
     ];
     SIGNS.iter().any(|sign| contains(line, sign))
 }
@@ -242,6 +338,7 @@ fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
         ],
         Errno::ENOENT => &[
             "no such file",
+            "file not found",
             "nosuchfileexception",
             "filenotfounderror",
             "does not exist",
@@ -250,15 +347,23 @@ fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
             "is not a file",
             "not a regular file",
             "not a valid directory",
+            // Free Pascal (rtl/inc/errors: user's guide, appendix D).
+            "runtime error 2 at",
+            "runtime error 3 at",
         ],
-        Errno::EACCES => {
-            &["accessdeniedexception", "permissionerror", "access denied", "access is denied"]
-        }
+        Errno::EACCES => &[
+            "accessdeniedexception",
+            "permissionerror",
+            "access denied",
+            "access is denied",
+            "runtime error 5 at",
+        ],
         Errno::ECONNREFUSED => &[
             "couldn't connect to",
             "can't connect to",
             "failed to connect to",
             "cannot connect to",
+            "could not connect to",
         ],
         Errno::EADDRINUSE => &["address in use", "already in use", "eaddrinuse"],
         Errno::EAGAIN if !errors::is_lock(failure) => &[
@@ -286,6 +391,10 @@ fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
         _ => answers::phrases(failure),
     };
     let mut phrases: Vec<String> = own.iter().map(|phrase| (*phrase).to_owned()).collect();
+    if attempts::opens_to_write(failure) {
+        // SQLITE_CANTOPEN (sqlite.org/rescode.html#cantopen), which names no file.
+        phrases.push("unable to open database file".to_owned());
+    }
     if !failure.is_dns() {
         phrases.push(failure.errno.text().to_owned());
         // Python's `[Errno 111]`, Rust's `(os error 111)`.
@@ -344,13 +453,22 @@ fn is_set_off(line: &[u8], name: &[u8]) -> bool {
     }
     let line = line.trim_ascii_end();
     let ends = [&b": "[..], name].concat();
-    let quoted = |from: u8, to: u8| contains(line, &[&[from], name, &[to]].concat());
+    // The value of a field is not set off: `subsystem="config"`.
+    let quoted = |from: u8, to: u8| {
+        let quote = [&[from], name, &[to]].concat();
+        let at = line.windows(quote.len()).position(|window| window == quote);
+        at.is_some_and(|at| at == 0 || line[at - 1] != b'=')
+    };
     line.ends_with(&ends) || quoted(b'\'', b'\'') || quoted(b'"', b'"') || quoted(b'`', b'\'')
 }
 
 /// `/dev/tcp/127.0.0.1/5432`: how bash names a peer (bash(1), REDIRECTION).
 fn is_by_bash(line: &[u8], inet: SocketAddr) -> bool {
     contains_word(line, format!("/dev/tcp/{}/{}", inet.ip(), inet.port()).as_bytes())
+}
+
+fn is_of_limits(call: &str) -> bool {
+    ["setrlimit", "prlimit64"].contains(&call)
 }
 
 /// How programs speak of a call that is about no object of its own.

@@ -162,7 +162,7 @@ fn of_header(line: &str) -> Option<Level> {
         let begins = led.is_empty() || led.ends_with([':', ']', ')']);
         let introduces = after == Some(':') && begins;
         let alone = before.is_none_or(|it| " [|:-(\t".contains(it))
-            && after.is_none_or(|it| " ]|:)-\t".contains(it));
+            && after.is_none_or(|it| " ]|:)-\t/".contains(it));
         // A word of a sentence is no level, even where it is shouted.
         let words = led
             .split(' ')
@@ -202,6 +202,7 @@ mod tests {
             ("time=\"x\" level=error msg=\"y\"", Some(Level::Error)),
             ("F0102 10:00:00.000000 1 main.go:3] x", Some(Level::Fatal)),
             ("ERROR:root:x", Some(Level::Error)),
+            ("[2024-01-01 10:00:00,243: CRITICAL/MainProcess] x", Some(Level::Fatal)),
             ("fatal: not a repository", Some(Level::Fatal)),
             ("Error: unknown command", Some(Level::Error)),
             ("no error was found", None),

@@ -35,6 +35,7 @@ use crate::verdict::{
     case::Case,
     evidence::answers,
     evidence::failure::Failure,
+    evidence::probes,
     words::lines::{Sought, contains, contains_word, goes_on, names_whole},
     words::quote::Quote,
     words::reading::{Fit, Reading},
@@ -83,6 +84,7 @@ struct Spoken<'a> {
     place: usize,
     stream: Stream,
     time_ns: BootNs,
+    discarded: bool,
     bytes: &'a Text,
     lines: Vec<Line>,
     /// The lines that were said, without calls, usage texts and the like; in lower case.
@@ -137,12 +139,21 @@ impl<'a> LastWords<'a> {
                 }
             }
         }
+        // What went to /dev/null while the same process spoke elsewhere was not meant to be heard.
+        let heard: HashSet<usize> =
+            spoken.iter().filter(|it| !it.discarded).map(|it| it.place).collect();
+        spoken.retain(|it| !it.discarded || !heard.contains(&it.place));
         let status = ids.first().and_then(|id| case.end(*id)).map(|end| end.status);
         Self { spoken, status, told: OnceCell::new() }
     }
 
     pub fn is_empty(&self) -> bool {
         self.spoken.iter().all(|it| it.lower.iter().all(u8::is_ascii_whitespace))
+    }
+
+    /// All that was said went to /dev/null: a script that does so counts on a failure.
+    pub fn are_discarded(&self) -> bool {
+        !self.is_empty() && self.spoken.iter().all(|it| it.discarded)
     }
 
     /// What tells most of what was said: of a runtime's init, else of the first process that tells anything, stderr
@@ -165,7 +176,18 @@ impl<'a> LastWords<'a> {
                 })
                 .max_by_key(worth)
         });
-        best.map(|(it, quote)| (quote.text.clone(), it.index))
+        let (it, quote) = best?;
+        // What the same process said later on its other stream.
+        let later = quotes.iter().filter(|(other, quote)| {
+            let same = other.place == it.place && other.stream != Stream::Init;
+            same && other.time_ns > it.time_ns && quote.worth >= roles::PLAIN
+        });
+        let later = later.max_by_key(|(other, _)| other.time_ns);
+        let text = match later.filter(|_| it.stream != Stream::Init) {
+            Some((_, later)) => quote::followed(&quote.text, &later.text),
+            None => quote.text.clone(),
+        };
+        Some((text, it.index))
     }
 
     /// The exception, or the like, by which the first process ended.
@@ -197,7 +219,8 @@ impl<'a> LastWords<'a> {
             return None;
         }
         let named = self.after(failure).filter_map(|it| Some((it.naming(failure)?, it.index)));
-        named.max_by_key(|(naming, _)| *naming)
+        // Of those who say as much, the first process.
+        named.rev().max_by_key(|(naming, _)| *naming)
     }
 
     /// After the line that names this failed call they complain of something else, or of something that came up while
@@ -210,6 +233,51 @@ impl<'a> LastWords<'a> {
             Some(told.reading.while_handling && !sought.named(last.as_bytes()))
         };
         self.after(failure).any(|it| it.complains_after_naming(failure)) || handled() == Some(true)
+    }
+
+    /// Below the last line that names this failed call the same process says something that is no mere end.
+    pub fn go_on_after_naming(&self, failure: &Failure<'_>) -> bool {
+        let sought = Sought::of(failure);
+        let more = |lines: &[(usize, String)]| lines.iter().any(|(_, it)| !roles::is_vague(it));
+        self.after(failure).any(|it| {
+            let named = it.said.iter().rposition(|(_, line)| sought.named(line.as_bytes()));
+            let Some(at) = named else { return false };
+            // On the other stream, too.
+            let later = self.spoken.iter().filter(|other| {
+                other.place == it.place && other.index != it.index && other.time_ns > it.time_ns
+            });
+            more(&it.said[at + 1..]) || later.into_iter().any(|other| more(&other.said))
+        })
+    }
+
+    /// Something was complained of in the time before, and nothing was said since.
+    pub fn complained_within(&self, time_ns: BootNs, within_ns: u64) -> bool {
+        let complains = |line: &str| roles::complains(line) && !goes_on(line.as_bytes());
+        let own = || self.spoken.iter().filter(|it| it.place == 0);
+        let before = |it: &Spoken<'_>| {
+            it.time_ns < time_ns && time_ns - it.time_ns <= within_ns && it.telling().any(complains)
+        };
+        own().any(before) && !own().any(|it| it.time_ns >= time_ns && it.telling().next().is_some())
+    }
+
+    /// They say after this failed call that something could not be done, and name no other file.
+    pub fn complain_of_no_other(&self, failure: &Failure<'_>) -> bool {
+        let lines: Vec<&str> = self.after(failure).flat_map(Spoken::telling).collect();
+        let unable = |line: &&str| INABILITY.iter().any(|sign| line.contains(sign));
+        let other = |line: &&str| objects::names_another(line, &failure.subject);
+        lines.iter().any(unable) && !lines.iter().any(other)
+    }
+
+    /// Below the last line that names this failed call another one complains of something else.
+    pub fn complain_of_another_after(&self, failure: &Failure<'_>) -> bool {
+        let sought = Sought::of(failure);
+        let names = |line: &[u8]| sought.both(line) || sought.error(line);
+        self.after(failure).any(|it| {
+            let named = it.said.iter().rposition(|(_, line)| names(line.as_bytes()));
+            let below = named.map_or(&[][..], |at| &it.said[at + 1..]);
+            let other = |line: &str| roles::complains(line) && !roles::is_vague(line);
+            below.iter().any(|(_, line)| other(line) && !goes_on(line.as_bytes()))
+        })
     }
 
     /// The process ended by an exception that tells of something else.
@@ -258,10 +326,19 @@ impl<'a> LastWords<'a> {
         if answer || self.wave_off(failure) || self.tell_of_a_program_error() {
             return true;
         }
-        let reasons = telling.iter().filter(|it| !roles::is_neutral(it) && !roles::is_vague(it));
-        let mut reasons = reasons.peekable();
+        let complaint = |line: &&str| roles::complains(line) && !goes_on(line.as_bytes());
+        let mut reasons = telling;
+        reasons.retain(|it| !roles::is_neutral(it) && !roles::is_vague(it));
+        // What is said beside complaints is no reason.
+        if reasons.iter().any(complaint) {
+            reasons.retain(complaint);
+        }
         let topic = topic(failure);
-        reasons.peek().is_some() && !reasons.any(|it| topic.iter().any(|word| it.contains(word)))
+        let about = |line: &&str| {
+            topic.iter().any(|word| line.contains(word))
+                && !sought.tells_another_error(line.as_bytes())
+        };
+        !reasons.is_empty() && !reasons.iter().any(about)
     }
 
     /// Only a line that says how the program goes on names it.
@@ -273,7 +350,7 @@ impl<'a> LastWords<'a> {
     }
 
     /// What was said at the time of this failed call or later: earlier words cannot be about it.
-    fn after(&self, failure: &Failure<'_>) -> impl Iterator<Item = &Spoken<'a>> {
+    fn after(&self, failure: &Failure<'_>) -> impl DoubleEndedIterator<Item = &Spoken<'a>> {
         let from_ns = failure.time_ns;
         self.spoken.iter().filter(move |it| it.time_ns >= from_ns)
     }
@@ -301,10 +378,31 @@ impl<'a> LastWords<'a> {
         })
     }
 
+    /// A line marked as fatal was said, or last of all one marked as an error, and nothing after it that tells how the
+    /// program went on.
+    pub fn end_fatally(&self) -> bool {
+        let last = self.spoken.iter().max_by_key(|it| it.time_ns);
+        let last = last.and_then(|it| Some(loggers::level(it.lines[it.said.last()?.0].trimmed())));
+        if last.flatten() >= Some(loggers::Level::Error) {
+            return true;
+        }
+        let mut fatal = self.spoken.iter().filter_map(|it| Some((it, it.fatal?)));
+        fatal.any(|(it, at)| {
+            let below = it.said[at + 1..].iter();
+            !below.into_iter().any(|(_, line)| roles::is_neutral(line) || goes_on(line.as_bytes()))
+        })
+    }
+
     /// Something was said at that time or later.
     pub fn since(&self, time_ns: BootNs) -> bool {
         let spoke = |it: &Spoken<'_>| it.usage || it.telling().next().is_some();
         self.spoken.iter().any(|it| it.time_ns >= time_ns && spoke(it))
+    }
+
+    /// A shell said last, at that time or later, what is wrong with its script itself: `X: unbound variable`.
+    pub fn tell_of_a_script_error(&self, since_ns: BootNs) -> bool {
+        let own = self.spoken.iter().filter(|it| it.place == 0 && it.time_ns >= since_ns);
+        own.into_iter().any(|it| shells::is_of_script(&it.lines))
     }
 
     /// The first entry that names `text` as a word of its own.
@@ -349,10 +447,10 @@ impl<'a> LastWords<'a> {
         self.spoken.iter().find(|it| last(it)).map(|it| it.index)
     }
 
-    /// Lines that complain of something, in lower case, without those that say how the program goes on.
+    /// Lines that complain of something, in lower case.
     pub fn complaints(&self) -> impl Iterator<Item = &str> {
         let lines = self.spoken.iter().flat_map(Spoken::telling);
-        lines.filter(|it| roles::complains(it) && !roles::is_vague(it) && !goes_on(it.as_bytes()))
+        lines.filter(|it| roles::complains(it) && !roles::is_vague(it))
     }
 
     /// They tell of a failure of the program itself, after which a missing file is no explanation.
@@ -400,10 +498,23 @@ impl<'a> Spoken<'a> {
         let spoken = spoken.map(|((at, line), _)| (at, line.trimmed().to_lowercase()));
         let spoken: Vec<(usize, String)> = spoken.collect();
         let level = |at: usize| loggers::level(lines[at].trimmed());
-        let fatal = spoken.iter().rposition(|(at, _)| level(*at) == Some(loggers::Level::Fatal));
+        let is_fatal = |at: usize| level(at) == Some(loggers::Level::Fatal);
+        let telling = spoken.iter().rposition(|(at, line)| is_fatal(*at) && !roles::is_vague(line));
+        let fatal = telling.or_else(|| spoken.iter().rposition(|(at, _)| is_fatal(*at)));
         let lower = [said.head, b"\n", said.tail].concat().to_ascii_lowercase();
-        let (stream, bytes) = (words.stream, &words.bytes);
-        Self { index, place, stream, time_ns, bytes, lines, said: spoken, usage, fatal, lower }
+        Self {
+            index,
+            place,
+            stream: words.stream,
+            time_ns,
+            discarded: words.discarded,
+            bytes: &words.bytes,
+            lines,
+            said: spoken,
+            usage,
+            fatal,
+            lower,
+        }
     }
 
     fn quote(&self) -> Option<Quote> {
@@ -441,8 +552,12 @@ impl<'a> Spoken<'a> {
         if lines.iter().any(|line| sought.error(line)) {
             return Some(Naming::Error);
         }
+        // What was only looked for is named for many reasons.
+        if failure.is_lookup() && probes::looks(failure.call) {
+            return None;
+        }
         let mut last = lines.iter().rev().take(LAST_LINES);
-        last.any(|line| sought.mentioned(line)).then_some(Naming::Mention)
+        last.any(|line| sought.mentioned(line) || sought.hinted(line)).then_some(Naming::Mention)
     }
 
     /// Right above an exception that only says what could not be done, an error was logged that tells why: both name the
@@ -514,13 +629,12 @@ fn topic(failure: &Failure<'_>) -> &'static [&'static str] {
             "root",
             "capab",
             "forbidden",
-            "cannot",
-            "could not",
-            "can't",
-            "failed to",
-            "unable",
-            "read",
-            "open",
+            " read ",
+            " open ",
+            "creat",
+            "write ",
+            "writing",
+            "save",
         ],
         Some(Cause::ReadOnlyFilesystem) => &[
             "read-only",

@@ -13,7 +13,11 @@ pub(super) fn names_another(line: &str, subject: &Subject<'_>) -> bool {
             let files: Vec<&str> = files(line).collect();
             let same =
                 |file: &&str| named(file) == name || lies_in(&path, file) || lies_in(file, &path);
-            !files.is_empty() && !files.iter().any(same)
+            // `target "x" does not exist in the project "y"`
+            let quoted = || quoted(line).is_some_and(|it| !same(&it));
+            let option = || line.split(' ').any(|it| it.starts_with('-') && it.ends_with(':'));
+            (!files.is_empty() && !files.iter().any(same))
+                || (files.is_empty() && (option() || quoted()))
         }
         Subject::Address { address: Address::Inet(inet), .. } => {
             let ports: Vec<u16> = ports(line).collect();
@@ -21,6 +25,16 @@ pub(super) fn names_another(line: &str, subject: &Subject<'_>) -> bool {
         }
         Subject::Address { .. } | Subject::Question { .. } | Subject::None => false,
     }
+}
+
+/// The first thing in quotes, if it is one word.
+fn quoted(line: &str) -> Option<&str> {
+    let at = line.find(['"', '\''])?;
+    let begins = at == 0 || line[..at].ends_with([' ', ':', '(', '=']);
+    let rest = &line[at + 1..];
+    let word = &rest[..rest.find(['"', '\''])?];
+    let one = !word.is_empty() && !word.contains(char::is_whitespace);
+    (begins && one).then_some(word)
 }
 
 /// `/etc/app.conf`, `app.conf`; not the source that a program says it was in, nor the program itself.
@@ -100,6 +114,8 @@ mod tests {
             "filenotfounderror: [errno 2] no such file or directory: '/srv/app/none.json'",
             "{error,{nothing,{\"no such file or directory\",\"nothing.app\"}}}",
             "open /etc/other.yaml: no such file or directory",
+            "target \"publish\" does not exist in the project \"shop\".",
+            "ld: cannot find -lshop: no such file or directory",
         ] {
             assert!(another(line, "/srv/app/..ez"), "{line}");
         }

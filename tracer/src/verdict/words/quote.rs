@@ -40,6 +40,12 @@ pub(in crate::verdict) fn quote(lines: &[Line], reading: Option<&Reading>) -> Op
     (!text.is_empty()).then_some(Quote { text, worth })
 }
 
+/// Both, as far as they fit.
+pub(in crate::verdict) fn followed(text: &str, later: &str) -> String {
+    let fits = text.chars().count() + later.chars().count() <= QUOTE_MAX;
+    if fits { format!("{text} / {later}") } else { text.to_owned() }
+}
+
 /// One line, cut where it is longer than a quotation.
 pub(in crate::verdict) fn one(line: &Line) -> String {
     joined(std::slice::from_ref(line), &[0])
@@ -94,7 +100,13 @@ fn said(lines: &[Line], roles: &[Role]) -> Option<(Vec<usize>, u8)> {
         let from = telling.len().saturating_sub(LINES_MAX);
         return Some((telling[from..].to_vec(), worth));
     }
-    let below = spoken.iter().filter(|(at, worth)| *at > first && *worth >= roles::PLAIN);
+    let mut below: Vec<(usize, u8)> = spoken.clone();
+    below.retain(|(at, worth)| *at > first && *worth >= roles::PLAIN);
+    let complains = |worth: u8| worth >= roles::COMPLAINT - 2;
+    // Where there is not room for all, what complains tells more than what was said beside it.
+    if below.len() >= LINES_MAX && below.iter().any(|it| complains(it.1)) {
+        below.retain(|it| complains(it.1));
+    }
     let above = spoken.iter().rev().filter(|(at, worth)| *at < first && *worth >= roles::COMPLAINT);
     // A warning right above tells what the complaint is about.
     let warned = spoken
@@ -105,7 +117,7 @@ fn said(lines: &[Line], roles: &[Role]) -> Option<(Vec<usize>, u8)> {
     // `error: these are missing:` has them below, though they look like options.
     let opened = lines[first].text.ends_with(':').then_some(first + 1);
     let opened = opened.filter(|at| roles.get(*at) == Some(&Role::Usage));
-    let more = below.chain(above).chain(warned).map(|it| it.0);
+    let more = below.iter().chain(above).chain(warned).map(|it| it.0);
     let reasons = reasons_of_vague(lines, &spoken, first);
     let order = reasons.into_iter().chain([first]).chain(opened).chain(more);
     Some((order.collect(), worth))

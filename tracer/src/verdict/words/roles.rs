@@ -52,7 +52,12 @@ pub(in crate::verdict) fn roles(lines: &[Line]) -> Vec<Role> {
             Role::Hint
         } else {
             let said = worth(text);
-            let begins = is_usage(text);
+            let begins = is_usage(text) || npm(text).is_some_and(is_usage);
+            // What npm says after it belongs to it.
+            if usage && npm(text).is_some() {
+                roles.push(Role::Usage);
+                continue;
+            }
             usage = begins || (usage && (line.is_indented() || said < COMPLAINT));
             if usage || is_option(text) { Role::Usage } else { Role::Said(said) }
         };
@@ -159,6 +164,7 @@ pub(in crate::verdict) fn complains(lower: &str) -> bool {
         "expired",
         "is required",
         "not set",
+        "not given",
         "exception",
         "error",
         "abort",
@@ -269,11 +275,13 @@ pub(in crate::verdict) fn is_neutral(lower: &str) -> bool {
         "finished",
         "picked up",
         "welcome",
-        "version",
         "hello",
         "booting",
     ];
-    (SIGNS.iter().any(|sign| lower.contains(sign)) || lower.starts_with("> ")) && !complains(lower)
+    // `version 1.2`, not a VERSION that is wanted.
+    let version = lower.contains("version") && lower.bytes().any(|it| it.is_ascii_digit());
+    (version || SIGNS.iter().any(|sign| lower.contains(sign)) || lower.starts_with("> "))
+        && !complains(lower)
 }
 
 fn is_usage(text: &str) -> bool {

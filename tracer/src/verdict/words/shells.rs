@@ -21,6 +21,30 @@ pub(super) fn read(lines: &[Line]) -> Option<Reading> {
     Some(reading)
 }
 
+/// The last line says what is wrong within a script, not with what it ran.
+pub(super) fn is_of_script(lines: &[Line]) -> bool {
+    const SIGNS: &[&str] = &[
+        "unbound variable",
+        "parameter not set",
+        "parameter null or not set",
+        "syntax error",
+        "bad substitution",
+        "division by 0",
+        "division by zero",
+        "value too great for base",
+        "arithmetic",
+        "readonly variable",
+        "is read only",
+        "bad array subscript",
+        "not a valid identifier",
+        "numeric argument required",
+        "illegal number",
+    ];
+    let last = lines.iter().rfind(|line| !line.is_blank());
+    let reason = last.and_then(|line| reason(&line.text)).map(str::to_ascii_lowercase);
+    reason.is_some_and(|it| SIGNS.iter().any(|sign| it.contains(sign)))
+}
+
 fn reason(text: &str) -> Option<&str> {
     let (name, rest) = text.split_once(": ")?;
     let (place, reason) = rest.split_once(": ")?;

@@ -1,0 +1,378 @@
+//! What programs that nobody knew beforehand say and do before they end: which of it is a reason, and which is not. Each
+//! case has siblings of other programs and a twin that must not be blamed.
+
+use crate::{
+    errno::Errno,
+    event::{Object, Stream},
+    verdict::{
+        Cause,
+        Confidence::Likely,
+        Verdict,
+        scene::{Scene, Who},
+    },
+};
+
+const O_WRONLY_CREAT: u64 = 0o101;
+
+fn told(command: &str, what: impl FnOnce(&mut Scene, Who)) -> Verdict {
+    let (mut scene, main) = Scene::running(command);
+    what(&mut scene, main);
+    scene.verdict()
+}
+
+#[track_caller]
+fn check(verdict: &Verdict, cause: Cause) {
+    assert_eq!(verdict.cause, cause, "{}", verdict.summary);
+}
+
+/// A shell whose child failed, and that said this itself before it ended.
+fn after_child(child_status: u8, shell_says: &str, status: u8) -> Verdict {
+    told("/bin/bash ./entrypoint.sh", |scene, shell| {
+        let child = scene.runs(shell, "/usr/bin/mkdir /data/cache");
+        scene.fails_at(child, "mkdir", "/data/cache", Errno::ENOENT).exits(child, child_status);
+        if !shell_says.is_empty() {
+            scene.says(shell, shell_says);
+        }
+        scene.exits(shell, status);
+    })
+}
+
+#[test]
+fn a_shell_that_cannot_go_on_with_its_own_script_does_not_pass_on_its_child() {
+    for says in [
+        "./entrypoint.sh: line 5: REDIS_HOST: unbound variable\n",
+        "./entrypoint.sh: 5: REDIS_HOST: parameter not set\n",
+        "./entrypoint.sh: line 9: syntax error: unexpected end of file\n",
+        "./entrypoint.sh: line 3: 1/0: division by 0 (error token is \"0\")\n",
+    ] {
+        check(&after_child(1, says, 1), Cause::ExitedWithError);
+    }
+    // With nothing of the kind said, equal statuses pass the blame on.
+    check(&after_child(1, "", 1), Cause::FileNotFound);
+}
+
+#[test]
+fn a_child_whose_complaint_was_thrown_away_was_expected_to_fail() {
+    let shell = |to_nobody: bool, status: u8| {
+        told("/bin/bash ./start.sh", |scene, shell| {
+            let child = scene.runs(shell, "/usr/bin/ls /opt/plugins");
+            scene.fails_at(child, "openat", "/opt/plugins", Errno::ENOENT);
+            let words = "ls: cannot access '/opt/plugins': No such file or directory\n";
+            if to_nobody {
+                scene.says_to_nobody(child, words);
+            } else {
+                scene.says(child, words);
+            }
+            scene.exits(child, 2).exits(shell, status);
+        })
+    };
+    let verdict = shell(true, 1);
+    check(&verdict, Cause::ExitedWithError);
+    assert!(!verdict.summary.contains("/opt/plugins"), "{}", verdict.summary);
+    // `set -e` ends with the very status, whatever became of the complaint; and one that was heard counts.
+    check(&shell(true, 2), Cause::FileNotFound);
+    check(&shell(false, 1), Cause::FileNotFound);
+}
+
+#[test]
+fn what_a_process_threw_away_is_not_among_its_last_words() {
+    let verdict = told("/bin/sh ./entry.sh", |scene, main| {
+        scene.says_to_nobody(main, "./entry.sh: 3: warm-cache: not found\n");
+        scene.words(main, Stream::Stdout, "MODE is batch, but must be web\n").exits(main, 64);
+    });
+    assert!(verdict.summary.contains("must be web"), "{}", verdict.summary);
+    assert!(!verdict.summary.contains("warm-cache"), "{}", verdict.summary);
+}
+
+#[test]
+fn a_script_that_says_more_went_on_after_what_failed() {
+    let script = |command: &str, more: &str| {
+        told(command, |scene, main| {
+            scene.fails_at(main, "openat", "/etc/check.conf", Errno::ENOENT);
+            scene.says(main, "./check.sh: 3: cannot open /etc/check.conf: No such file\n");
+            if !more.is_empty() {
+                scene.words(main, Stream::Stdout, more);
+            }
+            scene.exits(main, 4);
+        })
+    };
+    let verdict = script("/bin/dash ./check.sh", "3 of 9 replicas are behind\n");
+    check(&verdict, Cause::ExitedWithError);
+    assert!(verdict.summary.contains("replicas are behind"), "{}", verdict.summary);
+    check(&script("/bin/dash ./check.sh", ""), Cause::FileNotFound);
+    check(&script("/bin/dash ./check.sh", "giving up\n"), Cause::FileNotFound);
+}
+
+#[test]
+fn the_next_address_of_a_name_acquits_the_first_where_something_else_is_complained_of() {
+    let client = |reached: bool, more: &str| {
+        told("/usr/bin/psql", |scene, main| {
+            scene.fails_to(main, "connect", "[::1]:8099", Errno::ECONNREFUSED);
+            scene.later(|after| after.same_port_reached = reached);
+            let refused =
+                "error: connection to \"localhost\" (::1), port 8099 failed: Connection refused\n";
+            scene.says(main, &format!("{refused}{more}")).exits(main, 2);
+        })
+    };
+    for more in [
+        "connection to \"localhost\" (127.0.0.1), port 8099 failed: received invalid response\n",
+        "Connecting to 127.0.0.1:8099... connected.\nERROR 404: File not found.\n",
+    ] {
+        check(&client(true, more), Cause::ExitedWithError);
+    }
+    check(&client(false, ""), Cause::ConnectionRefused);
+}
+
+#[test]
+fn a_warning_by_its_class_is_no_complaint() {
+    let python = |line: &str| {
+        told("/usr/bin/python3 -m pytest", |scene, main| {
+            scene.fails_at(main, "openat", "/app/state/nodeids", Errno::ENOENT);
+            scene.says(main, line).exits(main, 1);
+        })
+    };
+    for line in [
+        "x.py:387: PytestCacheWarning: could not create path /app/state/nodeids\nFAILED test_a\n",
+        "x.py:3: UserWarning: cannot read /app/state/nodeids\nERROR: 1 check failed\n",
+    ] {
+        check(&python(line), Cause::ExitedWithError);
+    }
+    check(&python("error: could not read /app/state/nodeids\n"), Cause::FileNotFound);
+}
+
+#[test]
+fn what_was_only_looked_for_must_be_said_to_be_missing() {
+    let convert = |call: &'static str, line: &str| {
+        told("/usr/bin/convert a.pdf invoice.png", |scene, main| {
+            scene.fails_at(main, call, "invoice.png", Errno::ENOENT);
+            scene.says(main, line).exits(main, 1);
+        })
+    };
+    for line in [
+        "convert: operation not allowed by the policy `PDF' @ error/constitute.c/426.\nconvert: no images defined `invoice.png' @ error/convert.c/3234.\n",
+        "error: output invoice.png would be empty\n",
+    ] {
+        check(&convert("newfstatat", line), Cause::ExitedWithError);
+    }
+    check(&convert("newfstatat", "convert: cannot find invoice.png\n"), Cause::FileNotFound);
+}
+
+#[test]
+fn a_name_with_an_ending_more_is_no_missing_file() {
+    let unzip = |words: &str, first: bool| {
+        told("/usr/bin/unzip -q app.war", |scene, main| {
+            if first {
+                scene.fails_at(main, "newfstatat", "app.war", Errno::ENOENT);
+            }
+            scene.fails_at(main, "newfstatat", "app.war.ZIP", Errno::ENOENT);
+            scene.says(main, words).exits(main, 9);
+        })
+    };
+    let words = "unzip: cannot find zipfile directory in one of app.war or\n app.war.zip, and cannot find app.war.ZIP, period.\n";
+    check(&unzip(words, false), Cause::ExitedWithError);
+    check(
+        &unzip("unzip:  cannot find or open app.war, app.war.zip or app.war.ZIP.\n", true),
+        Cause::FileNotFound,
+    );
+}
+
+#[test]
+fn a_bare_word_of_a_sentence_is_no_path() {
+    let ant = |line: &str| {
+        told("/usr/bin/java org.apache.tools.ant.launch.Launcher", |scene, main| {
+            scene.fails_at(main, "newfstatat", "/etc/shop", Errno::ENOENT);
+            scene.says(main, line).exits(main, 1);
+        })
+    };
+    check(
+        &ant("BUILD FAILED\nTarget \"publish\" does not exist in the project \"shop\".\n"),
+        Cause::ExitedWithError,
+    );
+    check(&ant("cannot read shop: No such file or directory\n"), Cause::FileNotFound);
+}
+
+#[test]
+fn a_lock_by_a_folder_that_cannot_be_replaced_is_held() {
+    let borg = |call: &'static str, path: &str, words: &str| {
+        told("/usr/bin/borg create", |scene, main| {
+            scene.fails_at(main, call, path, Errno::ENOTEMPTY).says(main, words).exits(main, 2);
+        })
+    };
+    let words = "Failed to create/acquire the lock /repo/lock.exclusive (timeout).\n";
+    check(&borg("rename", "/repo/lock.exclusive.a1b2.tmp", words), Cause::LockHeld);
+    check(&borg("rename", "/repo/index.tmp", words), Cause::ExitedWithError);
+    check(
+        &borg("rename", "/repo/lock.exclusive.a1b2.tmp", "no such archive: daily\n"),
+        Cause::ExitedWithError,
+    );
+}
+
+#[test]
+fn jobs_beside_the_failed_one_may_end_later() {
+    let make = |says: &str| {
+        told("/usr/bin/make -j2 all", |scene, make| {
+            let assets = scene.runs(make, "/bin/sh -c assets");
+            let curl = scene.runs(make, "/usr/bin/curl http://127.0.0.1:9200");
+            scene.fails_to(curl, "connect", "127.0.0.1:9200", Errno::ECONNREFUSED).exits(curl, 7);
+            scene.says(make, says).after_ms(700).exits(assets, 0).exits(make, 2);
+        })
+    };
+    check(&make("make: *** [Makefile:5: seed] Error 7\n"), Cause::ConnectionRefused);
+    check(&make("make: *** No rule to make target 'x'.  Stop.\n"), Cause::ExitedWithError);
+}
+
+#[test]
+fn who_repeats_what_its_child_wrote_did_not_raise_it() {
+    let trace = "Traceback (most recent call last):\n  File \"/app/load.py\", line 2, in <module>\n    open(p)\nFileNotFoundError: [Errno 2] No such file or directory: '/app/b.csv'\n";
+    let parallel = |own: &str| {
+        told("/usr/bin/perl /usr/bin/parallel", |scene, perl| {
+            let job = scene.runs(perl, "/usr/bin/python3 load.py");
+            scene.fails_at(job, "openat", "/app/b.csv", Errno::ENOENT).says(job, trace);
+            scene.exits(job, 1).says(perl, own).exits(perl, 1);
+        })
+    };
+    check(&parallel(trace), Cause::FileNotFound);
+    let other = "Traceback (most recent call last):\n  File \"/app/run.py\", line 9, in <module>\n    go()\nKeyError: 'REGION'\n";
+    check(&parallel(other), Cause::UncaughtException);
+}
+
+#[test]
+fn status_0_after_a_fatal_line_is_no_good_end() {
+    let celery = |words: &str| {
+        told("/usr/bin/python3 -m celery", |scene, main| {
+            scene.fails_to(main, "connect", "127.0.0.1:5672", Errno::ECONNREFUSED);
+            scene.says(main, words).exits(main, 0);
+        })
+    };
+    let verdict = celery(
+        "[2026-01-01 10:00:00,243: CRITICAL/MainProcess] Unrecoverable error: ConnectionRefusedError(111, 'Connection refused')\n",
+    );
+    check(&verdict, Cause::ConnectionRefused);
+    assert_eq!(verdict.confidence, Likely);
+    let quoted = celery("ERROR:root:consumer stopped, giving up\n");
+    check(&quoted, Cause::ExitedByItself);
+    assert!(quoted.summary.contains("consumer stopped"), "{}", quoted.summary);
+    // A refusal that it lived with, and an end that nothing explains.
+    check(&celery("cache is down, going on without\n"), Cause::ExitedByItself);
+}
+
+#[test]
+fn a_refusal_is_meant_by_words_that_only_programs_of_that_kind_use() {
+    let client = |words: &str| {
+        told("/usr/bin/client", |scene, main| {
+            scene.fails_to(main, "connect", "127.0.0.1:4730", Errno::ECONNREFUSED);
+            scene.says(main, words).after_ms(2000).exits(main, 4);
+        })
+    };
+    for words in [
+        "ldap_sasl_bind(SIMPLE): Can't contact LDAP server (-1)\n",
+        "Unable to bootstrap from the cluster\n",
+        "the job server is not available\n",
+    ] {
+        let verdict = client(words);
+        check(&verdict, Cause::ConnectionRefused);
+        assert_eq!(verdict.confidence, Likely, "{words}");
+    }
+    check(&client("no currency for tenant 7\n"), Cause::ExitedWithError);
+}
+
+#[test]
+fn a_second_socket_on_a_port_of_its_own_is_not_needed() {
+    let server = |own: bool| {
+        told("/usr/sbin/mini_httpd", |scene, main| {
+            if own {
+                scene.binds(main, "tcp [::]:8081", None);
+            }
+            scene.binds(main, "tcp 0.0.0.0:8081", Some(Errno::EADDRINUSE));
+            scene.fails_at(main, "chdir", "/var/www/shop", Errno::ENOENT);
+            scene.says(main, "bind: Address already in use\nchdir: No such file or directory\n");
+            scene.exits(main, 1);
+        })
+    };
+    check(&server(true), Cause::FileNotFound);
+    assert_ne!(server(false).cause, Cause::ExitedWithError);
+}
+
+#[test]
+fn what_is_looked_for_after_the_complaint_belongs_to_the_end() {
+    let cmake = |complaint: &str| {
+        told("/usr/bin/cmake -B build", |scene, main| {
+            if !complaint.is_empty() {
+                scene.says(main, complaint);
+            }
+            scene.fails_at(main, "rename", "/app/build/Cache.txt.tmp", Errno::ENOENT);
+            scene.exits(main, 1);
+        })
+    };
+    check(&cmake("CMake Error: could not find a package \"ShopCore\"\n"), Cause::ExitedWithError);
+    check(&cmake(""), Cause::FileNotFound);
+}
+
+#[test]
+fn a_file_that_the_command_line_names_is_meant_by_a_complaint_of_none() {
+    let webhook = |words: &str| {
+        told("/usr/bin/webhook -hooks /etc/hooks.json", |scene, main| {
+            scene.fails_at(main, "openat", "/etc/hooks.json", Errno::ENOENT);
+            scene.says(main, words).exits(main, 1);
+        })
+    };
+    let verdict = webhook("couldn't load any hooks from file!\naborting execution\n");
+    check(&verdict, Cause::FileNotFound);
+    assert_eq!(verdict.confidence, Likely);
+    check(&webhook("could not parse /etc/other.json: bad token\n"), Cause::ExitedWithError);
+}
+
+#[test]
+fn an_answer_that_nothing_is_mapped_refuses_no_memory() {
+    for (call, cause) in [
+        ("mincore", Cause::ExitedWithError),
+        ("msync", Cause::ExitedWithError),
+        ("madvise", Cause::ExitedWithError),
+        ("brk", Cause::MemoryAllocationFailed),
+    ] {
+        let verdict = told("/usr/lib/lisp.run", |scene, main| {
+            scene.call(main, call, Errno::ENOMEM, Object::None, [0; 5]).exits(main, 1);
+        });
+        check(&verdict, cause);
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_is_the_file_that_was_to_be_made() {
+    let sqlite = |flags: u64| {
+        told("/usr/bin/python3 manage.py migrate", |scene, main| {
+            let object = Object::Path { path: "/data/db.sqlite3".into(), truncated: false };
+            scene.call(main, "openat", Errno::EACCES, object, [u64::MAX, 0, flags, 0, 0]);
+            scene.says(main, "Traceback (most recent call last):\n  File \"/app/m.py\", line 2, in <module>\n    connect()\ndjango.db.utils.OperationalError: unable to open database file\n");
+            scene.exits(main, 1);
+        })
+    };
+    check(&sqlite(O_WRONLY_CREAT), Cause::PermissionDenied);
+    check(&sqlite(0), Cause::UncaughtException);
+}
+
+#[test]
+fn ssh_tells_why_what_speaks_through_it_ended() {
+    let git = |status: u8| {
+        told("/usr/bin/git clone git@git.shop:api.git", |scene, git| {
+            let ssh = scene.runs(git, "/usr/bin/ssh git@git.shop");
+            scene.says(ssh, "ssh: Could not resolve hostname git.shop\n").exits(ssh, status);
+            scene.says(git, "fatal: Could not read from remote repository.\n").exits(git, 128);
+        })
+    };
+    let quotes = |verdict: &Verdict| verdict.summary.contains("resolve hostname");
+    assert!(quotes(&git(255)), "{}", git(255).summary);
+    assert!(!quotes(&git(1)), "{}", git(1).summary);
+}
+
+#[test]
+fn a_limit_that_was_refused_is_named_as_such() {
+    let memcached = |words: &str| {
+        told("/usr/bin/memcached -c 4096", |scene, main| {
+            scene.call(main, "prlimit64", Errno::EPERM, Object::None, [0, 7, 1, 0, 0]);
+            scene.says(main, words).exits(main, 71);
+        })
+    };
+    check(&memcached("failed to set rlimit for open files.\n"), Cause::PermissionDenied);
+    check(&memcached("failed to read the config\n"), Cause::ExitedWithError);
+}
