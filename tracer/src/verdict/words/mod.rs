@@ -1,5 +1,6 @@
 //! The last words of a process: quoting them, and whether they name a failed call. It must not decide on its own.
 
+mod against;
 mod beam;
 mod dotnet;
 mod go;
@@ -22,29 +23,24 @@ pub(super) mod said;
 mod samples;
 mod shape;
 mod shells;
+mod spoken;
 
 use std::{cell::OnceCell, collections::HashSet};
 
 use crate::{
-    event::{BootNs, ProcessId, Status, Stream, What, Words},
+    event::{BootNs, ProcessId, Status, Stream, What},
     text::Text,
 };
 
 use crate::verdict::{
-    Cause,
     case::Case,
-    evidence::answers,
     evidence::failure::Failure,
-    evidence::probes,
-    words::lines::{Sought, contains, contains_word, goes_on, names_whole},
+    words::lines::{contains, contains_word, goes_on},
     words::quote::Quote,
     words::reading::{Fit, Reading},
-    words::roles::Role,
-    words::said::{Line, Said},
+    words::said::Line,
+    words::spoken::{LAST_LINES, Spoken},
 };
-
-/// Words this near to the end name what they complain of.
-const LAST_LINES: usize = 5;
 
 /// How programs tell of the status of a child, in lower case; the number follows.
 const STATUSES: &[&str] = &[
@@ -66,9 +62,6 @@ const STATUSES: &[&str] = &[
     "killed by signal ",
 ];
 
-/// Exceptions that say what could not be done rather than why.
-const INABILITY: &[&str] = &["unable", "cannot", "can't", "could not", "couldn't", "failed"];
-
 /// What was written last to stdout and stderr (and by a runtime's init anywhere).
 #[derive(Default)]
 pub(in crate::verdict) struct LastWords<'a> {
@@ -76,24 +69,6 @@ pub(in crate::verdict) struct LastWords<'a> {
     /// How the first process ended.
     status: Option<Status>,
     told: OnceCell<Option<Told>>,
-}
-
-struct Spoken<'a> {
-    index: usize,
-    /// Which of the processes asked for said it.
-    place: usize,
-    stream: Stream,
-    time_ns: BootNs,
-    discarded: bool,
-    bytes: &'a Text,
-    lines: Vec<Line>,
-    /// The lines that were said, without calls, usage texts and the like; in lower case.
-    said: Vec<(usize, String)>,
-    /// It tells how the program is used: a program that does is done with whatever it tried before.
-    usage: bool,
-    /// Which of `said` is the last that is marked as fatal.
-    fatal: Option<usize>,
-    lower: Vec<u8>,
 }
 
 /// What words tell of the exception, or the like, by which a process ended.
@@ -221,132 +196,6 @@ impl<'a> LastWords<'a> {
         let named = self.after(failure).filter_map(|it| Some((it.naming(failure)?, it.index)));
         // Of those who say as much, the first process.
         named.rev().max_by_key(|(naming, _)| *naming)
-    }
-
-    /// After the line that names this failed call they complain of something else, or of something that came up while
-    /// it was handled.
-    pub fn complain_after_naming(&self, failure: &Failure<'_>) -> bool {
-        let handled = || {
-            let told = self.told()?;
-            let sought = Sought::of(failure);
-            let last = told.reading.text().to_ascii_lowercase();
-            Some(told.reading.while_handling && !sought.named(last.as_bytes()))
-        };
-        self.after(failure).any(|it| it.complains_after_naming(failure)) || handled() == Some(true)
-    }
-
-    /// Below the last line that names this failed call the same process says something that is no mere end.
-    pub fn go_on_after_naming(&self, failure: &Failure<'_>) -> bool {
-        let sought = Sought::of(failure);
-        let more = |lines: &[(usize, String)]| lines.iter().any(|(_, it)| !roles::is_vague(it));
-        self.after(failure).any(|it| {
-            let named = it.said.iter().rposition(|(_, line)| sought.named(line.as_bytes()));
-            let Some(at) = named else { return false };
-            // On the other stream, too.
-            let later = self.spoken.iter().filter(|other| {
-                other.place == it.place && other.index != it.index && other.time_ns > it.time_ns
-            });
-            more(&it.said[at + 1..]) || later.into_iter().any(|other| more(&other.said))
-        })
-    }
-
-    /// Something was complained of in the time before, and nothing was said since.
-    pub fn complained_within(&self, time_ns: BootNs, within_ns: u64) -> bool {
-        let complains = |line: &str| roles::complains(line) && !goes_on(line.as_bytes());
-        let own = || self.spoken.iter().filter(|it| it.place == 0);
-        let before = |it: &Spoken<'_>| {
-            it.time_ns < time_ns && time_ns - it.time_ns <= within_ns && it.telling().any(complains)
-        };
-        own().any(before) && !own().any(|it| it.time_ns >= time_ns && it.telling().next().is_some())
-    }
-
-    /// They say after this failed call that something could not be done, and name no other file.
-    pub fn complain_of_no_other(&self, failure: &Failure<'_>) -> bool {
-        let lines: Vec<&str> = self.after(failure).flat_map(Spoken::telling).collect();
-        let unable = |line: &&str| INABILITY.iter().any(|sign| line.contains(sign));
-        let other = |line: &&str| objects::names_another(line, &failure.subject);
-        lines.iter().any(unable) && !lines.iter().any(other)
-    }
-
-    /// Below the last line that names this failed call another one complains of something else.
-    pub fn complain_of_another_after(&self, failure: &Failure<'_>) -> bool {
-        let sought = Sought::of(failure);
-        let names = |line: &[u8]| sought.both(line) || sought.error(line);
-        self.after(failure).any(|it| {
-            let named = it.said.iter().rposition(|(_, line)| names(line.as_bytes()));
-            let below = named.map_or(&[][..], |at| &it.said[at + 1..]);
-            let other = |line: &str| roles::complains(line) && !roles::is_vague(line);
-            below.iter().any(|(_, line)| other(line) && !goes_on(line.as_bytes()))
-        })
-    }
-
-    /// The process ended by an exception that tells of something else.
-    pub fn end_by_another(&self, failure: &Failure<'_>) -> bool {
-        let Some(told) = self.told().filter(|it| !it.followed && it.reading.complete) else {
-            return false;
-        };
-        let sought = Sought::of(failure);
-        let reading = &told.reading;
-        let text = [reading.text(), reading.root_cause.clone().unwrap_or_default()].join("\n");
-        let first = reading.telling.iter().copied().min().unwrap_or(reading.last);
-        let spoken = self.spoken.iter().find(|it| it.index == told.index);
-        let lines = spoken.into_iter().flat_map(|it| &it.said);
-        let within = lines.filter(|(at, _)| (first..=reading.last).contains(at));
-        let mut all =
-            text.lines().map(str::to_ascii_lowercase).chain(within.map(|it| it.1.clone()));
-        let above = spoken.is_some_and(|it| it.logged_above(first, reading, &sought));
-        !(above || all.any(|line| sought.named(line.as_bytes())))
-    }
-
-    /// Something was said after this failed call that does not name it: of a lookup this is enough to say that it was
-    /// not the reason, of a refusal or exhaustion if it tells of another.
-    pub fn speak_against(&self, failure: &Failure<'_>) -> bool {
-        let sought = Sought::of(failure);
-        if self.end_by_another(failure)
-            || self.after(failure).any(|it| it.is_fatal_of_contents(&sought))
-        {
-            return true;
-        }
-        if self.naming(failure).is_some() {
-            return false;
-        }
-        if self.after(failure).any(|it| it.usage) {
-            return true;
-        }
-        // What a parent says as it gives up speaks of nothing else.
-        let speaks = |it: &Spoken<'_>, line: &str| it.place == 0 || !roles::is_vague(line);
-        let telling: Vec<&str> = self
-            .after(failure)
-            .flat_map(|it| it.telling().filter(move |line| speaks(it, line)))
-            .collect();
-        if telling.is_empty() {
-            return false;
-        }
-        let answer = failure.is_lookup() || answers::gives_way_to_words(failure);
-        if answer || self.wave_off(failure) || self.tell_of_a_program_error() {
-            return true;
-        }
-        let complaint = |line: &&str| roles::complains(line) && !goes_on(line.as_bytes());
-        let mut reasons = telling;
-        reasons.retain(|it| !roles::is_neutral(it) && !roles::is_vague(it));
-        // What is said beside complaints is no reason.
-        if reasons.iter().any(complaint) {
-            reasons.retain(complaint);
-        }
-        let topic = topic(failure);
-        let about = |line: &&str| {
-            topic.iter().any(|word| line.contains(word))
-                && !sought.tells_another_error(line.as_bytes())
-        };
-        !reasons.is_empty() && !reasons.iter().any(about)
-    }
-
-    /// Only a line that says how the program goes on names it.
-    pub fn wave_off(&self, failure: &Failure<'_>) -> bool {
-        let sought = Sought::of(failure);
-        let mut lines = self.after(failure).flat_map(|it| it.said.iter());
-        let waved = lines.any(|(_, it)| goes_on(it.as_bytes()) && sought.named(it.as_bytes()));
-        waved && self.naming(failure).is_none()
     }
 
     /// What was said at the time of this failed call or later: earlier words cannot be about it.
@@ -482,123 +331,6 @@ impl<'a> LastWords<'a> {
     }
 }
 
-impl<'a> Spoken<'a> {
-    fn new(index: usize, place: usize, time_ns: BootNs, words: &'a Words) -> Self {
-        let said = Said {
-            head: words.head.as_bytes(),
-            tail: words.bytes.as_bytes(),
-            lost_between: words.skipped_bytes,
-            cut_before: said_before(words),
-        };
-        let lines = said.lines();
-        let roles = roles::roles(&lines);
-        let usage = roles.contains(&Role::Usage);
-        let spoken = lines.iter().enumerate().zip(roles);
-        let spoken = spoken.filter(|(_, role)| matches!(role, Role::Said(_)));
-        let spoken = spoken.map(|((at, line), _)| (at, line.trimmed().to_lowercase()));
-        let spoken: Vec<(usize, String)> = spoken.collect();
-        let level = |at: usize| loggers::level(lines[at].trimmed());
-        let is_fatal = |at: usize| level(at) == Some(loggers::Level::Fatal);
-        let telling = spoken.iter().rposition(|(at, line)| is_fatal(*at) && !roles::is_vague(line));
-        let fatal = telling.or_else(|| spoken.iter().rposition(|(at, _)| is_fatal(*at)));
-        let lower = [said.head, b"\n", said.tail].concat().to_ascii_lowercase();
-        Self {
-            index,
-            place,
-            stream: words.stream,
-            time_ns,
-            discarded: words.discarded,
-            bytes: &words.bytes,
-            lines,
-            said: spoken,
-            usage,
-            fatal,
-            lower,
-        }
-    }
-
-    fn quote(&self) -> Option<Quote> {
-        quote::quote(&self.lines, reading::read(&self.lines).as_ref())
-    }
-
-    /// Lines that say something; a single sign says nothing (a runtime's init speaks by single bytes too).
-    fn telling(&self) -> impl Iterator<Item = &str> {
-        self.said.iter().map(|(_, line)| line.as_str()).filter(|line| line.len() > 1)
-    }
-
-    fn complains_after(&self, last: usize) -> bool {
-        self.said
-            .iter()
-            .any(|(at, line)| *at > last && roles::complains(line) && !roles::is_vague(line))
-    }
-
-    fn naming(&self, failure: &Failure<'_>) -> Option<Naming> {
-        let sought = Sought::of(failure);
-        if self.is_fatal_of_contents(&sought) {
-            return None;
-        }
-        let lines: Vec<&[u8]> = self
-            .said
-            .iter()
-            .map(|(_, line)| line.as_bytes())
-            .filter(|line| !goes_on(line))
-            .collect();
-        if lines.iter().any(|line| sought.both(line)) {
-            return Some(Naming::Both);
-        }
-        if lines.iter().any(|line| sought.blamed(line)) {
-            return Some(Naming::Object);
-        }
-        if lines.iter().any(|line| sought.error(line)) {
-            return Some(Naming::Error);
-        }
-        // What was only looked for is named for many reasons.
-        if failure.is_lookup() && probes::looks(failure.call) {
-            return None;
-        }
-        let mut last = lines.iter().rev().take(LAST_LINES);
-        last.any(|line| sought.mentioned(line) || sought.hinted(line)).then_some(Naming::Mention)
-    }
-
-    /// Right above an exception that only says what could not be done, an error was logged that tells why: both name the
-    /// same thing, and the error this failed call.
-    fn logged_above(&self, first: usize, reading: &Reading, sought: &Sought<'_>) -> bool {
-        let text = reading.text().to_lowercase();
-        let inability = INABILITY.iter().any(|sign| text.contains(sign));
-        let Some((at, line)) = self.said.iter().rfind(|(at, _)| *at < first) else { return false };
-        let is_error = loggers::level(self.lines[*at].trimmed()) >= Some(loggers::Level::Error);
-        let words = |text: &str| -> HashSet<String> {
-            let words = text.split(|it: char| !it.is_alphanumeric());
-            let words =
-                words.filter(|it| it.len() > 3 && !INABILITY.contains(it) && *it != "error");
-            words.map(str::to_owned).collect()
-        };
-        let same = || words(&text).intersection(&words(line)).next().is_some();
-        inability && is_error && sought.both(line.as_bytes()) && same()
-    }
-
-    /// Its last line marked as fatal tells what is wrong within something that was read, and not of this failure.
-    fn is_fatal_of_contents(&self, sought: &Sought<'_>) -> bool {
-        self.fatal.is_some_and(|at| {
-            let line = self.said[at].1.as_bytes();
-            lines::is_about_named_contents(line) && !sought.named(line)
-        })
-    }
-
-    fn complains_after_naming(&self, failure: &Failure<'_>) -> bool {
-        let sought = Sought::of(failure);
-        let names = |line: &[u8]| sought.error(line) || names_whole(line, &failure.subject);
-        let lines: Vec<&str> = self.said.iter().map(|(_, line)| line.as_str()).collect();
-        let last =
-            lines.iter().rposition(|line| names(line.as_bytes()) && !goes_on(line.as_bytes()));
-        last.is_some_and(|at| {
-            lines[at + 1..]
-                .iter()
-                .any(|line| lines::complains(line.as_bytes()) && !roles::is_vague(line))
-        })
-    }
-}
-
 fn tells_status(line: &str, code: &str) -> bool {
     STATUSES.iter().any(|sign| {
         line.match_indices(sign).any(|(at, _)| {
@@ -606,64 +338,4 @@ fn tells_status(line: &str, code: &str) -> bool {
             rest.is_some_and(|rest| !rest.starts_with(|it: char| it.is_ascii_digit()))
         })
     })
-}
-
-/// More was said than is kept from the first kept byte on.
-fn said_before(words: &Words) -> bool {
-    let length = |text: &Text| u64::try_from(text.as_bytes().len()).unwrap_or(u64::MAX);
-    let kept = length(&words.head).saturating_add(length(&words.bytes));
-    words.total_bytes > kept.saturating_add(words.skipped_bytes)
-}
-
-/// Words that may speak of a failed call without naming it.
-fn topic(failure: &Failure<'_>) -> &'static [&'static str] {
-    match failure.cause() {
-        Some(Cause::ConnectionRefused) => &["connect", "dial", "reach", "refuse", "unavailable"],
-        Some(Cause::NameResolutionFailed) => &["resol", "host", "dns", "lookup"],
-        Some(Cause::PermissionDenied | Cause::BindPermissionDenied) => &[
-            "permission",
-            "denied",
-            "access",
-            "permitted",
-            "privilege",
-            "root",
-            "capab",
-            "forbidden",
-            " read ",
-            " open ",
-            "creat",
-            "write ",
-            "writing",
-            "save",
-        ],
-        Some(Cause::ReadOnlyFilesystem) => &[
-            "read-only",
-            "readonly",
-            "writ",
-            "creat",
-            "open",
-            "save",
-            "mkdir",
-            "director",
-            "lock",
-            "store",
-        ],
-        Some(Cause::DiskFull) => &[
-            "space", "disk", "writ", "wrote", "quota", "full", "flush", "save", "i/o", "store",
-            "persist", "short",
-        ],
-        Some(Cause::FdLimit) => {
-            &["open", "file", "descriptor", "accept", "socket", "too many", "limit", "pipe"]
-        }
-        Some(Cause::PidLimit) => {
-            &["fork", "thread", "spawn", "process", "resource", "worker", "clone", "exec"]
-        }
-        Some(Cause::MemoryAllocationFailed) => {
-            &["memory", "alloc", "map", "reserve", "heap", "stack", "thread"]
-        }
-        Some(Cause::BindAddressInUse | Cause::BindAddressUnavailable) => {
-            &["bind", "listen", "address", "port", "socket", "use"]
-        }
-        _ => &[],
-    }
 }
