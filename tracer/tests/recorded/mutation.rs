@@ -61,6 +61,8 @@ const STANDING: &[&str] = &[
     "bash_read_without_line_end_is_silent",
     "beanstalkd_port_taken",
     "chronic_job_names_its_reason",
+    "dirty_tree_ends_a_release_silently",
+    "mountpoint_is_silent",
     "npm_run_all_lint_fails",
     "python_silent_exit_3",
     "spawn_fcgi_socket_folder_missing",
@@ -109,9 +111,11 @@ const SAMPLES: usize = 24;
 /// Deaths whose cause hangs on what is not cited, as long as that is not mended.
 const HANGING: &[&str] = &[
     "bind_retried",
+    "dirty_tree_ends_a_release_silently",
     "mini_httpd_folder_missing",
     "mini_httpd_goes_to_background",
     "node_process_exit_silent",
+    "three_workers_one_denied_the_others_wait_for_a_broker",
     "timeout_child_fails_itself",
 ];
 

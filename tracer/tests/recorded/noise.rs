@@ -154,15 +154,25 @@ fn has_another_cause_proven(told: &Verdict, other: &Verdict) -> bool {
 
 /// What still changes, by the name of the death; these lists only shrink.
 const AT_THE_BEGINNING: &[&str] = &[
+    "better_sqlite3_says_only_unable_to_open",
+    "dbus_send_without_a_session",
     "elixir_match_error_names_no_file",
     "git_commit_without_identity",
+    "huge_pages_fall_back_then_config_error",
+    "java_starts_a_helper_without_x_bit",
+    "ssh_key_too_open_after_secret_store_fallback",
     "sudo_under_no_new_privileges",
 ];
 const BEFORE_THE_LAST_WORDS: &[&str] = &[
+    "better_sqlite3_says_only_unable_to_open",
     "crun_without_x_bit",
+    "dbus_send_without_a_session",
     "elixir_match_error_names_no_file",
     "git_commit_without_identity",
+    "huge_pages_fall_back_then_config_error",
+    "java_starts_a_helper_without_x_bit",
     "monit_config_open_to_all",
+    "ssh_key_too_open_after_secret_store_fallback",
     "sudo_under_no_new_privileges",
 ];
 const OF_A_SILENT_DEATH: &[&str] = &[];

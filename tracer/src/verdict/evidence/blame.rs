@@ -159,7 +159,9 @@ fn after_failed_child(
     end: &End<'_>,
     children: &[Child<'_>],
 ) -> Option<Link> {
-    let last = children.last().filter(|child| child.end.failed())?;
+    // Those that it ended itself are not why it ended.
+    let mut others = children.iter().rev().filter(|child| !was_ended_by(case, parent, child));
+    let last = others.next().filter(|child| child.end.failed())?;
     let own_search = matches!(end.status.code, Some(126 | 127)) && !case.never_execd(last.id);
     let passed = case.is_shell(parent)
         && !own_search
@@ -167,6 +169,13 @@ fn after_failed_child(
         && !gave_own_reason(case, parent, last)
         && gave_up_after(case, parent, end, last, AT_ONCE_NS);
     passed.then_some(Link { id: last.id, exact: false })
+}
+
+/// The parent sent the signal that ended it.
+fn was_ended_by(case: &Case<'_>, parent: ProcessId, child: &Child<'_>) -> bool {
+    let Some(signal) = child.end.status.signal else { return false };
+    case.signals(child.id)
+        .any(|(_, _, it)| it.signal == signal && it.code.names_sender() && it.sender.id == parent)
 }
 
 /// It ended with an error soon after that child, with nothing else begun and no failure of its own between.

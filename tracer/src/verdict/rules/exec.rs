@@ -12,7 +12,9 @@ use crate::verdict::{
     case::Case,
     draft::Draft,
     evidence::failure::{Failure, Told},
+    evidence::probes,
     evidence::programs::{file_name, folder},
+    evidence::select::Why,
     wording,
 };
 
@@ -52,23 +54,36 @@ pub(in crate::verdict) fn never_executed(case: &Case<'_>) -> Option<Verdict> {
 
 /// A program that a process could not run, whatever it is itself: its child reports the error and ends, and it gives up.
 pub(in crate::verdict) fn could_not_run(case: &Case<'_>) -> Option<Verdict> {
-    let chosen = case.chosen.as_ref().filter(|it| it.failure.told_by == Told::Exec)?;
+    let chosen = case.chosen.as_ref()?;
     let failure = &chosen.failure;
     let told = failure.path()?;
     let command = wording::file_name(told);
-    let tries: Vec<usize> = Failure::all_of(case, case.blamed())
+    let by_exec = failure.told_by == Told::Exec;
+    // Some look along PATH before they run anything (git, make): the same name, in several folders of programs.
+    let looked_for = |it: &Failure<'_>| {
+        let beside = it.path().is_some_and(|path| folder(path.as_bytes()).ends_with(b"bin"));
+        it.told_by == Told::Call && it.is_lookup() && probes::looks(it.call) && beside
+    };
+    let mut tries: Vec<usize> = Failure::all_of(case, case.blamed())
         .iter()
-        .filter(|it| it.told_by == Told::Exec)
+        .filter(|it| if by_exec { it.told_by == Told::Exec } else { looked_for(it) })
         .filter(|it| it.path().is_some_and(|path| wording::file_name(path) == command))
         .map(|it| it.entries[0])
         .collect();
+    if !(by_exec || looked_for(failure) && tries.len() > 1) {
+        return None;
+    }
     let name = case.name(case.blamed());
+    let along_path = tries.len() > 1;
+    if let Why::Words(at) = chosen.why {
+        tries.push(at);
+    }
     let wanted = Wanted {
         id: case.blamed(),
         path: told,
-        command: Some(&command).filter(|_| tries.len() > 1),
+        command: Some(&command).filter(|_| along_path),
         errno: failure.errno,
-        tried: "run",
+        tried: if by_exec { "run" } else { "looked for" },
         is_absent: false,
         entries: tries,
         confidence: chosen.confidence,

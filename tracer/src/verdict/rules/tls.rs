@@ -129,7 +129,7 @@ const KINDS: &[Kind] = &[
             "wrong_version_number",
             "first record does not look like a tls handshake",
             "gave http response to https client",
-            "unsupported protocol",
+            "ssl routines::unsupported protocol",
             "unsupported_protocol",
             "no protocols available",
             "alert protocol version",
@@ -183,6 +183,12 @@ pub(in crate::verdict) fn failed(case: &Case<'_>) -> Option<Verdict> {
     let about =
         |line: &[u8]| any(line, &["tls", "ssl", "cert", "x509", "https", "handshake", "pkix"]);
     let words = case.last_words();
+    // An exception decides, whatever led to it.
+    let told = words.told().filter(|it| !it.followed && it.reading.complete);
+    let told = told.map(|it| it.reading.text().to_lowercase().into_bytes());
+    if told.is_some_and(|it| !it.is_empty() && kind(&it).is_none() && !about(&it)) {
+        return None;
+    }
     let other = |line: &[u8]| complains(line) && !about(line);
     let (_, _, last) = words.decisive(is_it, other)?;
     // Of several lines about the same: one that complains, and one that tells more than that it was not accepted.

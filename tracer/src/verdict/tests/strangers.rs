@@ -3,7 +3,8 @@
 
 use crate::{
     errno::Errno,
-    event::{Object, Stream},
+    event::{Disposition, Object, Stream},
+    signal::Signal,
     verdict::{
         Cause,
         Confidence::Likely,
@@ -339,16 +340,17 @@ fn an_answer_that_nothing_is_mapped_refuses_no_memory() {
 
 #[test]
 fn a_database_that_cannot_be_opened_is_the_file_that_was_to_be_made() {
-    let sqlite = |flags: u64| {
+    let sqlite = |path: &str, flags: u64| {
         told("/usr/bin/python3 manage.py migrate", |scene, main| {
-            let object = Object::Path { path: "/data/db.sqlite3".into(), truncated: false };
+            let object = Object::Path { path: path.into(), truncated: false };
             scene.call(main, "openat", Errno::EACCES, object, [u64::MAX, 0, flags, 0, 0]);
             scene.says(main, "Traceback (most recent call last):\n  File \"/app/m.py\", line 2, in <module>\n    connect()\ndjango.db.utils.OperationalError: unable to open database file\n");
             scene.exits(main, 1);
         })
     };
-    check(&sqlite(O_WRONLY_CREAT), Cause::PermissionDenied);
-    check(&sqlite(0), Cause::UncaughtException);
+    check(&sqlite("/data/shop", O_WRONLY_CREAT), Cause::PermissionDenied);
+    check(&sqlite("/data/shop.sqlite3", 0), Cause::PermissionDenied);
+    check(&sqlite("/data/key.pem", 0), Cause::UncaughtException);
 }
 
 #[test]
@@ -375,4 +377,70 @@ fn a_limit_that_was_refused_is_named_as_such() {
     };
     check(&memcached("failed to set rlimit for open files.\n"), Cause::PermissionDenied);
     check(&memcached("failed to read the config\n"), Cause::ExitedWithError);
+}
+
+#[test]
+fn a_program_that_was_looked_for_along_path_could_not_be_run() {
+    let git = |folders: &[&str]| {
+        told("/usr/bin/git commit", |scene, main| {
+            for folder in folders {
+                let path = format!("{folder}/nano-shop");
+                scene.fails_at(main, "newfstatat", &path, Errno::ENOENT);
+            }
+            scene.says(main, "error: cannot run nano-shop: No such file or directory\n");
+            scene.exits(main, 1);
+        })
+    };
+    let verdict = git(&["/usr/local/bin", "/usr/bin", "/bin"]);
+    check(&verdict, Cause::ExecNotFound);
+    assert!(verdict.summary.contains("nano-shop"), "{}", verdict.summary);
+    check(&git(&["/etc/shop"]), Cause::FileNotFound);
+}
+
+#[test]
+fn a_warning_by_its_level_is_no_complaint_where_an_error_follows() {
+    let fastify = |level: u32| {
+        told("/usr/bin/node app.js", |scene, main| {
+            scene.fails_to(main, "connect", "127.0.0.1:6395", Errno::ECONNREFUSED);
+            let cache = format!(
+                "{{\"level\":{level},\"msg\":\"cache off: connect ECONNREFUSED 127.0.0.1:6395\"}}\n"
+            );
+            let plugin = "{\"level\":50,\"msg\":\"plugin did not start in time\"}\n";
+            scene.says(main, &format!("{cache}{plugin}")).after_ms(1500).exits(main, 1);
+        })
+    };
+    check(&fastify(40), Cause::ExitedWithError);
+    check(&fastify(50), Cause::ConnectionRefused);
+}
+
+#[test]
+fn a_protocol_that_is_not_tls_is_none_of_its_failures() {
+    let client = |line: &str| {
+        told("/usr/bin/python3 app.py", |scene, main| {
+            let trace = format!(
+                "Traceback (most recent call last):\n  File \"/app/a.py\", line 3, in <module>\n    go()\n{line}\n"
+            );
+            scene.says(main, &trace).exits(main, 1);
+        })
+    };
+    check(
+        &client("ValueError: unsupported protocol; expected HTTP/1.1: HTTP/1.0 404 Not here"),
+        Cause::UncaughtException,
+    );
+    check(
+        &client("ssl.SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)"),
+        Cause::TlsFailed,
+    );
+}
+
+#[test]
+fn a_child_that_the_shell_ended_itself_is_not_why_it_ended() {
+    let (mut scene, shell) = Scene::running("/bin/bash all.sh");
+    let first = scene.runs(shell, "/usr/bin/python3 inbox.py");
+    let second = scene.runs(shell, "/usr/bin/python3 mail.py");
+    scene.exits(first, 1).says(shell, "a worker left (1), stopping the rest\n");
+    let sender = scene.of(shell).clone();
+    scene.sends(&sender, second, Signal::SIGTERM, Disposition::Default);
+    scene.dies(second, Signal::SIGTERM).exits(shell, 1);
+    assert_ne!(scene.verdict().cause, Cause::KilledBySignal, "{}", scene.verdict().summary);
 }

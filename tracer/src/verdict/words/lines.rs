@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{errno::Errno, event::Address};
+use crate::{errno::Errno, event::Address, text::Text};
 
 use crate::verdict::{
     evidence::answers,
@@ -391,7 +391,7 @@ fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
         _ => answers::phrases(failure),
     };
     let mut phrases: Vec<String> = own.iter().map(|phrase| (*phrase).to_owned()).collect();
-    if attempts::opens_to_write(failure) {
+    if attempts::opens_to_write(failure) || is_database(failure) {
         // SQLITE_CANTOPEN (sqlite.org/rescode.html#cantopen), which names no file.
         phrases.push("unable to open database file".to_owned());
     }
@@ -403,6 +403,15 @@ fn error_phrases(failure: &Failure<'_>) -> Vec<String> {
         phrases.extend(failure.errno.name().map(str::to_ascii_lowercase));
     }
     phrases
+}
+
+/// Opened, and a database by its name.
+fn is_database(failure: &Failure<'_>) -> bool {
+    let name = |path: &Text| {
+        let name = programs::file_name(path.as_bytes()).to_ascii_lowercase();
+        [&b".db"[..], b"sqlite"].iter().any(|part| contains(&name, part))
+    };
+    programs::opens(failure.call) && failure.path().is_some_and(name)
 }
 
 /// The line may name the path of such a call that the record does not hold.

@@ -227,6 +227,7 @@ pub(in crate::verdict) fn is_vague(lower: &str) -> bool {
         "unexpected error",
         "unknown error",
         "errors found in",
+        "errors in ",
         "error(s) found in",
         "failed to boot",
         "worker exited",

@@ -98,11 +98,15 @@ impl<'a> Spoken<'a> {
         if self.is_fatal_of_contents(&sought) {
             return None;
         }
+        // A warning is no complaint where something else is marked as an error.
+        let level = |at: usize| loggers::level(self.lines[at].trimmed());
+        let graver = self.said.iter().any(|(at, _)| level(*at) >= Some(loggers::Level::Error));
+        let mild = |at: usize| graver && level(at).is_some_and(|it| it < loggers::Level::Error);
         let lines: Vec<&[u8]> = self
             .said
             .iter()
+            .filter(|(at, line)| !goes_on(line.as_bytes()) && !mild(*at))
             .map(|(_, line)| line.as_bytes())
-            .filter(|line| !goes_on(line))
             .collect();
         if lines.iter().any(|line| sought.both(line)) {
             return Some(Naming::Both);
