@@ -337,7 +337,7 @@ fn last_before_end<'a>(
 /// failed to make what it looked for.
 fn speak_against_lookup(case: &Case<'_>, words: &LastWords<'_>, failure: &Failure<'_>) -> bool {
     // What a program that has complained looks for belongs to its end.
-    if words.complained_within(failure.time_ns, SOON_NS) {
+    if words.complained_within(failure, SOON_NS) {
         return true;
     }
     if case.is_shell(failure.process.id) && words.go_on_after_naming(failure) {

@@ -307,6 +307,8 @@ fn what_is_looked_for_after_the_complaint_belongs_to_the_end() {
     };
     check(&cmake("CMake Error: could not find a package \"ShopCore\"\n"), Cause::ExitedWithError);
     check(&cmake(""), Cause::FileNotFound);
+    // Some say what they are about to find out.
+    check(&cmake("cannot open /app/build/Cache.txt.tmp\n"), Cause::FileNotFound);
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! Words that acquit a failed call: they tell of something else, go on after it, or say how the program does without. It must
 //! not decide on its own.
 
-use crate::event::BootNs;
-
 use super::{
     LastWords,
     lines::{Sought, goes_on},
@@ -42,9 +40,13 @@ impl LastWords<'_> {
         })
     }
 
-    /// Something was complained of in the time before, and nothing was said since.
-    pub fn complained_within(&self, time_ns: BootNs, within_ns: u64) -> bool {
-        let complains = |line: &str| roles::complains(line) && !goes_on(line.as_bytes());
+    /// Something else was complained of in the time before this failed call, and nothing was said since.
+    pub fn complained_within(&self, failure: &Failure<'_>, within_ns: u64) -> bool {
+        let time_ns = failure.time_ns;
+        let sought = Sought::of(failure);
+        let complains = |line: &str| {
+            roles::complains(line) && !goes_on(line.as_bytes()) && !sought.named(line.as_bytes())
+        };
         let own = || self.spoken.iter().filter(|it| it.place == 0);
         let before = |it: &Spoken<'_>| {
             it.time_ns < time_ns && time_ns - it.time_ns <= within_ns && it.telling().any(complains)
