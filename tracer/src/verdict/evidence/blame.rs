@@ -314,9 +314,7 @@ fn raised_itself(case: &Case<'_>, parent: ProcessId, child: &Child<'_>) -> bool 
         "child process",
     ];
     let words = LastWords::of(case, &[parent]);
-    let Some(told) =
-        words.told().filter(|it| it.fit == Fit::Own && !it.followed && it.reading.complete)
-    else {
+    let Some(told) = words.decided().filter(|it| it.fit == Fit::Own) else {
         return false;
     };
     // Supervisors and runners of jobs repeat what their child wrote.

@@ -184,8 +184,7 @@ pub(in crate::verdict) fn failed(case: &Case<'_>) -> Option<Verdict> {
         |line: &[u8]| any(line, &["tls", "ssl", "cert", "x509", "https", "handshake", "pkix"]);
     let words = case.last_words();
     // An exception decides, whatever led to it.
-    let told = words.told().filter(|it| !it.followed && it.reading.complete);
-    let told = told.map(|it| it.reading.text().to_lowercase().into_bytes());
+    let told = words.decided().map(|it| it.reading.text().to_lowercase().into_bytes());
     if told.is_some_and(|it| !it.is_empty() && kind(&it).is_none() && !about(&it)) {
         return None;
     }

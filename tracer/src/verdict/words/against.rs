@@ -30,13 +30,12 @@ impl LastWords<'_> {
         let sought = Sought::of(failure);
         let more = |lines: &[(usize, String)]| lines.iter().any(|(_, it)| !roles::is_vague(it));
         self.after(failure).any(|it| {
-            let named = it.said.iter().rposition(|(_, line)| sought.named(line.as_bytes()));
-            let Some(at) = named else { return false };
+            let Some(below) = it.below(|line| sought.named(line)) else { return false };
             // On the other stream, too.
             let later = self.spoken.iter().filter(|other| {
                 other.place == it.place && other.index != it.index && other.time_ns > it.time_ns
             });
-            more(&it.said[at + 1..]) || later.into_iter().any(|other| more(&other.said))
+            more(below) || later.into_iter().any(|other| more(&other.said))
         })
     }
 
@@ -67,8 +66,7 @@ impl LastWords<'_> {
         let sought = Sought::of(failure);
         let names = |line: &[u8]| sought.both(line) || sought.error(line);
         self.after(failure).any(|it| {
-            let named = it.said.iter().rposition(|(_, line)| names(line.as_bytes()));
-            let below = named.map_or(&[][..], |at| &it.said[at + 1..]);
+            let below = it.below(names).unwrap_or_default();
             let other = |line: &str| roles::complains(line) && !roles::is_vague(line);
             below.iter().any(|(_, line)| other(line) && !goes_on(line.as_bytes()))
         })
@@ -76,9 +74,7 @@ impl LastWords<'_> {
 
     /// The process ended by an exception that tells of something else.
     pub fn end_by_another(&self, failure: &Failure<'_>) -> bool {
-        let Some(told) = self.told().filter(|it| !it.followed && it.reading.complete) else {
-            return false;
-        };
+        let Some(told) = self.decided() else { return false };
         let sought = Sought::of(failure);
         let reading = &told.reading;
         let text = [reading.text(), reading.root_cause.clone().unwrap_or_default()].join("\n");

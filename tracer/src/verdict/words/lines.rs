@@ -209,21 +209,32 @@ pub(in crate::verdict) fn complains(line: &[u8]) -> bool {
     SIGNS.iter().any(|sign| contains_word(line, sign))
 }
 
+/// How lines say that something is not there or could not be had.
+const ABSENT: &[&[u8]] = &[
+    b"cannot",
+    b"can't",
+    b"can not",
+    b"could not",
+    b"couldn't",
+    b"unable",
+    b"missing",
+    b"not found",
+    b"no such",
+    b"not accessible",
+    b"not readable",
+    b"no file",
+    b"not a directory",
+    b"not a file",
+    b"not a regular file",
+    b"not a valid",
+];
+
 /// It says that something cannot be used or reached.
 fn blames(line: &[u8]) -> bool {
     const SIGNS: &[&[u8]] = &[
-        b"cannot",
-        b"can't",
-        b"can not",
-        b"could not",
-        b"couldn't",
-        b"unable",
         b"failed",
         b"fails",
         b"failure",
-        b"missing",
-        b"not found",
-        b"no such",
         b"denied",
         b"refused",
         b"does not exist",
@@ -233,48 +244,21 @@ fn blames(line: &[u8]) -> bool {
         b"unavailable",
         b"in use",
         b"no access",
-        b"not accessible",
         b"error",
         b"fatal",
         b"not permitted",
         b"not allowed",
-        b"not readable",
         b"not writable",
-        b"no file",
-        b"not a directory",
-        b"not a file",
-        b"not a regular file",
-        b"not a valid",
         b"not valid",
     ];
-    SIGNS.iter().any(|sign| contains(line, sign))
+    ABSENT.iter().chain(SIGNS).any(|sign| contains(line, sign))
 }
 
 /// It says that something is not there, or could not be had: of what a program only looked for, a complaint in whose line it
 /// stands says nothing.
 fn misses(line: &[u8]) -> bool {
-    const SIGNS: &[&[u8]] = &[
-        b"cannot",
-        b"can't",
-        b"can not",
-        b"could not",
-        b"couldn't",
-        b"unable",
-        b"fail",
-        b"missing",
-        b"not found",
-        b"no such",
-        b"exist",
-        b"not accessible",
-        b"no file",
-        b"not a directory",
-        b"not a file",
-        b"not a regular file",
-        b"not a valid",
-        b"not readable",
-        b"not writ",
-    ];
-    SIGNS.iter().any(|sign| contains(line, sign))
+    const SIGNS: &[&[u8]] = &[b"fail", b"exist", b"not writ"];
+    ABSENT.iter().chain(SIGNS).any(|sign| contains(line, sign))
 }
 
 /// It says what is wrong within a file, and names it: `unknown setting 'max-cache-entires'`.

@@ -170,6 +170,11 @@ impl<'a> LastWords<'a> {
         self.told.get_or_init(|| self.read()).as_ref()
     }
 
+    /// The same, if it is known whole and nothing else was complained of after it: then it decides.
+    pub fn decided(&self) -> Option<&Told> {
+        self.told().filter(|it| !it.followed && it.reading.complete)
+    }
+
     fn read(&self) -> Option<Told> {
         let status = self.status?;
         let own = self.spoken.iter().filter(|it| it.place == 0 && it.stream != Stream::Init);
@@ -265,7 +270,7 @@ impl<'a> LastWords<'a> {
         let word = text.as_bytes().to_ascii_lowercase();
         let named = |line: &str| contains_word(line.as_bytes(), &word);
         // An exception decides, whatever was said on another stream.
-        if let Some(told) = self.told().filter(|it| !it.followed && it.reading.complete) {
+        if let Some(told) = self.decided() {
             let first = told.reading.telling.iter().copied().min().unwrap_or_default();
             let lines = self.spoken.iter().filter(|it| it.index == told.index);
             let mut lines = lines.flat_map(|it| &it.said).filter(|(at, _)| *at >= first);

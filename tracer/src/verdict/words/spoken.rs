@@ -87,6 +87,12 @@ impl<'a> Spoken<'a> {
         self.said.iter().map(|(_, line)| line.as_str()).filter(|line| line.len() > 1)
     }
 
+    /// What was said below the last line of which `is_it` is true.
+    pub fn below(&self, is_it: impl Fn(&[u8]) -> bool) -> Option<&[(usize, String)]> {
+        let at = self.said.iter().rposition(|(_, line)| is_it(line.as_bytes()))?;
+        Some(&self.said[at + 1..])
+    }
+
     pub fn complains_after(&self, last: usize) -> bool {
         self.said
             .iter()
@@ -153,14 +159,9 @@ impl<'a> Spoken<'a> {
     pub fn complains_after_naming(&self, failure: &Failure<'_>) -> bool {
         let sought = Sought::of(failure);
         let names = |line: &[u8]| sought.error(line) || names_whole(line, &failure.subject);
-        let lines: Vec<&str> = self.said.iter().map(|(_, line)| line.as_str()).collect();
-        let last =
-            lines.iter().rposition(|line| names(line.as_bytes()) && !goes_on(line.as_bytes()));
-        last.is_some_and(|at| {
-            lines[at + 1..]
-                .iter()
-                .any(|line| lines::complains(line.as_bytes()) && !roles::is_vague(line))
-        })
+        let below = self.below(|line| names(line) && !goes_on(line));
+        let other = |line: &str| lines::complains(line.as_bytes()) && !roles::is_vague(line);
+        below.is_some_and(|lines| lines.iter().any(|(_, line)| other(line)))
     }
 }
 
