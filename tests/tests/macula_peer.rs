@@ -115,20 +115,8 @@ fn passes_every_row(test: &str, transport: &str) -> Result<()> {
     gateway.meets(peer, transport, &["--seconds", "20", "--heartbeat", "2", "--pid", &pid])
 }
 
-#[test]
-fn an_independent_peer_passes_every_row_over_quic() -> Result<()> {
-    passes_every_row("an_independent_peer_over_quic", "quic")
-}
-
-#[test]
-fn an_independent_peer_passes_every_row_over_tcp() -> Result<()> {
-    passes_every_row("an_independent_peer_over_tcp", "tcp")
-}
-
-// With upstream's own heartbeat, every 30 seconds: an end that comes of it comes late.
-#[test]
-fn an_independent_peer_stays_connected_for_three_minutes() -> Result<()> {
-    let test = "an_independent_peer_stays_connected";
+/// With upstream's own heartbeat, every 30 seconds: an end that comes of it comes late.
+fn stays_connected_for_three_minutes(test: &str) -> Result<()> {
     let (Some(binary), Some(quic), Some(tcp)) =
         (tests::binary::gateway(test), tests::binary::peer(test), tests::binary::peer(test))
     else {
@@ -141,4 +129,16 @@ fn an_independent_peer_stays_connected_for_three_minutes() -> Result<()> {
         gateway.meets(quic, "quic", &asked)?;
         over_tcp.join().expect("it does not panic")
     })
+}
+
+// One test, since they spend minutes waiting: each has a gateway of its own.
+#[test]
+fn an_independent_peer_passes_every_row_and_stays_connected_for_three_minutes() -> Result<()> {
+    let test = "an_independent_peer";
+    let [connected, rows] = thread::scope(|scope| {
+        let connected = scope.spawn(|| stays_connected_for_three_minutes(test));
+        let rows = passes_every_row(test, "quic").and_then(|()| passes_every_row(test, "tcp"));
+        [connected.join().expect("it does not panic"), rows]
+    });
+    rows.and(connected)
 }

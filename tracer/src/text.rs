@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
 /// Bytes as the kernel or a program gave them. Displayed as UTF-8 with `\xNN` for what is not, and with
@@ -35,7 +36,7 @@ impl Text {
 
     /// True if `needle` occurs in it.
     pub fn contains(&self, needle: &[u8]) -> bool {
-        !needle.is_empty() && self.0.windows(needle.len()).any(|window| window == needle)
+        !needle.is_empty() && memmem::find(&self.0, needle).is_some()
     }
 
     /// UTF-8 as it is (control characters too), other bytes as `\xNN`: the form used in JSON.

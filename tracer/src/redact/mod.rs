@@ -12,6 +12,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use memchr::memmem;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::{
@@ -266,7 +267,7 @@ fn find_between_marks(pattern: &Regex, text: &[u8], found: &mut Vec<(Range<usize
     let mut start = 0;
     while start <= text.len() {
         let rest = &text[start..];
-        let mark = rest.windows(MARK.len()).position(|window| window == MARK);
+        let mark = memmem::find(rest, MARK);
         let part = &rest[..mark.unwrap_or(rest.len())];
         for captures in pattern.captures_iter(part) {
             if let Some(group) = captures.get(1).or_else(|| captures.get(0)) {

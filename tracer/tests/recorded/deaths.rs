@@ -4,6 +4,8 @@
 use std::{
     fs::{self, File},
     path::Path,
+    sync::LazyLock,
+    thread,
 };
 
 use tracer::{
@@ -47,11 +49,26 @@ fn workspace() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// All of both.
-pub fn all() -> Vec<Recorded> {
-    let mut deaths = corpus();
-    deaths.extend(wild());
-    deaths
+/// All of both, read once.
+pub fn all() -> &'static [Recorded] {
+    static ALL: LazyLock<Vec<Recorded>> = LazyLock::new(|| {
+        let mut deaths = corpus();
+        deaths.extend(wild());
+        deaths
+    });
+    &ALL
+}
+
+/// What is wrong about each, found by all processors at once.
+pub fn each(wrong: impl Fn(&Recorded) -> Vec<String> + Sync) -> Vec<String> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let wrong = &wrong;
+    thread::scope(|scope| {
+        let share = |first| all().iter().skip(first).step_by(processors).flat_map(wrong).collect();
+        let shares: Vec<_> =
+            (0..processors).map(|first| scope.spawn(move || share(first))).collect();
+        shares.into_iter().flat_map(|it| -> Vec<String> { it.join().unwrap() }).collect()
+    })
 }
 
 /// The deaths of tests/corpus.
@@ -64,7 +81,7 @@ fn corpus() -> Vec<Recorded> {
 }
 
 /// The deaths of tests/wild that are recorded.
-pub fn wild() -> Vec<Recorded> {
+fn wild() -> Vec<Recorded> {
     let Ok(entries) = fs::read_dir(tests::wild::recordings()) else { return Vec::new() };
     let mut deaths: Vec<Recorded> = entries
         .map(|entry| {

@@ -71,8 +71,7 @@ const STANDING: &[&str] = &[
 
 #[test]
 fn without_what_it_cites_a_verdict_falls_or_changes() {
-    let mut wrong = Vec::new();
-    for death in deaths::all() {
+    let wrong = deaths::each(|death| {
         let told = death.verdict();
         let cited = cited(&told);
         let entries = &death.timeline.entries;
@@ -82,22 +81,21 @@ fn without_what_it_cites_a_verdict_falls_or_changes() {
         if decisive.iter().all(|it| matches!(it.what, What::Words(_) | What::CallsForgotten(_)))
             && decisive.iter().all(|it| !says_something(it))
         {
-            continue;
+            return Vec::new();
         }
         let is_gone = |_: usize, event: &Event| {
             decisive.iter().any(|it| *it == event || are_alike(it, event))
         };
-        let Some(other) = without(&death, is_gone) else { continue };
+        let Some(other) = without(death, is_gone) else { return Vec::new() };
         let stands = other.cause == told.cause
             && if tells_the_end(told.cause) {
                 (other.confidence, &other.summary) == (told.confidence, &told.summary)
             } else {
                 other.confidence == Confidence::Proven
             };
-        if stands {
-            wrong.push(format!("{}: {}: {}", death.name, told.cause.name(), other.summary));
-        }
-    }
+        let line = || format!("{}: {}: {}", death.name, told.cause.name(), other.summary);
+        stands.then(line).into_iter().collect()
+    });
     check(&wrong, STANDING);
 }
 
@@ -121,8 +119,8 @@ const HANGING: &[&str] = &[
 
 #[test]
 fn without_anything_else_the_cause_stays() {
-    let mut wrong = Vec::new();
-    for death in deaths::all() {
+    let wrong = deaths::each(|death| {
+        let mut wrong = Vec::new();
         let told = death.verdict();
         let cited = cited(&told);
         let others: Vec<usize> = (0..death.timeline.entries.len())
@@ -135,19 +133,20 @@ fn without_anything_else_the_cause_stays() {
         let (first, second) = others.split_at(others.len() / 2);
         taken.extend([first, second, &others].map(|part| part.iter().copied().collect()));
         for taken in taken {
-            let Some(other) = without(&death, |index, _| taken.contains(&index)) else { continue };
+            let Some(other) = without(death, |index, _| taken.contains(&index)) else { continue };
             if other.cause != told.cause {
                 wrong.push(format!(
                     "{}: {} becomes {} without {}: {}",
                     death.name,
                     told.cause.name(),
                     other.cause.name(),
-                    shown(&death, &taken),
+                    shown(death, &taken),
                     other.summary
                 ));
             }
         }
-    }
+        wrong
+    });
     check(&wrong, HANGING);
 }
 

@@ -104,17 +104,16 @@ fn drawn(one: &str, other: &str) -> u64 {
 fn changed(
     place: Place,
     words: bool,
-    is_wrong: impl Fn(&Verdict, &Verdict) -> bool,
+    is_wrong: impl Fn(&Verdict, &Verdict) -> bool + Sync,
 ) -> Vec<String> {
     const OTHERS: usize = 5;
-    let deaths = deaths::all();
-    let noises = noises(&deaths);
-    let mut wrong = Vec::new();
-    for death in &deaths {
+    let noises = noises(deaths::all());
+    deaths::each(|death| {
+        let mut wrong = Vec::new();
         let events = if words { death.timeline.entries.clone() } else { without_words(death) };
-        let Some(told) = death.judged(events.clone()) else { continue };
+        let Some(told) = death.judged(events.clone()) else { return wrong };
         if words && !has_words(&events, &told) {
-            continue;
+            return wrong;
         }
         let mut others: Vec<&Noise> = noises.iter().filter(|it| it.of != death.name).collect();
         others.sort_by_key(|it| drawn(&death.name, &it.of));
@@ -132,8 +131,8 @@ fn changed(
                 ));
             }
         }
-    }
-    wrong
+        wrong
+    })
 }
 
 fn has_words(events: &[Event], told: &Verdict) -> bool {

@@ -41,7 +41,7 @@ const MISSES: &[&str] = &[
 
 #[test]
 fn every_wild_death_gets_its_right_answer() {
-    let deaths = deaths::wild();
+    let deaths = deaths::all();
     let (mut wrong, mut missing) = (Vec::new(), Vec::new());
     let families = families().unwrap();
     for answer in families.iter().flat_map(|family| &family.deaths) {

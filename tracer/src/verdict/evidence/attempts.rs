@@ -1,5 +1,7 @@
 //! Calls whose arguments show that a program only tries them, and does without where they fail. It must not decide a cause.
 
+use memchr::memmem;
+
 use crate::{errno::Errno, text::Text};
 
 use super::{
@@ -105,7 +107,7 @@ fn is_cache(failure: &Failure<'_>) -> bool {
     let kept = path.split(|byte| *byte == b'/').any(hidden)
         || name.ends_with(b".pyc")
         || name.ends_with(b"_history")
-        || PARTS.iter().any(|part| path.windows(part.len()).any(|window| window == *part));
+        || PARTS.iter().any(|part| memmem::find(path, part).is_some());
     refused && kept
 }
 

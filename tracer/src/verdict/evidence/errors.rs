@@ -1,6 +1,8 @@
 //! Which cause an error would be, by the call and its arguments: those errors that mean different things of different
 //! calls. It must not decide whether it mattered.
 
+use memchr::memmem;
+
 use crate::{
     errno::Errno,
     event::{Address, Protocol},
@@ -107,9 +109,7 @@ fn makes_alone(failure: &Failure<'_>) -> bool {
 
 fn is_lock_file(path: &Text) -> bool {
     let name = file_name(path.as_bytes()).to_ascii_lowercase();
-    [&b"lock"[..], b"lck", b".pid"]
-        .iter()
-        .any(|part| name.windows(part.len()).any(|it| it == *part))
+    [&b"lock"[..], b"lck", b".pid"].iter().any(|part| memmem::find(&name, part).is_some())
 }
 
 pub(in crate::verdict) fn replaces(call: &str) -> bool {

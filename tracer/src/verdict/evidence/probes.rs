@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use memchr::memmem;
+
 use crate::{errno::Errno, text::Text};
 
 use crate::verdict::{
@@ -192,7 +194,7 @@ fn denied(errno: Errno) -> bool {
 }
 
 fn is_part(path: &[u8], part: &[u8]) -> bool {
-    path.windows(part.len()).any(|window| window == part)
+    memmem::find(path, part).is_some()
 }
 
 /// The file's name up to its first dot.
@@ -210,6 +212,6 @@ pub(in crate::verdict) fn is_library(path: &Text) -> bool {
     let versioned = version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
     let probed = [&b".cpython-"[..], b".abi3", b"libnss_"]
         .iter()
-        .any(|part| name.windows(part.len()).any(|window| window == *part));
+        .any(|part| memmem::find(name, part).is_some());
     versioned && at > 0 && !probed
 }

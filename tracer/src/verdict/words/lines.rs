@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use memchr::memmem;
+
 use crate::{errno::Errno, event::Address, text::Text};
 
 use crate::verdict::{
@@ -78,7 +80,7 @@ impl<'a> Sought<'a> {
         if !self.is_lookup || name.contains(&b'.') {
             return false;
         }
-        let at = |needle: &[u8]| line.windows(needle.len()).position(|window| window == needle);
+        let at = |needle: &[u8]| memmem::find(line, needle);
         let near = |phrase: &String| {
             let (Some(name_at), Some(error)) = (at(&name), at(phrase.as_bytes())) else {
                 return false;
@@ -137,7 +139,7 @@ impl<'a> Sought<'a> {
     fn is_place(&self, line: &[u8]) -> bool {
         let Subject::Path(path) = self.subject else { return false };
         let path = path.as_bytes().to_ascii_lowercase();
-        let at = line.windows(path.len().max(1)).position(|window| window == path);
+        let at = memmem::find(line, &path).filter(|_| !path.is_empty());
         let Some(rest) = at.map(|at| &line[at + path.len()..]) else { return false };
         let rest = rest.strip_prefix(b"\"").or(rest.strip_prefix(b"'")).unwrap_or(rest);
         let digit = |rest: &[u8]| rest.first().is_some_and(u8::is_ascii_digit);
@@ -449,8 +451,7 @@ fn is_set_off(line: &[u8], name: &[u8]) -> bool {
     // The value of a field is not set off: `subsystem="config"`.
     let quoted = |from: u8, to: u8| {
         let quote = [&[from], name, &[to]].concat();
-        let at = line.windows(quote.len()).position(|window| window == quote);
-        at.is_some_and(|at| at == 0 || line[at - 1] != b'=')
+        memmem::find(line, &quote).is_some_and(|at| at == 0 || line[at - 1] != b'=')
     };
     line.ends_with(&ends) || quoted(b'\'', b'\'') || quoted(b'"', b'"') || quoted(b'`', b'\'')
 }
@@ -499,7 +500,7 @@ fn names_part(line: &[u8], subject: &Subject<'_>) -> bool {
 }
 
 pub(in crate::verdict) fn contains(text: &[u8], needle: &[u8]) -> bool {
-    !needle.is_empty() && text.windows(needle.len()).any(|window| window == needle)
+    !needle.is_empty() && memmem::find(text, needle).is_some()
 }
 
 /// A one-word phrase (an errno's name) must stand for itself, a longer one may stand anywhere.
@@ -513,25 +514,26 @@ fn contains_phrase(text: &[u8], phrase: &str) -> bool {
 
 /// `needle` with no letter, digit or joining sign on either side, so that `/app` is not found in `/app/main.py`.
 pub(in crate::verdict) fn contains_word(text: &[u8], needle: &[u8]) -> bool {
-    if needle.is_empty() || needle.len() > text.len() {
+    if needle.is_empty() {
         return false;
     }
     let joins = |byte: u8| byte.is_ascii_alphanumeric() || b"_-/".contains(&byte) || byte >= 0x80;
-    let matches = text.windows(needle.len()).enumerate().filter(|(_, window)| *window == needle);
-    matches.map(|(start, _)| (start, start + needle.len())).any(|(start, end)| {
-        let before = start.checked_sub(1).map(|at| text[at]);
-        let after = text.get(end).copied();
-        let dotted = after == Some(b'.') && text.get(end + 1).is_some_and(|next| joins(*next));
-        let begins = needle[0] == b'/' || needle[0] == b':';
-        let free_before = before.is_none_or(|byte| {
-            if begins {
-                !(byte == b'/' || byte == b'.') || needle[0] == b':'
-            } else {
-                !joins(byte) || byte == b'/'
-            }
-        });
-        free_before && !after.is_some_and(joins) && !dotted
-    })
+    memmem::find_iter(text, needle).map(|start| (start, start + needle.len())).any(
+        |(start, end)| {
+            let before = start.checked_sub(1).map(|at| text[at]);
+            let after = text.get(end).copied();
+            let dotted = after == Some(b'.') && text.get(end + 1).is_some_and(|next| joins(*next));
+            let begins = needle[0] == b'/' || needle[0] == b':';
+            let free_before = before.is_none_or(|byte| {
+                if begins {
+                    !(byte == b'/' || byte == b'.') || needle[0] == b':'
+                } else {
+                    !joins(byte) || byte == b'/'
+                }
+            });
+            free_before && !after.is_some_and(joins) && !dotted
+        },
+    )
 }
 
 #[cfg(test)]
