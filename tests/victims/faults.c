@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -84,6 +85,22 @@ static int seccomp_trap_word(int argc, char **argv) {
     return 0;
 }
 
+static void returns(int signal) {
+}
+
+// interrupted: signals arrive while its own code holds -13 to -1 where a system call's result would be, and the return from
+// their handler (rt_sigreturn) puts that back.
+static int interrupted_word(int argc, char **argv) {
+    signal(SIGTRAP, returns);
+#ifdef __x86_64__
+    for (long held = -13; held < 0; held++)
+        __asm__ volatile("int3" : : "a"(held) : "memory");
+#else
+    raise(SIGTRAP);
+#endif
+    return 1;
+}
+
 static int seccomp_errno_word(int argc, char **argv) {
     filter(SYS_mount, SECCOMP_RET_ERRNO | EPERM);
     return mount("none", "/mnt", "tmpfs", 0, NULL) ? fail("cannot mount", "/mnt") : 0;
@@ -107,6 +124,7 @@ const struct word FAULT_WORDS[] = {{"segfault", segfault_word},
                                    {"illegal", illegal_word},
                                    {"divide", divide_word},
                                    {"abort", abort_word},
+                                   {"interrupted", interrupted_word},
                                    {"seccomp-kill", seccomp_kill_word},
                                    {"seccomp-trap", seccomp_trap_word},
                                    {"seccomp-errno", seccomp_errno_word},

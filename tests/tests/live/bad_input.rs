@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tests::{Act, End, Need, Stage};
 
 use crate::tracer::Tracer;
@@ -110,5 +110,19 @@ fn an_entrypoint_of_10_gb_is_not_read_whole() -> Result<()> {
     drop(file);
     let verdict = verdict(&tracer, Act::new([&path]), 126)?;
     assert_eq!(verdict.cause(), "exec_format_error", "{verdict}");
+    Ok(())
+}
+
+#[test]
+fn what_the_return_of_a_handler_restores_is_no_failed_call() -> Result<()> {
+    let Some(tracer) = Tracer::here("what_a_handler_restores", &[Need::Root]) else {
+        return Ok(());
+    };
+    let stage = Stage::new()?;
+    let verdict = verdict(&tracer, Act::new([&stage.path("victim"), "interrupted"]), 1)?;
+    assert_eq!(verdict.cause(), "exited_with_error", "{verdict}");
+    let timeline = verdict.object()["timeline"].as_array().context("no timeline")?;
+    let calls: Vec<_> = timeline.iter().filter(|entry| entry["kind"] == "call").collect();
+    assert!(calls.is_empty(), "{calls:?}");
     Ok(())
 }

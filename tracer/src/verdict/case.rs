@@ -259,6 +259,19 @@ impl<'a> Case<'a> {
         known.then_some(true)
     }
 
+    /// The process wrote what nobody kept, as where output is not captured: it may have said what it ended of.
+    pub fn is_unheard(&self, id: ProcessId) -> bool {
+        let mut wrote = false;
+        for (_, event) in self.events(id) {
+            match &event.what {
+                What::Words(words) if words.total_bytes > 0 => return false,
+                What::Exit(exit) => wrote = exit.written.is_none_or(|bytes| bytes != [0, 0]),
+                _ => {}
+            }
+        }
+        wrote
+    }
+
     /// `exited with status 1`, of the blamed process.
     pub fn ending(&self) -> String {
         match self.end(self.blamed()) {

@@ -156,10 +156,8 @@ const AT_THE_BEGINNING: &[&str] = &[
     "better_sqlite3_says_only_unable_to_open",
     "dbus_send_without_a_session",
     "elixir_match_error_names_no_file",
-    "git_commit_without_identity",
     "huge_pages_fall_back_then_config_error",
     "java_starts_a_helper_without_x_bit",
-    "ssh_key_too_open_after_secret_store_fallback",
     "sudo_under_no_new_privileges",
 ];
 const BEFORE_THE_LAST_WORDS: &[&str] = &[
@@ -167,11 +165,9 @@ const BEFORE_THE_LAST_WORDS: &[&str] = &[
     "crun_without_x_bit",
     "dbus_send_without_a_session",
     "elixir_match_error_names_no_file",
-    "git_commit_without_identity",
     "huge_pages_fall_back_then_config_error",
     "java_starts_a_helper_without_x_bit",
     "monit_config_open_to_all",
-    "ssh_key_too_open_after_secret_store_fallback",
     "sudo_under_no_new_privileges",
 ];
 const OF_A_SILENT_DEATH: &[&str] = &[];

@@ -33,6 +33,9 @@ const EAGAIN: i64 = Errno::EAGAIN.0 as i64;
 const ERESTART_FIRST: i64 = 512;
 const ERESTART_LAST: i64 = 516;
 const MAX_ERRNO: i64 = 4095;
+/// The number that rt_sigreturn leaves (-1): its result is whatever the signal had interrupted (restore_sigcontext in
+/// arch/x86/kernel/signal_64.c, forget_syscall in arch/arm64/include/asm/processor.h).
+const NO_CALL: u64 = u32::MAX as u64;
 
 /// One system call at its end.
 pub struct Ended {
@@ -53,7 +56,10 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
         if bits & kind::SUCCESS == 0 {
             return 0;
         }
-    } else if ret == -EINTR || ret < -MAX_ERRNO || (ret <= -ERESTART_FIRST && ret >= -ERESTART_LAST)
+    } else if ret == -EINTR
+        || ret < -MAX_ERRNO
+        || (ret <= -ERESTART_FIRST && ret >= -ERESTART_LAST)
+        || number == NO_CALL
     {
         return 0;
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     event::{Address, Bind, BootNs, ProcessId, What},
+    syscall,
     text::Text,
 };
 
@@ -107,6 +108,8 @@ fn candidates<'a>(case: &Case<'a>, id: ProcessId, end_ns: BootNs) -> Vec<Failure
         all.into_iter().partition(|it| matches!(it.subject, Subject::Question { .. }));
     all.retain(|failure| {
         failure.cause().is_some()
+            // What it was to do is not known.
+            && failure.call != syscall::UNKNOWN
             && !attempts::asks_only(failure)
             // Which folder of its search path had a library is for the loader to find out.
             && !(failure.is_lookup() && failure.path().is_some_and(probes::is_library))
@@ -222,6 +225,7 @@ fn never_bound<'a>(
         && !served_after
         && !other_words
         && !failed_later
+        && !case.is_unheard(id)
         && case.saw_all_of(id);
     let confidence = if sure { Confidence::Proven } else { Confidence::Likely };
     Some(Chosen { failure: last.clone(), confidence, why: Why::NeverSucceeded })

@@ -229,3 +229,19 @@ fn a_refused_mount_is_about_the_privilege_not_its_path() {
     let verdict = scene.expect(Cause::PermissionDenied, Likely);
     assert_eq!(verdict.details["capability"], "CAP_SYS_ADMIN");
 }
+
+#[test]
+fn a_call_that_no_table_knows_is_never_blamed() {
+    for errno in [Errno::EPERM, Errno::ENOSYS, Errno::ENOMEM, Errno::EACCES] {
+        for words in ["", "operation not permitted\n", "cannot start\n"] {
+            let (mut scene, main) = Scene::running("/app/server");
+            scene.fails(main, crate::syscall::UNKNOWN, errno);
+            if !words.is_empty() {
+                scene.says(main, words);
+            }
+            let verdict = scene.exits(main, 1).verdict();
+            assert_eq!(verdict.cause, Cause::ExitedWithError, "{errno} {words:?}");
+            assert!(!verdict.summary.contains("unknown"), "{}", verdict.summary);
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::{
     errno::Errno,
+    event::Status,
     verdict::{
         Cause,
         Confidence::{self, Likely},
@@ -118,4 +119,27 @@ fn a_folder_that_was_refused_is_why_it_is_missed() {
     scene.fails_at(main, "statx", "/data/uploads", Errno::ENOENT);
     scene.says(main, "Error: ENOENT: no such file or directory, open '/data/uploads'\n");
     assert_eq!(scene.exits(main, 1).verdict().cause, Cause::FileNotFound);
+}
+
+#[test]
+fn a_taken_port_is_proven_only_where_all_that_was_said_is_known() {
+    // What it says, what it wrote, what follows of it.
+    let cases = [
+        ("", Some([0, 0]), Confidence::Proven),
+        ("listen EADDRINUSE: address already in use\n", Some([0, 42]), Confidence::Proven),
+        // Without output capture it may have gone on without its metrics, and said what else was missing.
+        ("", Some([0, 42]), Likely),
+        ("", Some([7, 0]), Likely),
+        ("", None, Likely),
+    ];
+    for (words, written, confidence) in cases {
+        let (mut scene, main) = Scene::running("/app/server");
+        scene.binds(main, "tcp 0.0.0.0:9100", Some(Errno::EADDRINUSE));
+        if !words.is_empty() {
+            scene.says(main, words);
+        }
+        let status = Status { code: Some(1), signal: None, core: false };
+        scene.ends(main, status, |exit| exit.written = written);
+        assert_eq!(cause(&scene), (Cause::BindAddressInUse, confidence), "{words:?} {written:?}");
+    }
 }
