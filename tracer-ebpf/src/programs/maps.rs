@@ -30,9 +30,9 @@ pub static ROOTS: HashMap<u64, u32> = HashMap::with_max_entries(64, BPF_F_NO_PRE
 pub static TRACKED: HashMap<u64, Container> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
 /// tgid to process.
 #[map]
-pub static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(16384, BPF_F_NO_PREALLOC);
-pub const CALLS_MAX: u32 = 512;
-pub const TAILS_MAX: u32 = 1024;
+pub static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(12288, BPF_F_NO_PREALLOC);
+pub const CALLS_MAX: u32 = 384;
+pub const TAILS_MAX: u32 = 640;
 /// tgid to flight recorder.
 #[map]
 pub static CALLS: HashMap<u32, Calls> = HashMap::with_max_entries(CALLS_MAX, BPF_F_NO_PREALLOC);
@@ -41,7 +41,7 @@ pub static CALLS: HashMap<u32, Calls> = HashMap::with_max_entries(CALLS_MAX, BPF
 pub static TAILS: HashMap<u64, Tail> = HashMap::with_max_entries(TAILS_MAX, BPF_F_NO_PREALLOC);
 /// `said::key` to the beginning of a stream's last long burst.
 #[map]
-pub static HEADS: HashMap<u64, Head> = HashMap::with_max_entries(384, BPF_F_NO_PREALLOC);
+pub static HEADS: HashMap<u64, Head> = HashMap::with_max_entries(192, BPF_F_NO_PREALLOC);
 /// Entries used of CALLS and of TAILS.
 #[map]
 pub static USED: Array<u64> = Array::with_max_entries(2, 0);
@@ -52,7 +52,7 @@ pub const USED_TAILS: u32 = 1;
 pub static VICTIMS: HashMap<u64, Oom> = HashMap::with_max_entries(64, BPF_F_NO_PREALLOC);
 /// What could not be sent or kept.
 #[map]
-pub static LOST: HashMap<LostKey, u64> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
+pub static LOST: HashMap<LostKey, u64> = HashMap::with_max_entries(2048, BPF_F_NO_PREALLOC);
 
 /// Zeroed values from which the entries of the maps above are made: they do not fit the 512 byte stack.
 #[map]

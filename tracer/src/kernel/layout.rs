@@ -55,8 +55,8 @@ impl Default for Options {
             capture_output: true,
             deaths_budget: 400,
             events_budget: 20_000,
-            recorders_budget: 128,
-            streams_budget: 256,
+            recorders_budget: 96,
+            streams_budget: 160,
             window_ns: 1_000_000_000,
         }
     }

@@ -126,7 +126,7 @@ pub fn keep(tgid: u32, process: &mut Process, ended: &Ended) -> u32 {
             if let Some(size) = copy_user_str(data, DATA as u32, address) {
                 call.data_kind = data_kind::PATH;
                 call.data_size = size as u16;
-                draft.key = likeness::name_key(address, size);
+                draft.key = likeness::name_key(data, size);
                 if size as usize == DATA - 1 {
                     call.flags |= call_flag::TRUNCATED;
                     path = address;
@@ -252,11 +252,30 @@ pub fn begin(draft: &mut Draft, process: &mut Process, ended: &Ended, errno: i32
     call.errno = errno;
     call.args = ended.args;
     // What is alike is found by all of it.
-    call.data = [0; DATA];
+    clear(&mut call.data);
     call.data_kind = data_kind::NONE;
     call.flags = 0;
     call.data_size = 0;
     call.socket = 0;
+}
+
+/// Clears word by word: of an assignment the compiler makes a loop over bytes.
+#[inline(always)]
+fn clear(data: &mut [u8; DATA]) {
+    for index in 0..DATA / 8 {
+        // SAFETY: eight bytes of the array, which lies at a multiple of eight in a call.
+        unsafe { data.as_mut_ptr().cast::<u64>().add(index).write_volatile(0) };
+    }
+}
+
+/// Copies a call word by word, which costs a quarter of a helper's call.
+#[inline(always)]
+fn copy(to: &mut Call, from: &Call) {
+    let (to, from) = ((&raw mut *to).cast::<u64>(), (&raw const *from).cast::<u64>());
+    for index in 0..size_of::<Call>() / 8 {
+        // SAFETY: eight bytes of each, at a multiple of eight.
+        unsafe { to.add(index).write_volatile(from.add(index).read_volatile()) };
+    }
 }
 
 #[inline(always)]
@@ -350,11 +369,7 @@ fn keep_in<const START: usize, const SIZE: usize>(calls: &mut Calls, draft: &mut
         draft.more.first_ns = draft.long.call.time_ns;
     }
     *held = draft.more;
-    copy_kernel(
-        (&raw mut *slot).cast(),
-        size_of::<Call>() as u32,
-        (&raw const draft.long.call).cast(),
-    );
+    copy(slot, &draft.long.call);
     fresh
 }
 
@@ -369,7 +384,7 @@ pub fn made_good(tgid: u32, process: &mut Process, address: u64) -> u32 {
     let Some(size) = copy_user_str(draft.path.as_mut_ptr(), PATH_MAX as u32, address) else {
         return 0;
     };
-    let key = likeness::name_key(address, size);
+    let key = likeness::name_key(draft.path.as_ptr(), size);
     if key == 0 {
         return 0;
     }

@@ -2,8 +2,6 @@
 
 use tracer_ebpf::abi::recorder::{Call, DATA, data_kind};
 
-use crate::programs::kernel::copy_user;
-
 /// Words of eight bytes that a call's data has.
 const WORDS: usize = DATA / 8;
 /// An odd number with well mixed bits (the golden ratio).
@@ -39,8 +37,9 @@ pub fn of(call: &Call) -> u32 {
 fn words(seed: u64, data: &[u8; DATA]) -> u64 {
     let mut hash = seed;
     for index in 0..WORDS {
-        // SAFETY: eight bytes of the array.
-        let word = unsafe { data.as_ptr().add(index * 8).cast::<u64>().read_unaligned() };
+        // SAFETY: eight bytes of the array, which lies at a multiple of eight in a call: the compiler would read the bytes of
+        // a word one by one otherwise.
+        let word = unsafe { data.as_ptr().cast::<u64>().add(index).read() };
         if word != 0 {
             hash = mix(hash, word);
         }
@@ -48,18 +47,15 @@ fn words(seed: u64, data: &[u8; DATA]) -> u64 {
     hash
 }
 
-/// The last name of a path of `size` bytes in user memory, as a number: of a name longer than 16 bytes its last 16.
+/// The last name of a path, as a number: of a name longer than 16 bytes its last 16. `path` holds `size` bytes and has 16
+/// others before it.
 #[inline(always)]
-pub fn name_key(address: u64, size: u32) -> u64 {
+pub fn name_key(path: *const u8, size: u32) -> u64 {
     if size == 0 {
         return 0;
     }
-    let mut words = [0u64; 2];
-    // What lies before a short path is cut off below.
-    let end = address.wrapping_add(u64::from(size));
-    if !copy_user(words.as_mut_ptr().cast(), 16, end.wrapping_sub(16)) {
-        return 0;
-    }
+    // SAFETY: as said. What lies before a short path is cut off below.
+    let words = unsafe { path.add(size as usize).sub(16).cast::<[u64; 2]>().read_unaligned() };
     let [mut low, mut high] = words;
     if size < 8 {
         high = cut(high, size);
