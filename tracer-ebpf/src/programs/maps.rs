@@ -31,7 +31,7 @@ pub static TRACKED: HashMap<u64, Container> = HashMap::with_max_entries(4096, BP
 /// tgid to process.
 #[map]
 pub static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(12288, BPF_F_NO_PREALLOC);
-pub const CALLS_MAX: u32 = 384;
+pub const CALLS_MAX: u32 = 368;
 pub const TAILS_MAX: u32 = 640;
 /// tgid to flight recorder.
 #[map]
@@ -52,7 +52,7 @@ pub const USED_TAILS: u32 = 1;
 pub static VICTIMS: HashMap<u64, Oom> = HashMap::with_max_entries(64, BPF_F_NO_PREALLOC);
 /// What could not be sent or kept.
 #[map]
-pub static LOST: HashMap<LostKey, u64> = HashMap::with_max_entries(2048, BPF_F_NO_PREALLOC);
+pub static LOST: HashMap<LostKey, u64> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
 
 /// Zeroed values from which the entries of the maps above are made: they do not fit the 512 byte stack.
 #[map]

@@ -55,7 +55,7 @@ impl Default for Options {
             capture_output: true,
             deaths_budget: 400,
             events_budget: 20_000,
-            recorders_budget: 96,
+            recorders_budget: 92,
             streams_budget: 160,
             window_ns: 1_000_000_000,
         }
