@@ -45,6 +45,20 @@ impl Signal {
         [Self::SIGTERM, Self::SIGKILL, Self::SIGINT, Self::SIGQUIT, SYSTEMD_HALT].contains(&self)
     }
 
+    /// How make, shells and supervisors call the end by a fault, in lower case (strsignal(3)).
+    pub fn described(self) -> Option<&'static str> {
+        match self {
+            Self::SIGSEGV => Some("segmentation fault"),
+            Self::SIGBUS => Some("bus error"),
+            Self::SIGILL => Some("illegal instruction"),
+            Self::SIGFPE => Some("floating point exception"),
+            Self::SIGSYS => Some("bad system call"),
+            Self::SIGXCPU => Some("cpu time limit exceeded"),
+            Self::SIGXFSZ => Some("file size limit exceeded"),
+            _ => None,
+        }
+    }
+
     /// `SIGSEGV`; real-time signals as `SIGRTMIN+3`, counted from the kernel's 32.
     pub fn name(self) -> String {
         match number::name(self.0) {

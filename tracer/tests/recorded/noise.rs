@@ -158,6 +158,8 @@ const AT_THE_BEGINNING: &[&str] = &[
     "elixir_match_error_names_no_file",
     "huge_pages_fall_back_then_config_error",
     "java_starts_a_helper_without_x_bit",
+    "nats_config_wrong",
+    "ruby_wraps_a_missing_file_in_its_own_error",
     "sudo_under_no_new_privileges",
 ];
 const BEFORE_THE_LAST_WORDS: &[&str] = &[
@@ -165,9 +167,12 @@ const BEFORE_THE_LAST_WORDS: &[&str] = &[
     "crun_without_x_bit",
     "dbus_send_without_a_session",
     "elixir_match_error_names_no_file",
+    "fastify_plugin_never_ready",
     "huge_pages_fall_back_then_config_error",
     "java_starts_a_helper_without_x_bit",
     "monit_config_open_to_all",
+    "nats_config_wrong",
+    "ruby_wraps_a_missing_file_in_its_own_error",
     "sudo_under_no_new_privileges",
 ];
 const OF_A_SILENT_DEATH: &[&str] = &[];

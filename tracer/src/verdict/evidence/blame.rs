@@ -90,6 +90,7 @@ fn passed_on(case: &Case<'_>, parent: ProcessId) -> Option<Link> {
         .or_else(|| after_failed_child(case, parent, &end, &children))
         .or_else(|| after_told_child(case, parent, &end, &children))
         .or_else(|| after_transport(case, parent, &end, &children))
+        .or_else(|| after_arguments(case, parent, &end, &children))
         .or_else(|| after_repeated_failures(case, parent, &end, &children))
         .or_else(|| after_done_child(case, parent, &end, &children))
 }
@@ -117,7 +118,9 @@ fn exact(
     // Codes above 2 are chosen: two processes rarely end with the same one by chance.
     let telling = by_signal || end.status.code.is_some_and(|code| code > 2);
     let timely = follows(end, child, SOON_NS) && !went_on(case, parent, child.end.time_ns);
-    if refused_itself(case, parent, child) {
+    if refused_itself(case, parent, child)
+        || (case.is_shell(parent) && did_without(case, parent, child))
+    {
         return None;
     }
     let told = || LastWords::of(case, &[parent]).tell_of_status(child.end.status).is_some();
@@ -178,6 +181,14 @@ fn was_ended_by(case: &Case<'_>, parent: ProcessId, child: &Child<'_>) -> bool {
         .any(|(_, _, it)| it.signal == signal && it.code.names_sender() && it.sender.id == parent)
 }
 
+/// A shell whose trap signals its own group: `trap 'kill 0' EXIT`.
+fn ended_itself(case: &Case<'_>, parent: ProcessId, end: &End<'_>) -> bool {
+    let Some(signal) = end.status.signal.filter(|it| it.asks_for_the_end()) else { return false };
+    let sent = case.signals(parent).rfind(|(_, _, it)| it.signal == signal);
+    case.is_shell(parent)
+        && sent.is_some_and(|(_, _, it)| it.sender.id == parent && it.code.names_sender())
+}
+
 /// It ended with an error soon after that child, with nothing else begun and no failure of its own between.
 fn gave_up_after(
     case: &Case<'_>,
@@ -187,7 +198,7 @@ fn gave_up_after(
     within_ns: u64,
 ) -> bool {
     end.failed()
-        && end.status.signal.is_none()
+        && (end.status.signal.is_none() || ended_itself(case, parent, end))
         && follows(end, child, within_ns)
         && !went_on(case, parent, child.end.time_ns)
         && !failed_itself(case, parent, child.end.time_ns)
@@ -201,8 +212,9 @@ fn after_told_child(
     children: &[Child<'_>],
 ) -> Option<Link> {
     // What it had begun beside it may end later (make -j).
+    let mut failed = children.iter().rev().filter(|child| child.end.failed());
     let (last, failed) =
-        (children.last()?, children.iter().rev().find(|child| child.end.failed())?);
+        (children.last()?, failed.find(|child| !was_ended_by(case, parent, child))?);
     let waited = Child { id: failed.id, end: End { time_ns: last.end.time_ns, ..failed.end } };
     let words = LastWords::of(case, &[parent]);
     let told = words.tell_of_status(failed.end.status).is_some()
@@ -224,6 +236,27 @@ fn after_transport(
     let is_ssh = programs::file_name(exec.path.as_bytes()) == b"ssh";
     (is_ssh && gave_up_after(case, parent, end, last, SOON_NS))
         .then_some(Link { id: last.id, exact: false })
+}
+
+/// xargs tells by its status how its commands ended (xargs(1), EXIT STATUS): 123 of 1 to 125, 124 of 255, 125 of a signal.
+fn after_arguments(
+    case: &Case<'_>,
+    parent: ProcessId,
+    end: &End<'_>,
+    children: &[Child<'_>],
+) -> Option<Link> {
+    let told = |status: Status| match end.status.code {
+        Some(123) => status.code.is_some_and(|code| (1..=125).contains(&code)),
+        Some(124) => status.code == Some(255),
+        Some(125) => status.signal.is_some(),
+        _ => false,
+    };
+    let (_, _, exec) = case.last_exec(parent)?;
+    let is_xargs = programs::file_name(exec.path.as_bytes()) == b"xargs"
+        || exec.args.first().is_some_and(|it| programs::file_name(it.as_bytes()) == b"xargs");
+    // It lets the others run to their ends, but for 255.
+    let failed = children.iter().rev().find(|child| told(child.end.status))?;
+    is_xargs.then_some(Link { id: failed.id, exact: false })
 }
 
 /// A supervisor that ran the same program again and again, each time to the same end, until it gave up.
@@ -273,6 +306,11 @@ fn gave_own_reason(case: &Case<'_>, parent: ProcessId, child: &Child<'_>) -> boo
     let program = case.last_exec(child.id).map(|(_, _, exec)| programs::name(exec));
     let named = program.is_some_and(|name| words.mention_word(&name).is_some());
     words.since(child.end.time_ns) && !named
+}
+
+/// The child's words were thrown away, and then it said what it ended of: `cat notes 2>/dev/null; echo no picture >&2; exit 1`.
+fn did_without(case: &Case<'_>, parent: ProcessId, child: &Child<'_>) -> bool {
+    LastWords::of(case, &[child.id]).are_discarded() && gave_own_reason(case, parent, child)
 }
 
 /// A shell that ended well because the program it ran did.

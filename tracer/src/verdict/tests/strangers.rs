@@ -7,7 +7,7 @@ use crate::{
     signal::Signal,
     verdict::{
         Cause,
-        Confidence::Likely,
+        Confidence::{Likely, Proven},
         Verdict,
         scene::{Scene, Who},
     },
@@ -445,4 +445,100 @@ fn a_child_that_the_shell_ended_itself_is_not_why_it_ended() {
     scene.sends(&sender, second, Signal::SIGTERM, Disposition::Default);
     scene.dies(second, Signal::SIGTERM).exits(shell, 1);
     assert_ne!(scene.verdict().cause, Cause::KilledBySignal, "{}", scene.verdict().summary);
+}
+
+const BAD_AMOUNT: &str = "Traceback (most recent call last):\n  File \"/srv/app/app.py\", line 17, in <module>\n    total += Decimal(row)\ndecimal.InvalidOperation: [<class 'decimal.ConversionSyntax'>]\n";
+
+#[test]
+fn an_exception_below_a_logged_refusal_tells_of_itself() {
+    let refused = |above: &str, trace: &str| {
+        let (mut scene, main) = Scene::running("/usr/bin/python3");
+        scene.fails_to(main, "connect", "10.0.0.8:6379", Errno::ECONNREFUSED);
+        scene.after_ms(500).says(main, &format!("{above}{trace}")).exits(main, 1);
+        scene.verdict()
+    };
+    let error = "2026-11-29 16:00:01 ERROR redis failed: [Errno 111] Connection refused\n";
+    let warning = "2026-11-29 16:00:02 WARNING continuing with the in-memory cache\n";
+    let went_on = refused(&format!("{error}{warning}"), BAD_AMOUNT);
+    assert_ne!(went_on.cause, Cause::ConnectionRefused, "{}", went_on.summary);
+    assert!(went_on.summary.contains("InvalidOperation"), "{}", went_on.summary);
+    // Whether the line right above belongs to it nobody can tell.
+    assert_ne!(refused(error, BAD_AMOUNT).confidence, Proven);
+    let own = "Traceback (most recent call last):\n  File \"/srv/app/app.py\", line 9, in <module>\nConnectionRefusedError: [Errno 111] Connection refused\n";
+    assert_eq!(refused(error, own).cause, Cause::ConnectionRefused);
+}
+
+#[test]
+fn a_parent_that_names_the_signal_of_its_child_passes_blame_on() {
+    for (words, blamed) in [
+        ("make: *** [Makefile:5: table] Floating point exception\n", true),
+        ("supervisor: rates died of SIGFPE\n", true),
+        ("worker 3 was terminated abruptly\n", false),
+        ("rates: no rates for today\n", false),
+    ] {
+        let (mut scene, main) = Scene::running("/usr/bin/make");
+        let child = scene.runs(main, "/srv/app/rates");
+        scene.dies(child, Signal::SIGFPE).says(main, words).exits(main, 2);
+        let verdict = scene.verdict();
+        assert_eq!(verdict.cause != Cause::ExitedWithError, blamed, "{words}: {}", verdict.summary);
+    }
+}
+
+#[test]
+fn xargs_tells_by_its_status_how_its_commands_ended() {
+    for (status, code, blamed) in
+        [(123, 1, true), (124, 255, true), (123, 255, false), (1, 4, false)]
+    {
+        let (mut scene, main) = Scene::running("/usr/bin/xargs");
+        let first = scene.runs(main, "/srv/app/resize");
+        scene.says(first, "resize: a.png has no pixels\n").exits(first, code);
+        let second = scene.runs(main, "/srv/app/resize");
+        scene.exits(second, 0).exits(main, status);
+        let summary = scene.verdict().summary;
+        assert_eq!(summary.starts_with("resize"), blamed, "{status} {code}: {summary}");
+    }
+}
+
+#[test]
+fn a_shell_that_speaks_for_itself_after_a_hidden_child_is_not_that_childs_end() {
+    let (mut scene, main) = Scene::running("/bin/sh");
+    let cat = scene.runs(main, "/bin/cat");
+    scene.fails_at(cat, "openat", "in/b.png.meta", Errno::ENOENT);
+    scene.says_to_nobody(cat, "cat: in/b.png.meta: No such file or directory\n").exits(cat, 1);
+    scene.says(main, "thumbnail: in/b.png: not a PNG file\n").exits(main, 1);
+    let verdict = scene.expect_by_words();
+    assert!(verdict.summary.contains("not a PNG"), "{}", verdict.summary);
+}
+
+#[test]
+fn a_trap_that_ends_its_own_group_ends_of_what_failed_right_before() {
+    for (later_ms, wanted) in [(5, Cause::UncaughtException), (900, Cause::KilledBySignal)] {
+        let (mut scene, main) = Scene::running("/bin/bash");
+        let child = scene.runs(main, "/usr/bin/python3");
+        scene.says(child, BAD_AMOUNT).exits(child, 1).after_ms(later_ms);
+        let shell = scene.of(main).clone();
+        scene.sends(&shell, main, Signal::SIGTERM, Disposition::Default);
+        scene.dies(main, Signal::SIGTERM);
+        let verdict = scene.verdict();
+        assert_eq!(verdict.cause, wanted, "{later_ms}: {}", verdict.summary);
+    }
+}
+
+#[test]
+fn what_a_shell_threw_away_long_before_its_end_it_counted_on() {
+    for (later_ms, wanted) in [(3_000, Cause::ExitedWithError), (1, Cause::FileNotFound)] {
+        let (mut scene, main) = Scene::running("/bin/bash");
+        scene.fails_at(main, "openat", "/etc/agent/agent.env", Errno::ENOENT);
+        scene.says_to_nobody(main, "/etc/agent/agent.env: No such file or directory\n");
+        scene.after_ms(later_ms).exits(main, 1);
+        assert_eq!(scene.verdict().cause, wanted, "{later_ms}");
+    }
+}
+
+#[test]
+fn a_complaint_that_begins_with_its_place_is_quoted() {
+    let (mut scene, main) = Scene::running("/usr/sbin/named");
+    scene.says(main, "/etc/named.conf:3: bad secret 'bad base64 encoding'\nloading configuration: failure\nexiting (due to fatal error)\n");
+    let verdict = scene.exits(main, 1).expect_by_words();
+    assert!(verdict.summary.contains("bad secret"), "{}", verdict.summary);
 }

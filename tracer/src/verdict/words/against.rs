@@ -4,7 +4,9 @@
 use super::{
     LastWords,
     lines::{Sought, goes_on},
-    objects, roles,
+    objects,
+    reading::Kind,
+    roles,
     spoken::{INABILITY, Spoken},
 };
 use crate::verdict::{
@@ -22,7 +24,16 @@ impl LastWords<'_> {
             let last = told.reading.text().to_ascii_lowercase();
             Some(told.reading.while_handling && !sought.named(last.as_bytes()))
         };
-        self.after(failure).any(|it| it.complains_after_naming(failure)) || handled() == Some(true)
+        // Logged below that line, though maybe with it.
+        let reported = || {
+            let told = self.reported()?;
+            let sought = Sought::of(failure);
+            let text = told.reading.text().to_ascii_lowercase();
+            Some(!sought.named(text.as_bytes()))
+        };
+        self.after(failure).any(|it| it.complains_after_naming(failure))
+            || handled() == Some(true)
+            || reported() == Some(true)
     }
 
     /// Below the last line that names this failed call the same process says something that is no mere end.
@@ -74,7 +85,8 @@ impl LastWords<'_> {
 
     /// The process ended by an exception that tells of something else.
     pub fn end_by_another(&self, failure: &Failure<'_>) -> bool {
-        let Some(told) = self.decided() else { return false };
+        let reported = self.reported();
+        let Some(told) = self.decided().or(reported.as_ref()) else { return false };
         let sought = Sought::of(failure);
         let reading = &told.reading;
         let text = [reading.text(), reading.root_cause.clone().unwrap_or_default()].join("\n");
@@ -84,7 +96,10 @@ impl LastWords<'_> {
         let within = lines.filter(|(at, _)| (first..=reading.last).contains(at));
         let mut all =
             text.lines().map(str::to_ascii_lowercase).chain(within.map(|it| it.1.clone()));
-        let above = spoken.is_some_and(|it| it.logged_above(first, reading, &sought));
+        let above = spoken.is_some_and(|it| {
+            let logged = reading.kind == Kind::Reported && it.logs_with(first, &sought);
+            logged || it.logged_above(first, reading, &sought)
+        });
         !(above || all.any(|line| sought.named(line.as_bytes())))
     }
 

@@ -35,9 +35,10 @@ use crate::{
 use crate::verdict::{
     case::Case,
     evidence::failure::Failure,
+    evidence::pace::SOON_NS,
     words::lines::{contains, contains_word, goes_on},
     words::quote::Quote,
-    words::reading::{Fit, Reading},
+    words::reading::{Fit, Kind, Reading},
     words::said::Line,
     words::spoken::{LAST_LINES, Spoken},
 };
@@ -99,15 +100,20 @@ impl<'a> LastWords<'a> {
     pub fn of(case: &Case<'a>, ids: &[ProcessId]) -> Self {
         let mut seen = HashSet::new();
         let mut spoken = Vec::new();
-        for (place, id) in ids.iter().enumerate() {
-            let own = std::iter::once(*id);
-            let forked = case.tree.children(*id).iter().copied().filter(|it| case.never_execd(*it));
+        for (place, speaker) in ids.iter().enumerate() {
+            let own = std::iter::once(*speaker);
+            let children = case.tree.children(*speaker).iter().copied();
+            let forked = children.filter(|it| case.never_execd(*it));
             for id in own.chain(forked).filter(|id| seen.insert(*id)) {
                 // What it wrote before it became this program is not this program's word.
                 let since_ns = case.last_exec(id).map_or(0, |(_, time_ns, _)| time_ns);
                 for (index, event) in case.events(id) {
                     if let What::Words(words) = &event.what
                         && event.time_ns >= since_ns
+                        // What a subshell throws away, or a shell some time before its end, it counted on.
+                        && (!words.discarded
+                            || (id == *speaker
+                                && (!case.is_shell(id) || ends_soon(case, id, event.time_ns))))
                     {
                         spoken.push(Spoken::new(index, place, event.time_ns, words));
                     }
@@ -173,6 +179,19 @@ impl<'a> LastWords<'a> {
     /// The same, if it is known whole and nothing else was complained of after it: then it decides.
     pub fn decided(&self) -> Option<&Told> {
         self.told().filter(|it| !it.followed && it.reading.complete)
+    }
+
+    /// An exception that is the last of what the first process said, whether it ended it or somebody caught and logged it.
+    pub fn reported(&self) -> Option<Told> {
+        let status = self.status?;
+        let own = self.spoken.iter().filter(|it| it.place == 0 && it.stream != Stream::Init);
+        let mut told = own.filter_map(|it| {
+            let reading = reading::read(&it.lines).filter(|it| it.kind == Kind::Reported)?;
+            let fit = reading.fit(status);
+            let followed = it.complains_after(reading.last);
+            Some(Told { reading, index: it.index, fit, followed })
+        });
+        told.find(|it| !it.followed && it.reading.complete)
     }
 
     fn read(&self) -> Option<Told> {
@@ -296,7 +315,14 @@ impl<'a> LastWords<'a> {
             (Some(code), None) => vec![code.to_string()],
             (None, None) => Vec::new(),
         };
-        let tells = |line: &str| codes.iter().any(|code| tells_status(line, code));
+        let signal = child.signal.map(|it| (it.name().to_ascii_lowercase(), it.described()));
+        let by_signal = |line: &str| {
+            let Some((name, text)) = &signal else { return false };
+            contains_word(line.as_bytes(), name.as_bytes())
+                || text.is_some_and(|text| contains_word(line.as_bytes(), text.as_bytes()))
+        };
+        let tells =
+            |line: &str| codes.iter().any(|code| tells_status(line, code)) || by_signal(line);
         let last = |it: &Spoken<'_>| it.said.iter().rev().take(LAST_LINES).any(|it| tells(&it.1));
         self.spoken.iter().find(|it| last(it)).map(|it| it.index)
     }
@@ -334,6 +360,11 @@ impl<'a> LastWords<'a> {
         let init = self.spoken.iter().filter(|it| it.stream == Stream::Init);
         init.max_by_key(|it| it.time_ns).map(|it| (it.bytes, it.index))
     }
+}
+
+/// It ended right after that.
+fn ends_soon(case: &Case<'_>, id: ProcessId, time_ns: BootNs) -> bool {
+    case.end(id).is_some_and(|end| end.time_ns.saturating_sub(time_ns) <= SOON_NS)
 }
 
 fn tells_status(line: &str, code: &str) -> bool {

@@ -203,7 +203,18 @@ pub(in crate::verdict) fn complains(lower: &str) -> bool {
         "already exist",
         "already running",
     ];
-    SIGNS.iter().any(|sign| lower.contains(sign))
+    SIGNS.iter().any(|sign| lower.contains(sign)) || names_place(lower)
+}
+
+/// `/etc/named.conf:3: bad secret`: what reads a file complains so of a line of it.
+fn names_place(lower: &str) -> bool {
+    lower.split(' ').any(|word| {
+        let Some((path, number)) = word.strip_suffix(':').and_then(|it| it.rsplit_once(':')) else {
+            return false;
+        };
+        let digits = !number.is_empty() && number.bytes().all(|it| it.is_ascii_digit());
+        digits && path.contains('/') && path.contains('.')
+    })
 }
 
 /// A complaint that names no reason: `startup failed`, `exiting`.
@@ -245,6 +256,7 @@ pub(in crate::verdict) fn is_vague(lower: &str) -> bool {
         "too many restarts",
     ];
     SIGNS.iter().any(|sign| lower.contains(sign))
+        || [": failure", ": failed"].iter().any(|end| lower.trim_end().ends_with(end))
 }
 
 /// What is said on the way, in lower case: it tells of no reason.

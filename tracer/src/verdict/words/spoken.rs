@@ -131,6 +131,12 @@ impl<'a> Spoken<'a> {
         last.any(|line| sought.mentioned(line) || sought.hinted(line)).then_some(Naming::Mention)
     }
 
+    /// The line above a logged exception, with which it was logged, names this failed call.
+    pub fn logs_with(&self, first: usize, sought: &Sought<'_>) -> bool {
+        let above = self.said.iter().rfind(|(at, _)| *at < first);
+        above.is_some_and(|(_, line)| sought.named(line.as_bytes()))
+    }
+
     /// Right above an exception that only says what could not be done, an error was logged that tells why: both name the
     /// same thing, and the error this failed call.
     pub fn logged_above(&self, first: usize, reading: &Reading, sought: &Sought<'_>) -> bool {
