@@ -110,7 +110,6 @@ const SAMPLES: usize = 24;
 const HANGING: &[&str] = &[
     "bind_retried",
     "dirty_tree_ends_a_release_silently",
-    "exit_trap_kills_its_own_group",
     "mini_httpd_folder_missing",
     "mini_httpd_goes_to_background",
     "node_process_exit_silent",

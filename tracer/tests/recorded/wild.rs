@@ -40,7 +40,6 @@ const MISSES: &[&str] = &[
     "ruby_wraps_a_missing_file_in_its_own_error",
     "s6_finish_script_stops_the_tree",
     "stunnel_service_without_connect",
-    "supervisord_listener_stops_it_after_fatal",
     "tcsh_undefined_variable",
     "three_importers_one_is_given_a_folder",
     "three_workers_one_denied_the_others_wait_for_a_broker",

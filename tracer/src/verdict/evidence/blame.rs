@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     crash::Evidence,
-    event::{BootNs, ProcessId, Status},
+    event::{BootNs, ProcessId, SignalEvent, Status, What},
     text::Text,
 };
 
@@ -63,12 +63,20 @@ pub(in crate::verdict) fn explain(case: &Case<'_>, verdict: &mut Verdict) {
         );
         let told = LastWords::of(case, &[parent.id]).tell_of_status(first.status);
         let told = told.filter(|_| !child.exact);
-        let entries = [first.index].into_iter().chain(told).chain([last.index]);
+        let asked = asked_within(case, parent.id, last.index).filter(|_| !child.exact);
+        let entries = [first.index].into_iter().chain(told).chain(asked).chain([last.index]);
         verdict.evidence.push(Evidence { text, timeline: entries.collect() });
         if !child.exact && verdict.confidence == Confidence::Proven {
             verdict.confidence = Confidence::Likely;
         }
     }
+}
+
+/// The signal by which a process, or a child of it, asked it to end.
+fn asked_within(case: &Case<'_>, id: ProcessId, before: usize) -> Option<usize> {
+    let own = |it: &SignalEvent| it.sender.id == id || case.tree.parent(it.sender.id) == Some(id);
+    let asks = |it: &SignalEvent| it.signal.asks_for_the_end() && it.code.names_sender() && own(it);
+    case.signals(id).rfind(|(index, _, it)| *index < before && asks(it)).map(|(index, _, _)| index)
 }
 
 /// One child that ended before its parent.
@@ -92,6 +100,7 @@ fn passed_on(case: &Case<'_>, parent: ProcessId) -> Option<Link> {
         .or_else(|| after_transport(case, parent, &end, &children))
         .or_else(|| after_arguments(case, parent, &end, &children))
         .or_else(|| after_repeated_failures(case, parent, &end, &children))
+        .or_else(|| after_asking_child(case, parent, &end, &children))
         .or_else(|| after_done_child(case, parent, &end, &children))
 }
 
@@ -283,6 +292,36 @@ fn after_repeated_failures(
         && !again
         && !failed_itself(case, parent, last.end.time_ns);
     gave_up.then_some(Link { id: last.id, exact: false })
+}
+
+/// A supervisor that one of its children asked to stop, since another had failed for good (supervisord's event listeners).
+fn after_asking_child(
+    case: &Case<'_>,
+    parent: ProcessId,
+    end: &End<'_>,
+    children: &[Child<'_>],
+) -> Option<Link> {
+    let asked = asked_within(case, parent, end.index)?;
+    let event = case.event(asked);
+    let What::Signal(signal) = &event.what else { return None };
+    if signal.sender.id == parent {
+        return None;
+    }
+    let before = |child: &&Child<'_>| {
+        child.id != signal.sender.id && child.end.time_ns <= event.time_ns && child.end.failed()
+    };
+    let failed = children.iter().rev().find(before)?;
+    let program = |id: ProcessId| case.last_exec(id).map(|(_, _, exec)| &exec.path);
+    let began_again = case
+        .tree
+        .children(parent)
+        .iter()
+        .any(|id| id.start_ns >= failed.end.time_ns && program(*id) == program(failed.id));
+    let asked_soon = event.time_ns.saturating_sub(failed.end.time_ns) <= GAVE_UP_NS;
+    let ended_soon = end.time_ns.saturating_sub(event.time_ns) <= GAVE_UP_NS;
+    // What fails in a script may be done without.
+    let for_good = asked_soon && ended_soon && !began_again && !case.is_shell(parent);
+    for_good.then_some(Link { id: failed.id, exact: false })
 }
 
 /// What scripts do between two tries.

@@ -542,3 +542,40 @@ fn a_complaint_that_begins_with_its_place_is_quoted() {
     let verdict = scene.exits(main, 1).expect_by_words();
     assert!(verdict.summary.contains("bad secret"), "{}", verdict.summary);
 }
+
+#[test]
+fn a_supervisor_that_a_child_asked_to_stop_ends_of_what_had_failed_before() {
+    for (command, again, blamed) in [
+        ("/usr/bin/supervisord", false, true),
+        ("/usr/bin/supervisord", true, false),
+        ("/bin/sh", false, false),
+    ] {
+        let (mut scene, main) = Scene::running(command);
+        let listener = scene.runs(main, "/srv/app/listener");
+        let web = scene.runs(main, "/srv/app/web");
+        scene.fails_at(web, "openat", "/srv/app/tenants.json", Errno::ENOENT);
+        scene.says(web, "cannot open /srv/app/tenants.json: No such file or directory\n");
+        scene.exits(web, 1);
+        if again {
+            scene.after_ms(500).runs(main, "/srv/app/web");
+        }
+        scene.after_ms(1_000);
+        let asking = scene.of(listener).clone();
+        scene.sends(&asking, main, Signal::SIGTERM, Disposition::Handled).after_ms(20);
+        scene.exits(listener, 0).exits(main, 0);
+        let verdict = scene.verdict();
+        let found = verdict.cause == Cause::FileNotFound;
+        assert_eq!(found, blamed, "{command} {again}: {}", verdict.summary);
+    }
+}
+
+#[test]
+fn a_logger_that_names_its_place_does_not_complain() {
+    let (mut scene, main) = Scene::running("/app/server");
+    scene.says(
+        main,
+        "fatal: realm has no key\n2026/01/02 10:00:00 /src/app/main.go:33: shutting down\n",
+    );
+    let verdict = scene.exits(main, 1).expect_by_words();
+    assert!(verdict.summary.contains("realm has no key"), "{}", verdict.summary);
+}

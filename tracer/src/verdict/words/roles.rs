@@ -203,7 +203,7 @@ pub(in crate::verdict) fn complains(lower: &str) -> bool {
         "already exist",
         "already running",
     ];
-    SIGNS.iter().any(|sign| lower.contains(sign)) || names_place(lower)
+    SIGNS.iter().any(|sign| lower.contains(sign)) || (names_place(lower) && !is_on_the_way(lower))
 }
 
 /// `/etc/named.conf:3: bad secret`: what reads a file complains so of a line of it.
@@ -261,6 +261,11 @@ pub(in crate::verdict) fn is_vague(lower: &str) -> bool {
 
 /// What is said on the way, in lower case: it tells of no reason.
 pub(in crate::verdict) fn is_neutral(lower: &str) -> bool {
+    is_on_the_way(lower) && !complains(lower)
+}
+
+/// It has a word of those by which programs say what they do.
+fn is_on_the_way(lower: &str) -> bool {
     const SIGNS: &[&str] = &[
         "starting",
         "started",
@@ -293,8 +298,7 @@ pub(in crate::verdict) fn is_neutral(lower: &str) -> bool {
     ];
     // `version 1.2`, not a VERSION that is wanted.
     let version = lower.contains("version") && lower.bytes().any(|it| it.is_ascii_digit());
-    (version || SIGNS.iter().any(|sign| lower.contains(sign)) || lower.starts_with("> "))
-        && !complains(lower)
+    version || SIGNS.iter().any(|sign| lower.contains(sign)) || lower.starts_with("> ")
 }
 
 fn is_usage(text: &str) -> bool {
