@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 use crate::qemu::Qemu;
 
 /// From the boot to the end of all tests: some three times what two busy cores took.
-const RUN: Duration = Duration::from_secs(1800);
+const RUN: Duration = Duration::from_secs(2400);
 /// Lines of the console that are shown when it did not come to an end.
 const TAIL: usize = 40;
 
