@@ -278,10 +278,9 @@ fn after_repeated_failures(
     let real = || children.iter().rev().filter(|child| !passes_time(case, child));
     let last = real().next().filter(|child| child.end.failed())?;
     // A subshell is alike to another one.
-    let program = |id: ProcessId| case.last_exec(id).map(|(_, _, exec)| &exec.path);
     let alike = real().take_while(|child| {
         let (theirs, its) = (child.end.status, last.end.status);
-        program(child.id) == program(last.id)
+        own_program(case, child.id) == own_program(case, last.id)
             && (theirs.code, theirs.signal) == (its.code, its.signal)
     });
     let later = case.tree.children(parent).iter().rev().filter(|id| !is_of_time(case, **id));
@@ -311,17 +310,19 @@ fn after_asking_child(
         child.id != signal.sender.id && child.end.time_ns <= event.time_ns && child.end.failed()
     };
     let failed = children.iter().rev().find(before)?;
-    let program = |id: ProcessId| case.last_exec(id).map(|(_, _, exec)| &exec.path);
-    let began_again = case
-        .tree
-        .children(parent)
-        .iter()
-        .any(|id| id.start_ns >= failed.end.time_ns && program(*id) == program(failed.id));
+    let began_again = case.tree.children(parent).iter().any(|id| {
+        id.start_ns >= failed.end.time_ns && own_program(case, *id) == own_program(case, failed.id)
+    });
     let asked_soon = event.time_ns.saturating_sub(failed.end.time_ns) <= GAVE_UP_NS;
     let ended_soon = end.time_ns.saturating_sub(event.time_ns) <= GAVE_UP_NS;
     // What fails in a script may be done without.
     let for_good = asked_soon && ended_soon && !began_again && !case.is_shell(parent);
     for_good.then_some(Link { id: failed.id, exact: false })
+}
+
+/// The file that a process last became.
+fn own_program<'a>(case: &Case<'a>, id: ProcessId) -> Option<&'a Text> {
+    case.last_exec(id).map(|(_, _, exec)| &exec.path)
 }
 
 /// What scripts do between two tries.

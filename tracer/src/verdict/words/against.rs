@@ -85,8 +85,7 @@ impl LastWords<'_> {
 
     /// The process ended by an exception that tells of something else.
     pub fn end_by_another(&self, failure: &Failure<'_>) -> bool {
-        let reported = self.reported();
-        let Some(told) = self.decided().or(reported.as_ref()) else { return false };
+        let Some(told) = self.decided().or_else(|| self.reported()) else { return false };
         let sought = Sought::of(failure);
         let reading = &told.reading;
         let text = [reading.text(), reading.root_cause.clone().unwrap_or_default()].join("\n");

@@ -70,6 +70,7 @@ pub(in crate::verdict) struct LastWords<'a> {
     /// How the first process ended.
     status: Option<Status>,
     told: OnceCell<Option<Told>>,
+    reported: OnceCell<Option<Told>>,
 }
 
 /// What words tell of the exception, or the like, by which a process ended.
@@ -125,7 +126,7 @@ impl<'a> LastWords<'a> {
             spoken.iter().filter(|it| !it.discarded).map(|it| it.place).collect();
         spoken.retain(|it| !it.discarded || !heard.contains(&it.place));
         let status = ids.first().and_then(|id| case.end(*id)).map(|end| end.status);
-        Self { spoken, status, told: OnceCell::new() }
+        Self { spoken, status, told: OnceCell::new(), reported: OnceCell::new() }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -181,30 +182,30 @@ impl<'a> LastWords<'a> {
         self.told().filter(|it| !it.followed && it.reading.complete)
     }
 
-    /// An exception that is the last of what the first process said, whether it ended it or somebody caught and logged it.
-    pub fn reported(&self) -> Option<Told> {
-        let status = self.status?;
-        let own = self.spoken.iter().filter(|it| it.place == 0 && it.stream != Stream::Init);
-        let mut told = own.filter_map(|it| {
-            let reading = reading::read(&it.lines).filter(|it| it.kind == Kind::Reported)?;
-            let fit = reading.fit(status);
-            let followed = it.complains_after(reading.last);
-            Some(Told { reading, index: it.index, fit, followed })
-        });
-        told.find(|it| !it.followed && it.reading.complete)
+    /// An exception that is the last of what the first process said, though somebody caught and logged it.
+    pub fn reported(&self) -> Option<&Told> {
+        let read = || {
+            let mut told = self.readings(|it| it.kind == Kind::Reported);
+            told.find(|it| !it.followed && it.reading.complete)
+        };
+        self.reported.get_or_init(read).as_ref()
     }
 
     fn read(&self) -> Option<Told> {
-        let status = self.status?;
+        let told = self.readings(Reading::ended_it).filter(|it| it.fit != Fit::Not);
+        // Of the same on both streams (PHP) the one on stderr, which comes first.
+        told.min_by_key(|it| (it.followed, !it.reading.complete))
+    }
+
+    /// What the first process told by each stream, as far as it is such.
+    fn readings(&self, is_such: impl Fn(&Reading) -> bool) -> impl Iterator<Item = Told> {
         let own = self.spoken.iter().filter(|it| it.place == 0 && it.stream != Stream::Init);
-        let told = own.filter_map(|it| {
-            let reading = reading::read(&it.lines).filter(Reading::ended_it)?;
-            let fit = reading.fit(status);
+        own.filter_map(move |it| {
+            let reading = reading::read(&it.lines).filter(&is_such)?;
+            let fit = reading.fit(self.status?);
             let followed = it.complains_after(reading.last);
             Some(Told { reading, index: it.index, fit, followed })
-        });
-        // Of the same on both streams (PHP) the one on stderr, which comes first.
-        told.filter(|it| it.fit != Fit::Not).min_by_key(|it| (it.followed, !it.reading.complete))
+        })
     }
 
     /// The lines of one entry.
