@@ -13,10 +13,11 @@ use tracer_ebpf::{
 };
 
 use super::{
+    container::wanted,
     kernel::{Ptr, cgroup_id, copy_str, current, pointer, read, tgid_of},
     maps::{TASK_SCRATCH, TRACKED},
     record::{Ring, begin, counted, scratch, send},
-    track::{adopt, in_hierarchy, process, root_above, track, wanted},
+    track::{adopt, in_hierarchy, process, root_above, track},
 };
 
 #[repr(C)]
@@ -119,5 +120,5 @@ fn report(report: &Report) {
     let size = (size_of::<Cgroup>() as u32 + length).min(size_of::<Buffer>() as u32);
     begin(&mut record.header, Kind::Cgroup, size, container, task, flags);
     counted(&mut record.header, size_of::<Cgroup>());
-    send(Ring::Events, Kind::Cgroup, container, (&raw const *buffer).cast(), size, false);
+    send(Ring::Events, Kind::Cgroup, container, (&raw const *buffer).cast(), size);
 }

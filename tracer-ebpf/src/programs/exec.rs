@@ -12,11 +12,13 @@ use tracer_ebpf::{
 };
 
 use super::{
+    container::unwanted,
+    counter::curious,
     kernel::{Ptr, copy_str, copy_user, copy_user_str, current, load_user, pointer, read, tgid_of},
     maps::TASK_SCRATCH,
     record::{Ring, begin, counted, scratch, send},
     said,
-    track::{curious, forget, let_go, process, unwanted},
+    track::{forget, let_go, process},
 };
 
 #[repr(C)]
@@ -40,54 +42,93 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     process.execs += 1;
 
     let Some(buffer) = scratch::<Buffer>(&TASK_SCRATCH) else { return 0 };
-    let tail = buffer.tail.as_mut_ptr();
-    let path_size = copy_str(tail, PATH_MAX as u32, pointer(bprm, at::BPRM_FILENAME));
-    let mm = pointer(task, at::TASK_MM);
-    let args_start: u64 = read(mm, at::MM_ARG_START);
-    let args_end: u64 = read(mm, at::MM_ARG_END);
-    let args_length = args_end.wrapping_sub(args_start);
-    if flags & task_flag::RUNTIME_INIT != 0 && !runs_itself_again(tail, args_end) {
-        process.flags &= !task_flag::RUNTIME_INIT;
-        curious(-1);
-        // What the init did and wrote on its way here is not the program's.
-        forget(tgid, process.cgroup, process.streams);
-        process.failed = 0;
-        process.streams = 0;
-        process.written = [0; 2];
-        process.opened = 0;
-        process.connected = 0;
-        if flags & task_flag::ROOT != 0 {
-            said::note_stdio(task, process.cgroup);
-        }
+    let path_size =
+        copy_str(buffer.tail.as_mut_ptr(), PATH_MAX as u32, pointer(bprm, at::BPRM_FILENAME));
+    let args = Args::of(task);
+    if flags & task_flag::RUNTIME_INIT != 0 && !runs_itself_again(buffer.tail.as_ptr(), args.end) {
+        becomes_the_program(tgid, task, process, flags);
     }
     if process.streams != 0 {
         said::note_exec(tgid);
     }
-    let mut args_size =
-        if args_length > ARGS_MAX as u64 { ARGS_MAX as u32 } else { args_length as u32 };
     if path_size > PATH_MAX as u32 {
         return 0;
     }
-    // SAFETY: path_size is at most PATH_MAX, and the tail has ARGS_MAX bytes more.
-    if !copy_user(unsafe { tail.add(path_size as usize) }, args_size, args_start) {
-        args_size = 0;
-    }
+    let args_size = args.copy(buffer, path_size);
     let record = &mut buffer.record;
-    record.args_length = args_length;
-    record.cap_effective = read(pointer(task, at::TASK_CRED), at::CRED_CAP);
+    record.old_tid = old_tid;
     record.path_size = path_size;
     record.args_size = args_size;
+    record.args_length = args.length();
+    note_program(record, task, bprm);
+    report(buffer, task, process.cgroup, flags);
+    0
+}
+
+/// Where a process's arguments lie in its memory.
+struct Args {
+    start: u64,
+    end: u64,
+}
+
+impl Args {
+    #[inline(always)]
+    fn of(task: Ptr) -> Self {
+        let mm = pointer(task, at::TASK_MM);
+        Self { start: read(mm, at::MM_ARG_START), end: read(mm, at::MM_ARG_END) }
+    }
+
+    #[inline(always)]
+    fn length(&self) -> u64 {
+        self.end.wrapping_sub(self.start)
+    }
+
+    /// Copies them behind the path, as many as there is room for; returns their bytes, 0 if they cannot be read.
+    #[inline(always)]
+    fn copy(&self, buffer: &mut Buffer, path_size: u32) -> u32 {
+        let length = self.length();
+        let size = if length > ARGS_MAX as u64 { ARGS_MAX as u32 } else { length as u32 };
+        // SAFETY: path_size is at most PATH_MAX, and the tail has ARGS_MAX bytes more.
+        let to = unsafe { buffer.tail.as_mut_ptr().add(path_size as usize) };
+        if copy_user(to, size, self.start) { size } else { 0 }
+    }
+}
+
+/// A runtime's init becomes the container's program: what the init did and wrote on its way here is not the program's.
+#[inline(always)]
+fn becomes_the_program(tgid: u32, task: Ptr, process: &mut Process, flags: u32) {
+    process.flags &= !task_flag::RUNTIME_INIT;
+    curious(-1);
+    forget(tgid, process.cgroup, process.streams);
+    process.failed = 0;
+    process.streams = 0;
+    process.written = [0; 2];
+    process.opened = 0;
+    process.connected = 0;
+    if flags & task_flag::ROOT != 0 {
+        said::note_stdio(task, process.cgroup);
+    }
+}
+
+/// The file that is run, and what it may do where.
+#[inline(always)]
+fn note_program(record: &mut Exec, task: Ptr, bprm: Ptr) {
+    record.cap_effective = read(pointer(task, at::TASK_CRED), at::CRED_CAP);
     let nsproxy = pointer(task, at::TASK_NSPROXY);
     record.mount_ns = read(pointer(nsproxy, at::NSPROXY_MNT), at::MNTNS_INUM);
     record.net_ns = read(pointer(nsproxy, at::NSPROXY_NET), at::NET_INUM);
     let inode = pointer(pointer(bprm, at::BPRM_FILE), at::FILE_INODE);
     record.device = read(pointer(inode, at::INODE_SB), at::SB_DEV);
     record.inode = read(inode, at::INODE_INO);
-    record.old_tid = old_tid;
     record._pad = 0;
     record._pad2 = 0;
-    let cgroup = process.cgroup;
-    let size = (size_of::<Exec>() as u32 + path_size + args_size).min(size_of::<Buffer>() as u32);
+}
+
+#[inline(always)]
+fn report(buffer: &mut Buffer, task: Ptr, cgroup: u64, flags: u32) {
+    let record = &mut buffer.record;
+    let tail = record.path_size + record.args_size;
+    let size = (size_of::<Exec>() as u32 + tail).min(size_of::<Buffer>() as u32);
     begin(&mut record.header, Kind::Exec, size, cgroup, task, flags);
     counted(&mut record.header, size_of::<Exec>());
     let ring = if flags & task_flag::ROOT != 0 {
@@ -97,8 +138,7 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     } else {
         Ring::Backlog
     };
-    send(ring, Kind::Exec, cgroup, (&raw const *buffer).cast(), size, false);
-    0
+    send(ring, Kind::Exec, cgroup, (&raw const *buffer).cast(), size);
 }
 
 /// True if a runtime's init only runs itself again: runc does, as `runc init`, from a copy of its file that no container can
@@ -172,6 +212,6 @@ pub fn exec_failed(process: &Process, errno: i32, call: &[u64; 4]) -> u32 {
     begin(&mut record.header, Kind::ExecFailed, size, cgroup, current(), flags);
     counted(&mut record.header, size_of::<ExecFailed>());
     let ring = if flags & task_flag::ROOT != 0 { Ring::Deaths } else { Ring::Events };
-    send(ring, Kind::ExecFailed, cgroup, (&raw const *buffer).cast(), size, false);
+    send(ring, Kind::ExecFailed, cgroup, (&raw const *buffer).cast(), size);
     0
 }

@@ -10,10 +10,11 @@ use tracer_ebpf::{
 };
 
 use super::{
-    kernel::{Ptr, cgroup_id, cgroup_of, member, pointer, read, tgid_of},
+    container::{unwanted, wanted},
+    kernel::{Ptr, cgroup_id, cgroup_of, pointer, read, tgid_of, upid},
     maps::TASK_SCRATCH,
     record::{Ring, begin, scratch, send},
-    track::{adopt, let_go, process, unwanted, wanted},
+    track::{adopt, let_go, process},
 };
 
 #[btf_tracepoint(function = "sched_process_fork")]
@@ -58,7 +59,7 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     begin(&mut record.header, Kind::Fork, size, cgroup, child, flags | task_flag::TRACKED);
     // Of an init in the making the reader must know while it lives.
     let ring = if flags & task_flag::RUNTIME_INIT != 0 { Ring::Events } else { Ring::Backlog };
-    send(ring, Kind::Fork, cgroup, (&raw const *record).cast(), size, false);
+    send(ring, Kind::Fork, cgroup, (&raw const *record).cast(), size);
     0
 }
 
@@ -73,6 +74,5 @@ fn already_in(parent: Ptr, cgroup: u64) -> bool {
 fn begins_pid_namespace(child: Ptr) -> bool {
     let pid = pointer(child, at::TASK_THREAD_PID);
     let level: u32 = read(pid, at::PID_LEVEL);
-    let own = member(pid, at::PID_NUMBERS).wrapping_add((level & 31) as usize * 16);
-    level > 0 && read::<u32>(own, at::UPID_NR) == 1
+    level > 0 && read::<u32>(upid(pid, level), at::UPID_NR) == 1
 }

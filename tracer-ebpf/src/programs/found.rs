@@ -10,10 +10,11 @@ use tracer_ebpf::{
 };
 
 use super::{
+    container::wanted,
     kernel::{Ptr, cgroup_id, cgroup_of, pointer, read, tgid_of},
     maps::TASK_SCRATCH,
     record::{Ring, begin, scratch, send},
-    track::{adopt, process, wanted},
+    track::{adopt, process},
 };
 
 /// Each task once; then once more with a null pointer, which ends it.
@@ -55,13 +56,7 @@ fn found(task: Ptr) {
     }
     let Some(record) = scratch::<Found>(&TASK_SCRATCH) else { return };
     let flags = flags | task_flag::TRACKED;
-    begin(&mut record.header, Kind::Found, size_of::<Found>() as u32, cgroup, task, flags);
-    send(
-        Ring::Events,
-        Kind::Found,
-        cgroup,
-        (&raw const *record).cast(),
-        size_of::<Found>() as u32,
-        true,
-    );
+    let size = size_of::<Found>() as u32;
+    begin(&mut record.header, Kind::Found, size, cgroup, task, flags);
+    send(Ring::Found, Kind::Found, cgroup, (&raw const *record).cast(), size);
 }

@@ -80,14 +80,24 @@ pub fn tgid_of(task: Ptr) -> u32 {
 /// The cgroup of a task in the chosen hierarchy.
 #[inline(always)]
 pub fn cgroup_of(task: Ptr) -> Ptr {
-    let set = pointer(task, at::TASK_CGROUPS);
     let subsystem = setting!(cgroup_subsystem);
     if subsystem == u32::MAX {
-        return pointer(set, at::CSS_SET_DFL);
+        return pointer(pointer(task, at::TASK_CGROUPS), at::CSS_SET_DFL);
     }
-    let css =
-        load::<u64>(member(set, at::CSS_SET_SUBSYS).wrapping_add(subsystem as usize * 8)) as Ptr;
-    pointer(css, at::CSS_CGROUP)
+    pointer(css(task, subsystem), at::CSS_CGROUP)
+}
+
+/// The state that a cgroup subsystem keeps of a task's cgroup: `css_set.subsys[subsystem]` (include/linux/cgroup-defs.h).
+#[inline(always)]
+pub fn css(task: Ptr, subsystem: u32) -> Ptr {
+    let states = member(pointer(task, at::TASK_CGROUPS), at::CSS_SET_SUBSYS);
+    load::<u64>(states.wrapping_add(subsystem as usize * size_of::<u64>())) as Ptr
+}
+
+/// What a pid is in the pid namespace at a level, which is at most 32 (MAX_PID_NS_LEVEL).
+#[inline(always)]
+pub fn upid(pid: Ptr, level: u32) -> Ptr {
+    member(pid, at::PID_NUMBERS).wrapping_add((level & 31) as usize * UPID)
 }
 
 /// The id of a cgroup: the inode of its folder (`kernfs_node.id`; its low half before 5.5).
@@ -125,14 +135,12 @@ pub fn describe(out: *mut Task, task: Ptr, flags: u32) -> u32 {
 
     let pid = pointer(leader, at::TASK_THREAD_PID);
     let level: u32 = read(pid, at::PID_LEVEL);
-    let numbers = member(pid, at::PID_NUMBERS);
-    // A pid namespace is at most 32 levels deep (MAX_PID_NS_LEVEL).
-    let own = numbers.wrapping_add((level & 31) as usize * UPID);
+    let own = upid(pid, level);
     out.ns_tgid = read(own, at::UPID_NR);
     out.pid_ns = read(pointer(own, at::UPID_NS), at::PIDNS_INUM);
     out.agent_tgid = 0;
     for wanted in 0..AGENT_LEVELS {
-        let there = numbers.wrapping_add((lower(wanted, level) & 31) as usize * UPID);
+        let there = upid(pid, lower(wanted, level));
         let inum: u32 = read(pointer(there, at::UPID_NS), at::PIDNS_INUM);
         out.agent_tgid |=
             read::<u32>(there, at::UPID_NR) & mask_if_equal(inum, setting!(agent_pid_ns));

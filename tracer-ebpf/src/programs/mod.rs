@@ -1,15 +1,19 @@
 //! All programs, one file per hook, and what they stand on.
 
 mod cgroup;
+mod container;
+mod counter;
 mod exec;
 mod exit;
 mod fork;
 mod found;
 mod kernel;
 mod maps;
+mod memory;
 mod oom;
 mod path;
 mod record;
+mod rlimit;
 mod said;
 mod signal;
 mod syscall;

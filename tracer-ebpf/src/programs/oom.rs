@@ -14,17 +14,13 @@ use tracer_ebpf::{
 };
 
 use super::{
-    exit::open_files_limit,
-    kernel::{Ptr, cgroup_id, describe, has, load, member, pointer, read},
+    kernel::{Ptr, cgroup_id, css, describe, has, member, pointer, read, tgid_of},
     maps::{SIGNAL_SCRATCH, VICTIMS, setting},
+    memory::{self, rss},
     record::{Ring, begin, now, scratch, send},
+    rlimit,
     track::process,
 };
-
-/// Order of `mm->rss_stat`: MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES (include/linux/mm_types_task.h).
-const FILE: usize = 0;
-const ANON: usize = 1;
-const SHMEM: usize = 3;
 
 #[raw_tracepoint(tracepoint = "mark_victim")]
 pub fn mark_victim(ctx: RawTracePointContext) -> i32 {
@@ -41,14 +37,8 @@ pub fn mark_victim(ctx: RawTracePointContext) -> i32 {
     if victim.header.task.tid == pid || victim.header.task.tgid == pid {
         victim.header.time_ns = now();
         let cgroup = victim.header.cgroup;
-        send(
-            Ring::Deaths,
-            Kind::Oom,
-            cgroup,
-            (&raw const *victim).cast(),
-            size_of::<Oom>() as u32,
-            true,
-        );
+        let size = size_of::<Oom>() as u32;
+        send(Ring::Vital, Kind::Oom, cgroup, (&raw const *victim).cast(), size);
     }
     let _ = VICTIMS.remove(&key);
     0
@@ -58,17 +48,17 @@ pub fn mark_victim(ctx: RawTracePointContext) -> i32 {
 #[inline(never)]
 pub fn note_victim(task: Ptr, killer: Ptr, cgroup: u64, flags: u32) -> u32 {
     let Some(record) = scratch::<Oom>(&SIGNAL_SCRATCH) else { return 0 };
-    let killer_flags = process(super::kernel::tgid_of(killer)).map_or(0, |process| process.flags);
+    let killer_flags = process(tgid_of(killer)).map_or(0, |process| process.flags);
     describe(&raw mut record.trigger, killer, killer_flags);
     let mm = pointer(task, at::TASK_MM);
     record.total_vm_pages = read(mm, at::MM_TOTAL_VM);
-    record.file_pages = rss(mm, FILE);
-    record.anon_pages = rss(mm, ANON);
-    record.shmem_pages = rss(mm, SHMEM);
+    record.file_pages = rss(mm, memory::FILE);
+    record.anon_pages = rss(mm, memory::ANON);
+    record.shmem_pages = rss(mm, memory::SHMEM);
     let signal = pointer(task, at::TASK_SIGNAL);
-    record.rlimit_nofile = open_files_limit(signal);
+    record.rlimit_nofile = rlimit::soft(signal, rlimit::NOFILE);
     record.oom_score_adj = i32::from(read::<i16>(signal, at::SIGNAL_OOM_ADJ));
-    record.written = process(super::kernel::tgid_of(task)).map_or(u64::MAX, |process| {
+    record.written = process(tgid_of(task)).map_or(u64::MAX, |process| {
         if process.recorder != 0 { process.written[0] + process.written[1] } else { u64::MAX }
     });
     record.levels = memcgs(record, task);
@@ -78,42 +68,6 @@ pub fn note_victim(task: Ptr, killer: Ptr, cgroup: u64, flags: u32) -> u32 {
     0
 }
 
-/// Pages that are resident now.
-#[inline(always)]
-pub fn resident(mm: Ptr) -> u64 {
-    rss(mm, FILE) + rss(mm, ANON) + rss(mm, SHMEM)
-}
-
-/// One of the process's page counts: a `percpu_counter` whose per-CPU parts are left out (6.2 and later),
-/// or an atomic_long_t.
-#[inline(always)]
-fn rss(mm: Ptr, index: usize) -> u64 {
-    let counter = member(mm, at::MM_RSS).wrapping_add(index * setting!(rss_stride) as usize);
-    let value: i64 = if setting!(rss_stride) > 8 && has(at::RSS_COUNT) {
-        read(counter, at::RSS_COUNT)
-    } else {
-        load(counter)
-    };
-    if value > 0 { value as u64 } else { 0 }
-}
-
-/// Highest use and limit, in pages, of the memory cgroup of a task; `u64::MAX` where there is none below the root.
-#[inline(always)]
-pub fn own_limit(task: Ptr) -> (u64, u64) {
-    let subsystem = setting!(memory_subsystem);
-    if subsystem == u32::MAX || !has(at::MEMCG_MEMORY) || !has(at::COUNTER_PEAK) {
-        return (u64::MAX, u64::MAX);
-    }
-    let set = pointer(task, at::TASK_CGROUPS);
-    let css = load::<u64>(member(set, at::CSS_SET_SUBSYS).wrapping_add(subsystem as usize * 8));
-    // What the root uses is the machine's.
-    if pointer(css as Ptr, at::CSS_PARENT).is_null() {
-        return (u64::MAX, u64::MAX);
-    }
-    let counter = member(css as Ptr, at::MEMCG_MEMORY);
-    (read(counter, at::COUNTER_PEAK), read(counter, at::COUNTER_MAX))
-}
-
 /// Notes every memory cgroup from the task's up to the root.
 #[inline(always)]
 fn memcgs(record: &mut Oom, task: Ptr) -> u32 {
@@ -121,9 +75,7 @@ fn memcgs(record: &mut Oom, task: Ptr) -> u32 {
     if subsystem == u32::MAX || !has(at::MEMCG_MEMORY) || !has(at::COUNTER_MAX) {
         return 0;
     }
-    let set = pointer(task, at::TASK_CGROUPS);
-    let mut css =
-        load::<u64>(member(set, at::CSS_SET_SUBSYS).wrapping_add(subsystem as usize * 8)) as Ptr;
+    let mut css = css(task, subsystem);
     let mut levels = 0u32;
     for level in 0..LEVELS {
         if css.is_null() {

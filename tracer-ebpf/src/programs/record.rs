@@ -1,7 +1,5 @@
 //! Puts records together and sends them, counting what could not be sent.
 
-use core::intrinsics::AtomicOrdering;
-
 use aya_ebpf::{
     helpers::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, generated::bpf_ringbuf_output},
     maps::{PerCpuArray, RingBuf},
@@ -13,18 +11,24 @@ use tracer_ebpf::abi::{
 };
 
 use super::{
+    container::unwanted,
+    counter::add,
     kernel::{Ptr, describe},
     maps::{DEATHS, EVENTS, LOST, SCRATCH, TRACKED, setting},
-    track::unwanted,
 };
 
 /// Where a record goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Ring {
+    /// DEATHS, whatever the container sent before: without it the end of a container is not known.
+    Vital,
+    /// DEATHS, within the container's budget.
     Deaths,
     /// DEATHS, while at most half of it is unread: where nobody reads, children that fail leave room for the ends of
     /// containers.
     Spare,
+    /// EVENTS, whatever the container sent before: an inventory is asked for, and must be whole.
+    Found,
     Events,
     /// EVENTS, without waking the reader: it is read with whatever comes next. A wake-up costs the process that
     /// is being watched three times as much as the record.
@@ -75,19 +79,19 @@ pub fn counted(header: &mut Header, fixed: usize) {
     header.body = fixed as u32;
 }
 
-/// Sends `size` bytes at `record`, within the container's budget unless it is `vital`.
+/// Sends `size` bytes at `record`.
 #[inline(always)]
-pub fn send(ring: Ring, kind: Kind, cgroup: u64, record: *const u8, size: u32, vital: bool) {
+pub fn send(ring: Ring, kind: Kind, cgroup: u64, record: *const u8, size: u32) {
     if unwanted(cgroup) {
         return;
     }
-    if !vital && !within_budget(ring, cgroup) {
+    if !within_budget(ring, cgroup) {
         return lost(cgroup, kind as u32);
     }
     let sent = match ring {
         Ring::Spare if DEATHS.query(0) > SPARE => false,
-        Ring::Deaths | Ring::Spare => output(&DEATHS, record, size, FORCE_WAKEUP),
-        Ring::Events => output(&EVENTS, record, size, FORCE_WAKEUP),
+        Ring::Vital | Ring::Deaths | Ring::Spare => output(&DEATHS, record, size, FORCE_WAKEUP),
+        Ring::Found | Ring::Events => output(&EVENTS, record, size, FORCE_WAKEUP),
         Ring::Backlog if EVENTS.query(0) > BACKLOG => output(&EVENTS, record, size, FORCE_WAKEUP),
         Ring::Backlog => output(&EVENTS, record, size, NO_WAKEUP),
     };
@@ -116,16 +120,11 @@ pub fn lost(cgroup: u64, kind: u32) {
     }
 }
 
-/// Adds to a counter in a map.
-#[inline(always)]
-pub fn add(counter: *mut u64, n: u64) {
-    // The BPF target has no compare-and-swap, so core offers no fetch_add; this becomes one XADD.
-    // SAFETY: a u64 of a map value, aligned.
-    unsafe { core::intrinsics::atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, n) };
-}
-
 #[inline(always)]
 fn within_budget(ring: Ring, cgroup: u64) -> bool {
+    if matches!(ring, Ring::Vital | Ring::Found) {
+        return true;
+    }
     let Some(container) = TRACKED.get_ptr_mut(&cgroup) else { return true };
     // SAFETY: a map value; a lost update among CPUs costs a record's worth of budget.
     let container: &mut Container = unsafe { &mut *container };
@@ -136,8 +135,12 @@ fn within_budget(ring: Ring, cgroup: u64) -> bool {
         container.events = 0;
     }
     let (used, budget) = match ring {
-        Ring::Deaths | Ring::Spare => (&mut container.deaths, setting!(deaths_budget)),
-        Ring::Events | Ring::Backlog => (&mut container.events, setting!(events_budget)),
+        Ring::Vital | Ring::Deaths | Ring::Spare => {
+            (&mut container.deaths, setting!(deaths_budget))
+        }
+        Ring::Found | Ring::Events | Ring::Backlog => {
+            (&mut container.events, setting!(events_budget))
+        }
     };
     if *used >= budget {
         return false;

@@ -10,11 +10,11 @@ use tracer_ebpf::{
 };
 
 use super::{
+    counter::used,
     kernel::{Ptr, copy_kernel, copy_user, load_user, pointer, read},
     maps::{HEADS, NO_HEAD, NO_TAIL, TAILS, TAILS_MAX, TASK_SCRATCH, TRACKED, USED_TAILS, setting},
     path::file_of,
     record::{Ring, begin, counted, lost, now, scratch, send},
-    track::used,
 };
 
 /// A pause this long ends a burst: longer than a program waits for a processor while it writes down why it ends.
@@ -271,7 +271,7 @@ fn flush_stream(ended: &Ended) -> u32 {
     let size = size.min(size_of::<Buffer>() as u32);
     begin(&mut said.header, Kind::Said, size, cgroup, task, flags);
     counted(&mut said.header, size_of::<Said>());
-    send(ring, Kind::Said, cgroup, (&raw const *buffer).cast(), size, ring == Ring::Deaths);
+    send(ring, Kind::Said, cgroup, (&raw const *buffer).cast(), size);
     0
 }
 

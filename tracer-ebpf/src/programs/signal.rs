@@ -52,84 +52,136 @@ const HARMLESS: u64 = 1 << SIGCHLD
 /// Size of `struct k_sigaction` on x86_64 and aarch64: handler, flags, restorer, mask.
 const SIGACTION: usize = 32;
 
+/// Of these the address of the fault is known.
+const FAULTS: u64 = 1 << SIGSEGV | 1 << SIGBUS | 1 << SIGILL | 1 << SIGFPE | 1 << SIGTRAP;
+
+/// Instead of the address of a siginfo (include/linux/signal.h, include/linux/sched/signal.h).
+const SEND_SIG_NOINFO: u64 = 0;
+const SEND_SIG_PRIV: u64 = 1;
+
+/// One signal, and how its process meets it.
+struct Sent {
+    signal: u32,
+    info: u64,
+    group: u32,
+    result: u32,
+    disposition: u32,
+    task: Ptr,
+    sender: Ptr,
+    cgroup: u64,
+    flags: u32,
+}
+
 #[btf_tracepoint(function = "signal_generate")]
 pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
     let signal: u32 = ctx.arg(0);
     let task: Ptr = ctx.arg(2);
-    let target = tgid_of(task);
-    let Some(process) = process(target) else { return 0 };
+    let Some(process) = process(tgid_of(task)) else { return 0 };
     if signal == 0 || signal > 64 {
         return 0;
     }
-    let info: u64 = ctx.arg(1);
-    let group: u32 = ctx.arg(3);
-    let result: u32 = ctx.arg(4);
-    let (cgroup, flags) = (process.cgroup, process.flags);
-
     let disposition = disposition(task, signal);
-    let bit = if signal < 64 { 1u64 << signal } else { 0 };
-    let telling = bit & TELLING != 0;
-    if !telling && (disposition != DEFAULT || bit & HARMLESS != 0) {
+    if !matters(signal, disposition) {
         return 0;
     }
-    let sender = current();
+    let sent = Sent {
+        signal,
+        info: ctx.arg(1),
+        group: ctx.arg(3),
+        result: ctx.arg(4),
+        disposition,
+        task,
+        sender: current(),
+        cgroup: process.cgroup,
+        flags: process.flags,
+    };
     // A kill by the OOM killer is announced by mark_victim, from this task, right after.
-    if signal == SIGKILL && info == 1 {
-        oom::note_victim(task, sender, cgroup, flags);
+    if signal == SIGKILL && sent.info == SEND_SIG_PRIV {
+        oom::note_victim(task, sent.sender, sent.cgroup, sent.flags);
     }
-    if let Some(record) = scratch::<Signal>(&SIGNAL_SCRATCH) {
-        record.signal = signal;
-        record.result = result;
-        record.disposition = disposition;
-        record.group = group;
-        record.code = code(info);
-        record.syscall = -1;
-        record.address = 0;
-        record.instruction = [0; 16];
-        record.instruction_bytes = 0;
-        if info > 1 {
-            let info = info as Ptr;
-            if signal == SIGSYS {
-                record.syscall = read(info, at::SIGINFO_SYSCALL);
-            } else if bit & (1 << SIGSEGV | 1 << SIGBUS | 1 << SIGILL | 1 << SIGFPE | 1 << SIGTRAP)
-                != 0
-            {
-                record.address = read(info, at::SIGINFO_ADDR);
-            }
-            if signal == SIGILL && record.code > 0 {
-                record.instruction_bytes = instruction(record);
-            }
-        }
-        let sender_flags =
-            super::track::process(tgid_of(sender)).map_or(0, |process| process.flags);
-        let place = if root_above(cgroup_of(sender)).is_some() {
-            task_flag::BELOW_ROOT
-        } else {
-            task_flag::OUTSIDE
-        };
-        describe(&raw mut record.sender, sender, sender_flags | place);
-        record.sender_exe = [0; 32];
-        let exe = pointer(pointer(sender, at::TASK_MM), at::MM_EXE);
-        if !exe.is_null() {
-            let dentry = pointer(member(exe, at::FILE_PATH), at::PATH_DENTRY);
-            let name = pointer(member(dentry, at::DENTRY_NAME), at::QSTR_NAME);
-            copy_str(record.sender_exe.as_mut_ptr(), 32, name);
-        }
-        let size = size_of::<Signal>() as u32;
-        begin(&mut record.header, Kind::Signal, size, cgroup, task, flags);
-        let fatal = disposition == DEFAULT || signal == SIGKILL || flags & task_flag::ROOT != 0;
-        let ring = match (fatal, flags & task_flag::ROOT != 0) {
-            (true, true) => Ring::Deaths,
-            (true, false) => Ring::Spare,
-            (false, _) => Ring::Events,
-        };
-        send(ring, Kind::Signal, cgroup, (&raw const *record).cast(), size, false);
-    }
+    report(&sent);
     if (signal == SIGTERM || signal == SIGKILL) && process.threads_noted == 0 {
         process.threads_noted = 1;
-        threads::note(task, cgroup, flags);
+        threads::note(task, sent.cgroup, sent.flags);
     }
     0
+}
+
+/// The signal's bit in the sets above.
+#[inline(always)]
+fn bit(signal: u32) -> u64 {
+    if signal < 64 { 1u64 << signal } else { 0 }
+}
+
+/// True if the signal can end its process, or tells something where it does not.
+#[inline(always)]
+fn matters(signal: u32, disposition: u32) -> bool {
+    let bit = bit(signal);
+    bit & TELLING != 0 || (disposition == DEFAULT && bit & HARMLESS == 0)
+}
+
+#[inline(always)]
+fn report(sent: &Sent) {
+    let &Sent { signal, info, group, result, disposition, task, sender, cgroup, flags } = sent;
+    let Some(record) = scratch::<Signal>(&SIGNAL_SCRATCH) else { return };
+    record.signal = signal;
+    record.result = result;
+    record.disposition = disposition;
+    record.group = group;
+    note_info(record, info);
+    note_sender(record, sender);
+    let size = size_of::<Signal>() as u32;
+    begin(&mut record.header, Kind::Signal, size, cgroup, task, flags);
+    let root = flags & task_flag::ROOT != 0;
+    let fatal = disposition == DEFAULT || signal == SIGKILL || root;
+    let ring = match (fatal, root) {
+        (true, true) => Ring::Deaths,
+        (true, false) => Ring::Spare,
+        (false, _) => Ring::Events,
+    };
+    send(ring, Kind::Signal, cgroup, (&raw const *record).cast(), size);
+}
+
+/// What the siginfo says: code, and the call or the address that the signal is about.
+#[inline(always)]
+fn note_info(record: &mut Signal, info: u64) {
+    record.code = code(info);
+    record.syscall = -1;
+    record.address = 0;
+    record.instruction = [0; 16];
+    record.instruction_bytes = 0;
+    if info == SEND_SIG_NOINFO || info == SEND_SIG_PRIV {
+        return;
+    }
+    let info = info as Ptr;
+    if record.signal == SIGSYS {
+        record.syscall = read(info, at::SIGINFO_SYSCALL);
+    } else if bit(record.signal) & FAULTS != 0 {
+        record.address = read(info, at::SIGINFO_ADDR);
+    }
+    if record.signal == SIGILL && record.code > 0 {
+        record.instruction_bytes = instruction(record);
+    }
+}
+
+/// The task in whose context the signal was generated, and its executable file's name.
+#[inline(always)]
+fn note_sender(record: &mut Signal, sender: Ptr) {
+    let flags = process(tgid_of(sender)).map_or(0, |process| process.flags);
+    let place = if root_above(cgroup_of(sender)).is_some() {
+        task_flag::BELOW_ROOT
+    } else {
+        task_flag::OUTSIDE
+    };
+    describe(&raw mut record.sender, sender, flags | place);
+    record.sender_exe = [0; 32];
+    let exe = pointer(pointer(sender, at::TASK_MM), at::MM_EXE);
+    if !exe.is_null() {
+        let dentry = pointer(member(exe, at::FILE_PATH), at::PATH_DENTRY);
+        let name = pointer(member(dentry, at::DENTRY_NAME), at::QSTR_NAME);
+        let size = record.sender_exe.len() as u32;
+        copy_str(record.sender_exe.as_mut_ptr(), size, name);
+    }
 }
 
 /// Reads the instruction that made a fault, in whose context this runs; less of it at the end of a page. Returns how many
@@ -148,12 +200,12 @@ fn instruction(record: &mut Signal) -> u32 {
     }
 }
 
-/// `si_code`; `info` may be 0 (SEND_SIG_NOINFO) or 1 (SEND_SIG_PRIV) instead of an address.
+/// `si_code`.
 #[inline(always)]
 fn code(info: u64) -> i32 {
     match info {
-        0 => INFO_NONE,
-        1 => INFO_PRIV,
+        SEND_SIG_NOINFO => INFO_NONE,
+        SEND_SIG_PRIV => INFO_PRIV,
         address => read(address as Ptr, at::SIGINFO_CODE),
     }
 }

@@ -55,7 +55,7 @@ pub fn note(task: Ptr, cgroup: u64, flags: u32) -> u32 {
     begin(&mut record.header, Kind::Threads, size, cgroup, task, flags);
     counted(&mut record.header, size_of::<Threads>());
     let ring = if flags & task_flag::ROOT != 0 { Ring::Deaths } else { Ring::Spare };
-    send(ring, Kind::Threads, cgroup, (&raw const *buffer).cast(), size, false);
+    send(ring, Kind::Threads, cgroup, (&raw const *buffer).cast(), size);
     0
 }
 

@@ -1,17 +1,20 @@
 //! Which processes are tracked: those born in, or moved into, a tracked cgroup, and their children.
 
-use tracer_ebpf::abi::{
-    header::task_flag,
-    state::{Container, LOST_CONTAINER, LOST_PROCESS, Process, container_flag},
+use tracer_ebpf::{
+    abi::{
+        header::task_flag,
+        state::{Container, LOST_CONTAINER, LOST_PROCESS, Process},
+    },
+    offsets as at,
 };
 
 use super::{
+    counter::{curious, used},
     kernel::{Ptr, cgroup_id, pointer, read},
-    maps::{ARMED, CALLS, CURIOUS, PROCESSES, ROOTS, TRACKED, USED, USED_CALLS},
-    record::{add, lost, now},
+    maps::{ARMED, CALLS, PROCESSES, ROOTS, TRACKED, USED_CALLS, setting},
+    record::{lost, now},
     said,
 };
-use tracer_ebpf::offsets as at;
 
 /// Levels between a watched root and a cgroup made under it that are looked at.
 const LEVELS: usize = 8;
@@ -68,21 +71,6 @@ pub fn release(tgid: u32, flags: u32, dns_ns: u64) -> bool {
     true
 }
 
-/// True if user space does not want to know of a container.
-#[inline(always)]
-pub fn unwanted(cgroup: u64) -> bool {
-    // SAFETY: a map value.
-    TRACKED
-        .get_ptr(&cgroup)
-        .is_some_and(|container| unsafe { (*container).flags } & container_flag::UNWANTED != 0)
-}
-
-/// True if a process that is, or comes to be, in this cgroup is to be tracked.
-#[inline(always)]
-pub fn wanted(cgroup: u64) -> bool {
-    TRACKED.get_ptr(&cgroup).is_some() && !unwanted(cgroup)
-}
-
 /// Lets go of a process whose container nobody wants to know of.
 #[inline(never)]
 pub fn let_go(tgid: u32, process: &Process) -> u32 {
@@ -108,29 +96,6 @@ pub fn forget(tgid: u32, cgroup: u64, streams: u32) {
     if streams != 0 {
         said::forget(tgid, cgroup);
     }
-}
-
-/// Counts the entries of a map.
-#[inline(always)]
-pub fn used(map: u32, change: i64) -> u64 {
-    let Some(count) = USED.get_ptr_mut(map) else { return 0 };
-    add(count, change as u64);
-    // SAFETY: a map value.
-    unsafe { core::ptr::read_volatile(count) }
-}
-
-/// Counts processes whose every write matters.
-#[inline(always)]
-pub fn curious(change: i64) {
-    if let Some(count) = CURIOUS.get_ptr_mut(0) {
-        add(count, change as u64);
-    }
-}
-
-/// True if a write to any descriptor, or a read, may matter.
-#[inline(always)]
-pub fn any_curious() -> bool {
-    CURIOUS.get(0).is_some_and(|count| *count != 0)
 }
 
 /// The watched root above a cgroup, if there is one.
@@ -175,5 +140,5 @@ pub fn track(id: u64, root: u64) {
 #[inline(always)]
 pub fn in_hierarchy(cgroup: Ptr) -> bool {
     let id: u32 = read(pointer(cgroup, at::CGROUP_ROOT), at::ROOT_HIERARCHY);
-    id == super::maps::setting!(hierarchy_id)
+    id == setting!(hierarchy_id)
 }

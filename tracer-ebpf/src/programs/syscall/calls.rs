@@ -16,16 +16,14 @@ use tracer_ebpf::{
 };
 
 use crate::programs::{
-    kernel::{
-        Ptr, copy_kernel, copy_user, copy_user_str, current, has, load, member, pointer, read,
-    },
+    counter::used,
+    kernel::{copy_kernel, copy_user, copy_user_str, css, current, has, member, pointer, read},
     maps::{CALLS, CALLS_MAX, NO_CALLS, TASK_SCRATCH, TRACKED, USED_CALLS, setting, shape},
     path::{LIMIT, Names, file_of, walk},
     record::{self, Ring, counted, lost, now, scratch, send},
-    track::used,
 };
 
-use super::{Ended, likeness, socket};
+use super::{Ended, data, endpoint, likeness};
 
 /// A call is put together here.
 #[repr(C)]
@@ -110,82 +108,111 @@ fn is_one_of(errno: i64, bits: [u64; 2]) -> bool {
 pub fn keep(tgid: u32, process: &mut Process, ended: &Ended) -> u32 {
     let Some(draft) = scratch::<Draft>(&TASK_SCRATCH) else { return 0 };
     begin(draft, process, ended, (-ended.ret) as i32);
-    let call = &mut draft.long.call;
-    let data = call.data.as_mut_ptr();
-    let mut path = 0;
     let bits = shape(ended.nr);
     let shape = bits & kind::KIND;
     let mut in_lane = lane_of(-ended.ret, bits);
+    let mut path = 0;
     match shape {
-        kind::PATH0 | kind::PATH1 | kind::PATH2 => {
-            let address = match shape {
-                kind::PATH0 => ended.args[0],
-                kind::PATH1 => ended.args[1],
-                _ => ended.args[2],
-            };
-            if let Some(size) = copy_user_str(data, DATA as u32, address) {
-                call.data_kind = data_kind::PATH;
-                call.data_size = size as u16;
-                draft.key = likeness::name_key(data, size);
-                if size as usize == DATA - 1 {
-                    call.flags |= call_flag::TRUNCATED;
-                    path = address;
-                }
-            }
+        kind::PATH0 | kind::PATH1 | kind::PATH2 => path = note_path(draft, ended, shape),
+        // Only errors that a rule may blame are worth the walk.
+        kind::FD0 | kind::FD2 | kind::FD4 if in_lane == lane::DENIED => {
+            note_file(draft, ended, shape);
         }
-        kind::FD0 | kind::FD2 | kind::FD4 => {
-            let fd = match shape {
-                kind::FD0 => ended.args[0],
-                kind::FD2 => ended.args[2],
-                _ => ended.args[4],
-            };
-            // Only errors that a rule may blame are worth the walk.
-            if in_lane == lane::DENIED {
-                let file = file_of(current(), fd);
-                if !file.is_null() {
-                    walk(&raw mut draft.names, member(file, at::FILE_PATH));
-                    copy_kernel(data, DATA as u32, draft.names.bytes.as_ptr());
-                    let size = draft.names.size();
-                    call.data_kind = data_kind::COMPONENTS;
-                    call.data_size = size.min(DATA as u32) as u16;
-                    if draft.names.cut() || size > DATA as u32 {
-                        call.flags |= call_flag::TRUNCATED;
-                    }
-                }
-            }
-        }
-        kind::ADDRESS => {
-            let size = (ended.args[2] & 0xff).min(128) as u32;
-            if copy_user(data, size, ended.args[1]) {
-                call.data_kind = data_kind::ADDRESS;
-                call.data_size = size as u16;
-            }
-            call.socket = socket::kind_of(ended.args[0]);
-            draft.key = likeness::address_key(call);
-        }
+        kind::ADDRESS => note_address(draft, ended),
         _ => {}
     }
     let by_fd = shape == kind::FD0 || shape == kind::NONE;
-    if by_fd && call.data_kind == data_kind::NONE && is_one_of(-ended.ret, BROKEN) {
-        if socket::peer(call, ended.args[0]) {
-            in_lane = lane::NET;
-            draft.key = likeness::address_key(call);
-        }
+    let nothing = draft.call().data_kind == data_kind::NONE;
+    if by_fd && nothing && is_one_of(-ended.ret, BROKEN) && note_peer(draft, ended) {
+        in_lane = lane::NET;
     }
     if ended.ret == -EAGAIN && shape == kind::NONE {
-        if let Some((count, max)) = full_pids_cgroup() {
-            call.data[..8].copy_from_slice(&count.to_ne_bytes());
-            call.data[8..16].copy_from_slice(&max.to_ne_bytes());
-            call.data_kind = data_kind::PIDS;
-            call.data_size = 16;
-        }
+        note_pids(draft.call());
     }
-    let truncated = call.flags & call_flag::TRUNCATED != 0;
+    let truncated = draft.call().flags & call_flag::TRUNCATED != 0;
     commit(tgid, process, draft, in_lane);
     if truncated {
         send_long(process, draft, path);
     }
     0
+}
+
+/// Puts the path that a call named into its data. Returns its address where not all of it has room there, else 0.
+#[inline(always)]
+fn note_path(draft: &mut Draft, ended: &Ended, shape: u8) -> u64 {
+    let address = match shape {
+        kind::PATH0 => ended.args[0],
+        kind::PATH1 => ended.args[1],
+        _ => ended.args[2],
+    };
+    let call = &mut draft.long.call;
+    let data = call.data.as_mut_ptr();
+    let Some(size) = copy_user_str(data, DATA as u32, address) else { return 0 };
+    call.data_kind = data_kind::PATH;
+    call.data_size = size as u16;
+    draft.key = likeness::name_key(data, size);
+    if size as usize != DATA - 1 {
+        return 0;
+    }
+    call.flags |= call_flag::TRUNCATED;
+    address
+}
+
+/// Puts the path of the file behind a descriptor into a call's data, as its names.
+#[inline(always)]
+fn note_file(draft: &mut Draft, ended: &Ended, shape: u8) {
+    let fd = match shape {
+        kind::FD0 => ended.args[0],
+        kind::FD2 => ended.args[2],
+        _ => ended.args[4],
+    };
+    let file = file_of(current(), fd);
+    if file.is_null() {
+        return;
+    }
+    walk(&raw mut draft.names, member(file, at::FILE_PATH));
+    let size = draft.names.size();
+    let call = &mut draft.long.call;
+    copy_kernel(call.data.as_mut_ptr(), DATA as u32, draft.names.bytes.as_ptr());
+    call.data_kind = data_kind::COMPONENTS;
+    call.data_size = size.min(DATA as u32) as u16;
+    if draft.names.cut() || size > DATA as u32 {
+        call.flags |= call_flag::TRUNCATED;
+    }
+}
+
+/// Puts the socket address that a call named into its data.
+#[inline(always)]
+fn note_address(draft: &mut Draft, ended: &Ended) {
+    let call = &mut draft.long.call;
+    let size = (ended.args[2] & 0xff).min(128) as u32;
+    if copy_user(call.data.as_mut_ptr(), size, ended.args[1]) {
+        call.data_kind = data_kind::ADDRESS;
+        call.data_size = size as u16;
+    }
+    call.socket = endpoint::kind_of(ended.args[0]);
+    draft.key = likeness::address_key(call);
+}
+
+/// Puts whom a socket is connected to into a call's data. False if the descriptor is no connected socket.
+#[inline(always)]
+fn note_peer(draft: &mut Draft, ended: &Ended) -> bool {
+    let call = &mut draft.long.call;
+    if !endpoint::peer(call, ended.args[0]) {
+        return false;
+    }
+    draft.key = likeness::address_key(call);
+    true
+}
+
+/// Puts what a full pids cgroup holds and allows into a call's data, if there is one.
+#[inline(always)]
+fn note_pids(call: &mut Call) {
+    let Some((count, max)) = full_pids_cgroup() else { return };
+    call.data[..8].copy_from_slice(&count.to_ne_bytes());
+    call.data[8..16].copy_from_slice(&max.to_ne_bytes());
+    call.data_kind = data_kind::PIDS;
+    call.data_size = 16;
 }
 
 /// Sends a call with its whole path: from user memory, or the names that were walked where `address` is 0.
@@ -207,7 +234,7 @@ fn send_long(process: &Process, draft: &mut Draft, address: u64) -> u32 {
     let (cgroup, flags) = (process.cgroup, process.flags);
     record::begin(&mut draft.long.header, Kind::LongCall, total, cgroup, current(), flags);
     counted(&mut draft.long.header, size_of::<LongCall>());
-    send(Ring::Events, Kind::LongCall, cgroup, (&raw const *draft).cast(), total, false);
+    send(Ring::Events, Kind::LongCall, cgroup, (&raw const *draft).cast(), total);
     0
 }
 
@@ -222,9 +249,7 @@ fn full_pids_cgroup() -> Option<(u64, u64)> {
     if subsystem == u32::MAX || !has(at::PIDS_COUNTER) || !has(at::PIDS_LIMIT) {
         return None;
     }
-    let set = pointer(current(), at::TASK_CGROUPS);
-    let mut css =
-        load::<u64>(member(set, at::CSS_SET_SUBSYS).wrapping_add(subsystem as usize * 8)) as Ptr;
+    let mut css = css(current(), subsystem);
     for _ in 0..PIDS_LEVELS {
         if css.is_null() {
             return None;
@@ -252,30 +277,11 @@ pub fn begin(draft: &mut Draft, process: &mut Process, ended: &Ended, errno: i32
     call.errno = errno;
     call.args = ended.args;
     // What is alike is found by all of it.
-    clear(&mut call.data);
+    data::clear(&mut call.data);
     call.data_kind = data_kind::NONE;
     call.flags = 0;
     call.data_size = 0;
     call.socket = 0;
-}
-
-/// Clears word by word: of an assignment the compiler makes a loop over bytes.
-#[inline(always)]
-fn clear(data: &mut [u8; DATA]) {
-    for index in 0..DATA / 8 {
-        // SAFETY: eight bytes of the array, which lies at a multiple of eight in a call.
-        unsafe { data.as_mut_ptr().cast::<u64>().add(index).write_volatile(0) };
-    }
-}
-
-/// Copies a call word by word, which costs a quarter of a helper's call.
-#[inline(always)]
-fn copy(to: &mut Call, from: &Call) {
-    let (to, from) = ((&raw mut *to).cast::<u64>(), (&raw const *from).cast::<u64>());
-    for index in 0..size_of::<Call>() / 8 {
-        // SAFETY: eight bytes of each, at a multiple of eight.
-        unsafe { to.add(index).write_volatile(from.add(index).read_volatile()) };
-    }
 }
 
 #[inline(always)]
@@ -369,7 +375,7 @@ fn keep_in<const START: usize, const SIZE: usize>(calls: &mut Calls, draft: &mut
         draft.more.first_ns = draft.long.call.time_ns;
     }
     *held = draft.more;
-    copy(slot, &draft.long.call);
+    data::copy(slot, &draft.long.call);
     fresh
 }
 

@@ -7,15 +7,16 @@ use tracer_ebpf::abi::{
 };
 
 use crate::programs::{
+    counter::curious,
     kernel::{copy_kernel, copy_user, load_user},
     maps::TASK_SCRATCH,
     record::{now, scratch},
-    track::curious,
 };
 
 use super::{
-    Ended, calls, likeness,
-    socket::{AF_INET, AF_INET6, kind_of, mapped, peer_of},
+    Ended, calls, data,
+    endpoint::{AF_INET, AF_INET6, kind_of, mapped, peer_of},
+    likeness,
 };
 
 /// Port 53 as it stands in a socket address.
@@ -126,7 +127,7 @@ fn take(tgid: u32, process: &mut Process, ended: &Ended, buffer: &Buffer) -> u32
     message.socket = u32::from(kind_of(ended.args[0]));
     // Over TCP its length stands before it (RFC 1035 4.2.2).
     let skipped = if message.socket as u16 & 0xff == SOCK_STREAM { 2 } else { 0 };
-    message.data = [0; DATA];
+    data::clear(&mut message.data);
     let length = buffer.length - skipped;
     if length < i64::from(HEADER) {
         return 0;
@@ -165,7 +166,7 @@ fn is_from_server(message: &mut Message, fd: u64, address: u64) -> bool {
 /// Finds the slot of the message's name, or takes the oldest.
 #[inline(never)]
 fn keep(tgid: u32, process: &mut Process, ended: &Ended, message: &Message, sent: bool) -> u32 {
-    let Some((like, kind)) = name(message) else { return 0 };
+    let Some((like, of_type)) = name(message) else { return 0 };
     let is_answer = message.data[2] & 0x80 != 0;
     if is_answer == sent {
         return 0;
@@ -208,7 +209,12 @@ fn keep(tgid: u32, process: &mut Process, ended: &Ended, message: &Message, sent
     slot.fd = ended.args[0] as i32;
     slot.server = message.server;
     slot.socket = message.socket as u16;
-    let answer = &mut slot.answers[kind & 3 % 3];
+    // Constants, so that the verifier knows the place.
+    let answer = match of_type {
+        0 => &mut slot.answers[0],
+        1 => &mut slot.answers[1],
+        _ => &mut slot.answers[2],
+    };
     if is_answer {
         slot.answered_ns = now();
         slot.answered_by = ended.nr as u32;

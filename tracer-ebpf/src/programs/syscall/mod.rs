@@ -3,7 +3,9 @@
 //! Calls of 32-bit programs, and by int 0x80, have numbers of another table and are passed over.
 
 mod calls;
+mod data;
 mod dns;
+mod endpoint;
 mod likeness;
 mod socket;
 mod words;
@@ -21,10 +23,11 @@ use tracer_ebpf::{
 };
 
 use super::{
+    counter::any_curious,
     exec::exec_failed,
     kernel::{Ptr, current, has, offset, read},
     maps::{number, shape},
-    track::{any_curious, process},
+    track::process,
 };
 
 const EINTR: i64 = Errno::EINTR.0 as i64;
