@@ -137,6 +137,8 @@ pub struct Mount {
     pub source: Text,
     pub read_only: bool,
     pub noexec: bool,
+    /// Device files there cannot be opened.
+    pub nodev: bool,
     /// From statvfs: bytes in all and still free to the unprivileged; inodes likewise.
     pub size_bytes: Option<u64>,
     pub free_bytes: Option<u64>,

@@ -41,6 +41,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
         source: Text(source),
         read_only: has(options, b"ro") || has(super_options, b"ro"),
         noexec: has(options, b"noexec"),
+        nodev: has(options, b"nodev"),
         ..Mount::default()
     })
 }
@@ -101,7 +102,8 @@ mod tests {
         assert_eq!(mounts.len(), 5);
         assert_eq!(mounts[0].fs_type, "overlay");
         assert!(!mounts[0].read_only && !mounts[0].noexec);
-        assert!(mounts[1].noexec);
+        assert!(mounts[1].noexec && mounts[1].nodev);
+        assert!(!mounts[0].nodev);
         assert!(mounts[2].read_only);
         assert_eq!(mounts[2].source, Text::from("/dev/sda1"));
         assert!(is_served_from_elsewhere(&mounts[3]));

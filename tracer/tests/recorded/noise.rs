@@ -164,7 +164,6 @@ const BEFORE_THE_LAST_WORDS: &[&str] = &[
     "crun_without_x_bit",
     "dbus_send_without_a_session",
     "elixir_match_error_names_no_file",
-    "fastify_plugin_never_ready",
     "java_starts_a_helper_without_x_bit",
     "monit_config_open_to_all",
     "nats_config_wrong",

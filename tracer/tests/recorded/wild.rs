@@ -18,7 +18,6 @@ const MISSES: &[&str] = &[
     "fish_unknown_command",
     "fortran_grid_missing",
     "getent_is_silent_about_the_name",
-    "git_clone_ssh_host_unknown",
     "go_panic_wraps_read_only",
     "honcho_process_refused",
     "ioredis_hides_the_refusal_behind_its_limit",

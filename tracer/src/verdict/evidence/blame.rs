@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     crash::Evidence,
+    errno::Errno,
     event::{BootNs, ProcessId, SignalEvent, Status, What},
     text::Text,
 };
@@ -122,7 +123,11 @@ fn exact(
     end: &End<'_>,
     children: &[Child<'_>],
 ) -> Option<Link> {
-    let child = children.iter().rev().find(|child| passes(case, parent, end, child.end.status))?;
+    // A signal to its own group reaches the children, too: `trap 'kill 0' EXIT`.
+    let by_one_signal =
+        |child: &Child<'_>| end.status.signal.is_some() && was_ended_by(case, parent, child);
+    let mut passing = children.iter().rev().filter(|it| passes(case, parent, end, it.end.status));
+    let child = passing.find(|child| !by_one_signal(child))?;
     let by_signal = child.end.status.signal.is_some();
     // Codes above 2 are chosen: two processes rarely end with the same one by chance.
     let telling = by_signal || end.status.code.is_some_and(|code| code > 2);
@@ -409,7 +414,8 @@ fn raised_itself(case: &Case<'_>, parent: ProcessId, child: &Child<'_>) -> bool 
 /// Of a program that forks itself, the one whose own failed call is what the last words name is the one to blame.
 fn tells_of_own_failure(case: &Case<'_>, parent: ProcessId) -> bool {
     let words = LastWords::of(case, &[parent]);
-    let own = Failure::all_of(case, parent).into_iter().filter(|it| it.process.id == parent);
+    let own = Failure::all_of(case, parent).into_iter();
+    let own = own.filter(|it| it.process.id == parent && !is_of_a_lost_reader(it));
     own.into_iter().any(|it| words.naming(&it).is_some_and(|(it, _)| it == Naming::Both))
 }
 
@@ -418,5 +424,11 @@ fn failed_itself(case: &Case<'_>, parent: ProcessId, after_ns: BootNs) -> bool {
     let Some(own) = select::cause(case, parent) else { return false };
     // A shell looks along PATH and for its own messages: only a file it opened itself counts.
     let real = !case.is_shell(parent) || programs::opens(own.failure.call);
-    own.failure.time_ns > after_ns && real
+    own.failure.time_ns > after_ns && real && !is_of_a_lost_reader(&own.failure)
+}
+
+/// A pipe, or a pair of sockets, whose other end is gone with the child that had it.
+fn is_of_a_lost_reader(failure: &Failure<'_>) -> bool {
+    let gone = [Errno::EPIPE, Errno::ECONNRESET].contains(&failure.errno);
+    gone && failure.address().is_none() && failure.path().is_none()
 }

@@ -13,21 +13,20 @@ const LATE_NS: u64 = 3_000_000_000;
 /// Until then a process is starting: what it has done so far shows its pace.
 const STARTING_NS: u64 = 60_000_000_000;
 
-/// The end came so soon after that moment that it may be its consequence: at once, or after no more than `share` times
-/// the time that the process had needed from its exec up to it, with nothing done meanwhile.
+/// The end came so soon after that moment that it may be its consequence: at once, or after no more than half the time that
+/// the process had needed from its exec up to it, with nothing done meanwhile.
 pub(in crate::verdict) fn ends_soon(
     case: &Case<'_>,
     id: ProcessId,
     (at_ns, index): (BootNs, usize),
     end_ns: BootNs,
-    share: u64,
 ) -> bool {
     let after_ns = end_ns.saturating_sub(at_ns);
     let began_ns = case.last_exec(id).map_or(id.start_ns, |(_, time_ns, _)| time_ns);
     let before_ns = at_ns.saturating_sub(began_ns);
     let in_pace = after_ns <= LATE_NS
         && before_ns <= STARTING_NS
-        && after_ns <= before_ns.saturating_mul(share)
+        && after_ns <= before_ns / 2
         && went_on(case, id, index).is_none();
     after_ns <= SOON_NS || in_pace
 }

@@ -32,10 +32,6 @@ const QUIET_NS: u64 = 1_000_000_000;
 const UNANSWERED_NS: u64 = 7_000_000_000;
 /// What a program still complains of when it ends, it met within this time before.
 const NAMED_NS: u64 = 10_000_000_000;
-/// Shares of its time so far that a process may take to end of a refusal, and of a lookup that found nothing: many of
-/// those are mere probes.
-const REFUSED_SHARE: u64 = 4;
-const LOOKUP_SHARE: u64 = 1;
 
 /// A failed call, how surely it is the cause, and why.
 #[derive(Clone, Debug)]
@@ -147,6 +143,8 @@ fn named_by<'a>(
         let shell = case.is_shell(it.process.id) && it.told_by == Told::Call;
         !(shell && words.go_on_after_naming(it))
     });
+    // What it went on after, and then said more of another kind, is not why it ended.
+    let named = named.filter(|(_, _, it)| !was_survived(case, words, (it, failures), end_ns));
     // Of a file that was there, names with an ending more were tried as well.
     let named = named.filter(|(naming, _, it)| {
         *naming == Naming::Both || !is_variant_of_argument(case, words, it, failures)
@@ -191,6 +189,34 @@ fn named_by<'a>(
     Some((naming, Chosen { failure: blamed, confidence, why: Why::Words(at) }))
 }
 
+/// The process said something of another kind after that failed call, and went on: it reached a peer, was refused something
+/// else once it had told of the first, or ran on for a while.
+fn was_survived(
+    case: &Case<'_>,
+    words: &LastWords<'_>,
+    (failure, failures): (&Failure<'_>, &[Failure<'_>]),
+    end_ns: BootNs,
+) -> bool {
+    if failure.told_by != Told::Call || !words.go_on_to_another(failure) {
+        return false;
+    }
+    let (id, at) = (failure.process.id, failure.entries[0]);
+    let reached = failure.after.connected.is_some_and(|count| count > 0);
+    let refused_later = || {
+        let told_at = words.naming(failure).map(|(_, told_at)| told_at);
+        failures.iter().any(|it| {
+            it.process.id == id
+                && told_at.is_some_and(|told_at| it.entries[0] > told_at)
+                && !it.is_lookup()
+                && !it.is_dns()
+                && !probes::is_idle(it)
+                && !attempts::is_attempt(it)
+                && (it.call != failure.call || it.errno != failure.errno)
+        })
+    };
+    reached || refused_later() || !pace::ends_soon(case, id, (failure.time_ns, at), end_ns)
+}
+
 /// The last failed bind or listen that nothing made good afterwards, and after which the process did not go on with
 /// other sockets.
 fn never_bound<'a>(
@@ -203,7 +229,7 @@ fn never_bound<'a>(
     let last = failures.iter().rev().find(|failure| failure.told_by == Told::Bind)?;
     let (id, at) = (last.process.id, last.entries[0]);
     let after_ns = end.time_ns.saturating_sub(last.time_ns);
-    let soon = pace::ends_soon(case, id, (last.time_ns, at), end.time_ns, REFUSED_SHARE);
+    let soon = pace::ends_soon(case, id, (last.time_ns, at), end.time_ns);
     let handled =
         bound_later(case, last) || listened_later(case, last) || has_it_by_ipv6(case, last);
     if after_ns > limit_ns || handled {
@@ -294,23 +320,24 @@ fn last_before_end<'a>(
     end_ns: BootNs,
 ) -> Option<Chosen<'a>> {
     let near = |failure: &&Failure<'_>| {
-        let share = if failure.is_lookup() { LOOKUP_SHARE } else { REFUSED_SHARE };
         let (id, at) = (failure.process.id, failure.entries[0]);
         let handled = failure.told_by == Told::Bind && bound_later(case, failure);
         let asked = is_unanswered(failure) && failure.cause().is_none();
-        pace::ends_soon(case, id, (failure.time_ns, at), end_ns, share)
+        pace::ends_soon(case, id, (failure.time_ns, at), end_ns)
             && pace::went_on(case, id, at).is_none()
             && !handled
             && !asked
             && !attempts::is_attempt(failure)
             && !undone::made_good(failure)
             && !undone::worked_on(failure)
+            && !was_survived(case, words, (failure, failures), end_ns)
     };
     let strong = failures
         .iter()
         .rev()
         .filter(near)
         .filter(|failure| !failure.is_lookup() && answers::may_end_in_silence(case, failure))
+        .filter(|failure| words.is_empty() || !undone::went_to_a_file(failure))
         .find(|failure| !words.speak_against(failure));
     let lookup = || {
         let mut lookups = failures.iter().rev().filter(near).filter(|failure| failure.is_lookup());

@@ -12,6 +12,11 @@ pub(in crate::verdict) fn made_good(failure: &Failure<'_>) -> bool {
     failure.after.made_good
 }
 
+/// Its process opened a file after a peer had refused it: who gives up over a peer seldom needs one.
+pub(in crate::verdict) fn went_to_a_file(failure: &Failure<'_>) -> bool {
+    failure.address().is_some() && failure.after.opened.is_some_and(|count| count > 0)
+}
+
 /// Its process reached another peer after a connect that failed, or opened many files.
 pub(in crate::verdict) fn worked_on(failure: &Failure<'_>) -> bool {
     let connects = failure.address().is_some() && failure.call == "connect";

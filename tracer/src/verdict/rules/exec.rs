@@ -2,7 +2,7 @@
 
 use crate::{
     errno::Errno,
-    event::{ExecFailed, ProcessId},
+    event::{ExecFailed, ProcessId, What},
     facts::model::{Executable, ExecutableKind, FileState, PathFact},
     text::Text,
 };
@@ -121,6 +121,9 @@ pub(in crate::verdict) fn refused(case: &Case<'_>, wanted: &Wanted<'_>) -> Optio
         .iter()
         .filter(|it| it.path == *wanted.path || it.resolved.as_ref() == Some(wanted.path));
     let file = file.max_by_key(|it| it.pid == wanted.id.pid);
+    if let Some(script) = script_begun_by_a_mark(case, wanted) {
+        return Some(marked(case, wanted, script));
+    }
     match wanted.errno {
         Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP => match file.and_then(missing_interpreter) {
             Some(missing) => Some(interpreter_missing(case, wanted, &missing)),
@@ -424,6 +427,45 @@ fn format_error(case: &Case<'_>, wanted: &Wanted<'_>, file: Option<&Executable>)
         ),
     };
     draft.summary(format!("{opening}: {why} ({}).", wanted.errno)).next_step(next_step).finish()
+}
+
+/// U+FEFF in UTF-8, which some editors put at the beginning of a file, and a first line behind it.
+const MARKED_FIRST_LINE: &[u8] = b"\xef\xbb\xbf#!";
+
+/// A script whose first line the kernel did not recognise, and a shell took for a command: its failed exec.
+fn script_begun_by_a_mark<'a>(
+    case: &Case<'a>,
+    wanted: &Wanted<'_>,
+) -> Option<(usize, &'a ExecFailed)> {
+    let name = wanted.command.unwrap_or(wanted.path);
+    let marked = name.as_bytes().starts_with(MARKED_FIRST_LINE);
+    // The shell became another one, to run it.
+    let mut failed = case.events(wanted.id).rev().filter_map(|(index, event)| match &event.what {
+        What::ExecFailed(failed) if failed.errno == Errno::ENOEXEC => Some((index, failed)),
+        _ => None,
+    });
+    failed.next().filter(|_| marked)
+}
+
+fn marked(case: &Case<'_>, wanted: &Wanted<'_>, (at, script): (usize, &ExecFailed)) -> Verdict {
+    let path = &script.path;
+    let wanted = Wanted {
+        path,
+        command: None,
+        errno: script.errno,
+        tried: "run",
+        entries: [at].into_iter().chain(wanted.entries.clone()).collect(),
+        ..wanted.clone()
+    };
+    begin(case, &wanted, Cause::ExecFormatError, None)
+        .summary(format!(
+            "{path} begins with a byte order mark (U+FEFF), so that the kernel did not see its #! line ({}) and a shell ran it \
+             line by line; it {}.",
+            wanted.errno,
+            case.ending()
+        ))
+        .next_step(format!("Save {path} as UTF-8 without a byte order mark."))
+        .finish()
 }
 
 fn executable(file: &FileState) -> bool {

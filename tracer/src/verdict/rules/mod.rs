@@ -20,6 +20,7 @@ mod runtime_init;
 mod shell;
 mod stopped;
 mod tls;
+mod transfer;
 mod unreachable;
 mod unsupported;
 mod unusable;
@@ -81,7 +82,9 @@ pub(in crate::verdict) const OF_A_LIFE: &[Rule] = &[
     unreachable::ports_exhausted,
     unreachable::address_family,
     network::name_resolution,
+    network::name_resolution_by_words,
     tls::failed,
+    transfer::told_by_status,
     exception::uncaught,
     plain::exited_by_itself,
     plain::exited_with_error,

@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use crate::event::{Address, Object, What};
 
 use crate::verdict::{
-    Cause, Verdict,
+    Cause, Confidence, Verdict,
     case::Case,
+    draft::Draft,
     evidence::failure::{Failure, Subject},
     evidence::lookup::{self, Lookup},
     rules::plain,
     wording,
-    words::lines::contains,
+    words::lines::{complains, contains, goes_on},
 };
 
 /// Code of an answer: NXDOMAIN.
@@ -129,6 +130,51 @@ pub(in crate::verdict) fn name_resolution(case: &Case<'_>) -> Option<Verdict> {
                 case.ending()
             ))
             .next_step(next_step)
+            .finish(),
+    )
+}
+
+/// How resolvers and runtimes say that they found no address (gai_strerror(3), getaddrinfo of libuv, Go's, Rust's, the JVM's),
+/// in lower case.
+const UNRESOLVED: &[&str] = &[
+    "name or service not known",
+    "temporary failure in name resolution",
+    "nodename nor servname provided",
+    "no address associated with hostname",
+    "could not resolve host",
+    "getaddrinfo enotfound",
+    "getaddrinfo eai_again",
+    "failed to lookup address information",
+    "java.net.unknownhostexception",
+];
+
+/// The program says so, though no name server was seen to be asked: the name was none, or is looked up elsewhere.
+pub(in crate::verdict) fn name_resolution_by_words(case: &Case<'_>) -> Option<Verdict> {
+    let id = case.blamed();
+    let end = case.end(id).filter(|end| end.failed() && end.status.signal.is_none())?;
+    let words = case.last_words();
+    // An exception is quoted by its own rule.
+    if case.chosen.is_some() || words.told().is_some() {
+        return None;
+    }
+    let any = |line: &[u8]| UNRESOLVED.iter().any(|sign| contains(line, sign.as_bytes()));
+    let is_it = |line: &[u8]| any(line) && !goes_on(line);
+    let (line, index, _) = words.decisive(is_it, |line| complains(line) && !any(line))?;
+    let name = case.name(id);
+    Some(
+        Draft::new(Cause::NameResolutionFailed, Confidence::Likely, id)
+            .status(end.status)
+            .detail("last_words", line.as_str())
+            .evidence(format!("its last words: {line}"), [index])
+            .evidence(format!("{name} {}", case.ending()), [end.index])
+            .summary(format!(
+                "{name} could not resolve a name: \"{line}\"; no question to a name server is recorded; it {}.",
+                case.ending()
+            ))
+            .next_step(
+                "Check the name as the program got it (blanks or a carriage return at its end, an empty variable), then \
+                 /etc/hosts and the name server.",
+            )
             .finish(),
     )
 }

@@ -73,7 +73,26 @@ fn of_file(case: &Case<'_>, chosen: &Chosen<'_>, path: &Text) -> Verdict {
     let is_above_modes = uid == 0 && overrides;
     let closed = fact.and_then(|fact| closed_folder(fact, uid, gid)).filter(|_| !is_above_modes);
     let remote = path::mount(case, path).filter(|mount| is_remote(mount));
+    let nodev = path::mount(case, path).filter(|it| it.nodev && fact.is_some_and(is_device));
     let (why, next_step) = match (closed, fact.map(|it| &it.file)) {
+        (None, Some(_)) if let Some(mount) = nodev.filter(|_| failure.errno == Errno::EACCES) => {
+            return draft
+                .text("mount_point", &mount.mount_point)
+                .summary(format!(
+                    "{}, running as uid {uid}, may not use {path}: it is a device file, and {} is mounted without devices \
+                     (nodev; {}: {}); it {}.",
+                    case.name(case.blamed()),
+                    mount.mount_point,
+                    failure.call,
+                    failure.errno,
+                    case.ending()
+                ))
+                .next_step(format!(
+                    "Mount {} without nodev, or put the device there from outside (the container's own /dev, a bind mount).",
+                    mount.mount_point
+                ))
+                .finish();
+        }
         (Some((folder, mode, owner)), _) => {
             draft = draft
                 .text("folder", folder)
@@ -124,7 +143,7 @@ fn of_file(case: &Case<'_>, chosen: &Chosen<'_>, path: &Text) -> Verdict {
             )
         }
         None => (
-            "; root passes over modes, so that a security module, an immutable flag or seccomp refused it"
+            "; root passes over modes: a security module, an immutable flag or the way it is mounted may refuse it"
                 .to_owned(),
             format!(
                 "Look for a refusal of {path} in the node's audit log (SELinux, AppArmor: `dmesg`), and for an immutable \
@@ -142,6 +161,14 @@ fn of_file(case: &Case<'_>, chosen: &Chosen<'_>, path: &Text) -> Verdict {
         ))
         .next_step(next_step)
         .finish()
+}
+
+/// A device file is refused by its mount, whatever its modes (fs/namei.c, may_open_dev).
+fn is_device(fact: &PathFact) -> bool {
+    match &fact.file {
+        FileState::Present { file_type, .. } => file_type.ends_with("_device"),
+        FileState::Unknown | FileState::Missing { .. } | FileState::Unreadable { .. } => false,
+    }
 }
 
 fn is_remote(mount: &Mount) -> bool {

@@ -210,7 +210,7 @@ fn a_refusal_is_as_near_to_the_end_as_the_process_is_slow() {
     for slowness in [1, 20] {
         let (mut scene, main) = Scene::running("/app/server");
         scene.after_ms(30 * slowness).fails_at(main, "mkdir", "/data/x", Errno::EROFS);
-        scene.after_ms(20 * slowness).exits(main, 1);
+        scene.after_ms(10 * slowness).exits(main, 1);
         scene.expect(Cause::ReadOnlyFilesystem, Likely);
     }
     let (mut scene, main) = Scene::running("/app/server");

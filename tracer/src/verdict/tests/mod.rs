@@ -18,6 +18,7 @@ mod reasons;
 mod signals;
 mod stopped;
 mod strangers;
+mod survived;
 mod terms;
 mod undone;
 mod unusable;

@@ -401,18 +401,19 @@ fn a_program_that_was_looked_for_along_path_could_not_be_run() {
 
 #[test]
 fn a_warning_by_its_level_is_no_complaint_where_an_error_follows() {
-    let fastify = |level: u32| {
+    let fastify = |level: u32, wait_ms: u64| {
         told("/usr/bin/node app.js", |scene, main| {
             scene.fails_to(main, "connect", "127.0.0.1:6395", Errno::ECONNREFUSED);
             let cache = format!(
                 "{{\"level\":{level},\"msg\":\"cache off: connect ECONNREFUSED 127.0.0.1:6395\"}}\n"
             );
             let plugin = "{\"level\":50,\"msg\":\"plugin did not start in time\"}\n";
-            scene.says(main, &format!("{cache}{plugin}")).after_ms(1500).exits(main, 1);
+            scene.says(main, &format!("{cache}{plugin}")).after_ms(wait_ms).exits(main, 1);
         })
     };
-    check(&fastify(40), Cause::ExitedWithError);
-    check(&fastify(50), Cause::ConnectionRefused);
+    check(&fastify(40, 1500), Cause::ExitedWithError);
+    check(&fastify(40, 5), Cause::ExitedWithError);
+    check(&fastify(50, 5), Cause::ConnectionRefused);
 }
 
 #[test]
@@ -463,7 +464,12 @@ fn an_exception_below_a_logged_refusal_tells_of_itself() {
     assert_ne!(went_on.cause, Cause::ConnectionRefused, "{}", went_on.summary);
     assert!(went_on.summary.contains("InvalidOperation"), "{}", went_on.summary);
     // Whether the line right above belongs to it nobody can tell.
-    assert_ne!(refused(error, BAD_AMOUNT).confidence, Proven);
+    let beside = refused(error, BAD_AMOUNT);
+    assert!(
+        beside.cause == Cause::ExitedWithError || beside.confidence != Proven,
+        "{}",
+        beside.summary
+    );
     let own = "Traceback (most recent call last):\n  File \"/srv/app/app.py\", line 9, in <module>\nConnectionRefusedError: [Errno 111] Connection refused\n";
     assert_eq!(refused(error, own).cause, Cause::ConnectionRefused);
 }

@@ -4,7 +4,7 @@
 use super::{
     LastWords,
     lines::{Sought, goes_on},
-    objects,
+    loggers, objects,
     reading::Kind,
     roles,
     spoken::{INABILITY, Spoken},
@@ -38,8 +38,19 @@ impl LastWords<'_> {
 
     /// Below the last line that names this failed call the same process says something that is no mere end.
     pub fn go_on_after_naming(&self, failure: &Failure<'_>) -> bool {
+        self.say_more_after_naming(failure, |line| !roles::is_vague(line))
+    }
+
+    /// The same, and what it says has no word of what the failed call was about.
+    pub fn go_on_to_another(&self, failure: &Failure<'_>) -> bool {
+        let topic = topic(failure);
+        let about = |line: &str| topic.iter().any(|word| line.contains(word));
+        self.say_more_after_naming(failure, |line| !roles::is_vague(line) && !about(line))
+    }
+
+    fn say_more_after_naming(&self, failure: &Failure<'_>, counts: impl Fn(&str) -> bool) -> bool {
         let sought = Sought::of(failure);
-        let more = |lines: &[(usize, String)]| lines.iter().any(|(_, it)| !roles::is_vague(it));
+        let more = |lines: &[(usize, String)]| lines.iter().any(|(_, it)| counts(it));
         self.after(failure).any(|it| {
             let Some(below) = it.below(|line| sought.named(line)) else { return false };
             // On the other stream, too.
@@ -131,8 +142,12 @@ impl LastWords<'_> {
             return true;
         }
         let complaint = |line: &&str| roles::complains(line) && !goes_on(line.as_bytes());
+        // A warning is no reason where something else is marked as an error.
+        let level = |line: &&str| loggers::level(line);
+        let graver = telling.iter().any(|it| level(it) >= Some(loggers::Level::Error));
+        let mild = |line: &&str| graver && level(line).is_some_and(|it| it < loggers::Level::Error);
         let mut reasons = telling;
-        reasons.retain(|it| !roles::is_neutral(it) && !roles::is_vague(it));
+        reasons.retain(|it| !roles::is_neutral(it) && !roles::is_vague(it) && !mild(it));
         // What is said beside complaints is no reason.
         if reasons.iter().any(complaint) {
             reasons.retain(complaint);
@@ -159,6 +174,10 @@ fn topic(failure: &Failure<'_>) -> &'static [&'static str] {
     match failure.cause() {
         Some(Cause::ConnectionRefused) => &["connect", "dial", "reach", "refuse", "unavailable"],
         Some(Cause::NameResolutionFailed) => &["resol", "host", "dns", "lookup"],
+        Some(Cause::FileNotFound) => &[
+            "file", "config", "setting", "load", "read", "open", "found", "missing", "exist",
+            "import",
+        ],
         Some(Cause::PermissionDenied | Cause::BindPermissionDenied) => &[
             "permission",
             "denied",

@@ -123,6 +123,10 @@ fn of_logfmt(line: &str) -> Option<Level> {
     named(value.trim_start_matches('"').split([' ', '"', ',']).next()?)
 }
 
+/// What makes an error of what redis marks with `#`, its first letter left out where it may be a capital one.
+const REDIS_ERRORS: &[&str] =
+    &["an't ", "annot ", "ailed", "ad file", "orrupt", "nvalid", "nexpected end", " error"];
+
 /// `12:M 01 Jan 2024 10:00:00.000 # Fatal error`: redis marks what matters with `#`, chatter of its start too.
 fn of_redis(line: &str) -> Option<Level> {
     let (pid, rest) = line.split_once(':')?;
@@ -136,7 +140,7 @@ fn of_redis(line: &str) -> Option<Level> {
     match text.get(..3)? {
         " # " if text.contains("Fatal") || text.contains("aborting") => Some(Level::Error),
         " # " if text.contains("arning") || text.contains("WARNING") => Some(Level::Warn),
-        " # " if text.contains("an't ") || text.contains("ailed") => Some(Level::Error),
+        " # " if REDIS_ERRORS.iter().any(|sign| text.contains(sign)) => Some(Level::Error),
         " # " | " * " => Some(Level::Info),
         " - " | " . " => Some(Level::Debug),
         _ => None,

@@ -203,7 +203,7 @@ impl<'a> LastWords<'a> {
         own.filter_map(move |it| {
             let reading = reading::read(&it.lines).filter(&is_such)?;
             let fit = reading.fit(self.status?);
-            let followed = it.complains_after(reading.last);
+            let followed = it.complains_after(&reading);
             Some(Told { reading, index: it.index, fit, followed })
         })
     }

@@ -93,10 +93,13 @@ impl<'a> Spoken<'a> {
         Some(&self.said[at + 1..])
     }
 
-    pub fn complains_after(&self, last: usize) -> bool {
-        self.said
-            .iter()
-            .any(|(at, line)| *at > last && roles::complains(line) && !roles::is_vague(line))
+    /// It complains of something else below what was read; who caught an exception may say its message once more.
+    pub fn complains_after(&self, reading: &Reading) -> bool {
+        let text = reading.text().to_lowercase();
+        let other = |line: &str| {
+            roles::complains(line) && !roles::is_vague(line) && !text.contains(line.trim())
+        };
+        self.said.iter().any(|(at, line)| *at > reading.last && other(line))
     }
 
     pub fn naming(&self, failure: &Failure<'_>) -> Option<Naming> {
