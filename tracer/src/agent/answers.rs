@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use super::{
-    container::{Known, Stage, Who},
-    ending,
+    node::{
+        container::{Known, Stage, Who},
+        ending,
+    },
     watch::{Question, Watch, wall},
 };
 use crate::{

@@ -4,9 +4,11 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{
-    container::{Known, Stage},
-    ending::{self, Ending},
-    terms::{self, Known as Terms, Source},
+    node::{
+        container::{Known, Stage},
+        ending::{self, Ending},
+        terms::{self, Known as Terms, Source},
+    },
     watch::{Watch, wall},
 };
 use crate::{

@@ -2,24 +2,17 @@
 //! together; what is done with an event is in `watch`.
 
 mod answers;
-mod arming;
 mod cluster;
-mod container;
-mod ending;
 mod explain;
-mod history;
 mod inventory;
-mod loops;
-mod losses;
+mod node;
 mod older;
-mod pods;
 mod recorder;
 mod records;
 mod servers;
 mod state;
 mod stdout;
 mod teller;
-mod terms;
 mod watch;
 
 use std::{collections::HashSet, fs, path::PathBuf, sync::Arc, time::Duration};
@@ -33,9 +26,9 @@ use tokio::{
 };
 
 use self::{
-    arming::Arming,
     cluster::Cluster,
     explain::Explained,
+    node::arming::Arming,
     older::Older,
     records::Records,
     servers::Servers,

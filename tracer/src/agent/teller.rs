@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::{container::Known, stdout::Stdout};
+use super::{node::container::Known, stdout::Stdout};
 use crate::{
     config::Stdout as Lines,
     crash::CrashObject,

@@ -8,15 +8,17 @@ use std::{
 };
 
 use super::{
-    arming::Arming,
     cluster::Cluster,
-    container::{Container, Known, Stage, Who},
-    ending,
     explain::{self, Explained},
     inventory,
-    loops::Loops,
-    losses::Losses,
-    pods::Pods,
+    node::{
+        arming::Arming,
+        container::{Container, Known, Stage, Who},
+        ending,
+        loops::Loops,
+        losses::Losses,
+        pods::Pods,
+    },
     teller::Teller,
 };
 use crate::{

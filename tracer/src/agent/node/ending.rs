@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::{
     container::{Container, Known},
     loops::{Again, Loops, Place},
-    teller::Told,
     terms::{Known as Terms, policy_name},
 };
 use crate::{
+    agent::teller::Told,
     crash::{CrashObject, ExitStatus},
     event::{Event, ProcessId, What},
     facts::Facts,
