@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     node::{
-        container::{Known, Stage, Who},
+        container::{Attribution, Stage, Who},
         ending,
     },
     watch::{Question, Watch, wall},
@@ -49,18 +49,18 @@ impl Watch {
         let Some(selection) = selection::matches(&self.selections, &identity) else {
             return self.reject(cgroup, "no selection wants its pod");
         };
-        let known = Arc::new(Known::new(identity, selection.capture_output));
-        container.is_known(Who::Known(known.clone()));
+        let known = Arc::new(Attribution::new(identity, selection.capture_output));
+        container.attribute(Who::Settled(known.clone()));
         self.arming.began(cgroup, container.since_ns);
-        let was_told = container.revise();
+        let was_told = container.reopen();
         if !was_told {
             self.metrics.lives_begun.inc();
         }
-        self.tell_of_life(cgroup);
+        self.store_life(cgroup);
         let Some(container) = self.containers.get(&cgroup) else { return };
         let life = container.life.clone();
         for event in container.history.events() {
-            self.teller.event(&life, &known, &event, container.since_ns, self.boot_offset_ns);
+            self.reporter.event(&life, &known, &event, container.since_ns, self.boot_offset_ns);
         }
         if container.stage == Stage::Ended {
             self.due.push(cgroup);
@@ -78,8 +78,8 @@ impl Watch {
             };
             let container_id = identity.container_id.clone();
             let pod_uid = identity.pod_uid.clone();
-            let known = Known::new(identity, selection.capture_output);
-            container.is_known(Who::ByPath(Arc::new(known)));
+            let known = Attribution::new(identity, selection.capture_output);
+            container.attribute(Who::ByPath(Arc::new(known)));
             if container.stage == Stage::Ended {
                 self.due.push(cgroup);
             }
@@ -89,8 +89,8 @@ impl Watch {
         // Nobody will ever tell.
         if container.is_pause() {
             self.dismiss(cgroup);
-        } else if container.stage == Stage::Told {
-            container.told();
+        } else if container.stage == Stage::Reported {
+            container.reported();
             self.forget_if_done(cgroup);
         } else {
             self.recognise(cgroup, identity);
@@ -101,21 +101,25 @@ impl Watch {
     fn reject(&mut self, cgroup: u64, why: &str) {
         if let Some(container) = self.containers.get_mut(&cgroup)
             && let Who::ByPath(known) = container.who.clone()
-            && let Some(facts) = container.facts()
+            && let Some(facts) = container.take_facts()
             && let Some(timeline) = ending::timeline(container)
         {
-            let told = ending::withdrawn(&known, &timeline, &facts, container.revision + 1, why);
+            let report = ending::withdrawn(&known, &timeline, &facts, container.revision + 1, why);
             let end_ns = timeline.entries.last().map_or(container.since_ns, |event| event.time_ns);
             let end = End {
                 time_ns: wall(end_ns, self.boot_offset_ns),
-                exit: told.object.exit.clone(),
-                cause: told.cause.to_owned(),
+                exit: report.object.exit.clone(),
+                cause: report.cause.to_owned(),
             };
             let life = container.life.clone();
-            tracing::info!(id = told.object.crash.id, why, "what was told of a death is withdrawn");
+            tracing::info!(
+                id = report.object.crash.id,
+                why,
+                "what was told of a death is withdrawn"
+            );
             self.metrics.verdicts_withdrawn.inc();
-            self.teller.crash(&life, &known, told);
-            self.teller.end(&life, end);
+            self.reporter.crash(&life, &known, report);
+            self.reporter.end(&life, end);
         }
         self.dismiss(cgroup);
     }

@@ -5,9 +5,9 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{
     node::{
-        container::{Known, Stage},
+        container::{Attribution, Stage},
         ending::{self, Ending},
-        terms::{self, Known as Terms, Source},
+        terms::{self, SourcedTerms, TermsSource},
     },
     watch::{Watch, wall},
 };
@@ -44,17 +44,17 @@ pub struct Cluster {
     /// Containers whose ends wait to be told.
     waiting: Vec<(u64, BootNs)>,
     /// Ends that were told, oldest first.
-    told: VecDeque<ToldEnd>,
+    reported: VecDeque<ReportedEnd>,
 }
 
 /// An end that may have to be told once more.
-struct ToldEnd {
+struct ReportedEnd {
     until_ns: BootNs,
     life: Arc<LifeKey>,
-    known: Arc<Known>,
+    known: Arc<Attribution>,
     timeline: Timeline,
     facts: Facts,
-    terms: Terms,
+    terms: SourcedTerms,
     object: CrashObject,
     was_stopped: bool,
 }
@@ -65,19 +65,19 @@ impl Cluster {
         Self { is_asked, ..Self::default() }
     }
 
-    pub fn terms(&self, identity: &Identity, boot_offset_ns: i64) -> Terms {
+    pub fn terms(&self, identity: &Identity, boot_offset_ns: i64) -> SourcedTerms {
         let entry = identity.pod_uid.as_deref().and_then(|uid| self.pods.get(uid));
-        terms::known(entry, identity, boot_offset_ns)
+        terms::terms_of(entry, identity, boot_offset_ns)
     }
 
     /// The same of a container that the runtime stopped, a while ago: a pod that the API does not have by then was deleted.
-    fn terms_of_stopped(&self, identity: &Identity, boot_offset_ns: i64) -> Terms {
+    fn terms_of_stopped(&self, identity: &Identity, boot_offset_ns: i64) -> SourcedTerms {
         let mut known = self.terms(identity, boot_offset_ns);
         // Without any pod it is the node that is not known.
         let is_whole = self.is_connected && !self.pods.is_empty();
-        if known.source == Source::Assumed && identity.pod_uid.is_some() && is_whole {
+        if known.source == TermsSource::Assumed && identity.pod_uid.is_some() && is_whole {
             known.terms.wanted = Some(Wanted { since_ns: 0, why: WantedWhy::Deleted });
-            known.source = Source::Api;
+            known.source = TermsSource::Api;
         }
         known
     }
@@ -95,21 +95,21 @@ impl Cluster {
     }
 
     /// Keeps an end in mind, if more that is known of its pod could change what is told of it.
-    pub fn keep(
+    pub fn keep_reported(
         &mut self,
-        (life, known): (&Arc<LifeKey>, &Arc<Known>),
+        (life, known): (&Arc<LifeKey>, &Arc<Attribution>),
         (timeline, facts): (Timeline, Facts),
-        terms: Terms,
+        terms: SourcedTerms,
         object: CrashObject,
         now: BootNs,
     ) {
         if !self.is_asked || !depends(&object) {
             return;
         }
-        if self.told.len() >= REVISABLE {
-            self.told.pop_front();
+        if self.reported.len() >= REVISABLE {
+            self.reported.pop_front();
         }
-        self.told.push_back(ToldEnd {
+        self.reported.push_back(ReportedEnd {
             until_ns: now.saturating_add(REVISABLE_NS),
             was_stopped: verdict::was_stopped(&timeline),
             life: life.clone(),
@@ -154,7 +154,7 @@ impl Watch {
         };
         let waiting = self.cluster.waiting.iter().map(|(cgroup, _)| *cgroup);
         self.due.extend(waiting);
-        self.tell_again(&changed, now);
+        self.revise_reports(&changed, now);
     }
 
     fn disconnected(&mut self, error: &str) {
@@ -206,15 +206,15 @@ impl Watch {
             return false;
         }
         let patience_ns = match terms.source {
-            Source::Assumed => UNKNOWN_NS,
-            Source::Api => REASON_NS,
+            TermsSource::Assumed => UNKNOWN_NS,
+            TermsSource::Api => REASON_NS,
         };
         self.cluster.waiting.push((cgroup, now.saturating_add(patience_ns)));
         true
     }
 
     /// On what terms an end is told that waits no longer.
-    pub(super) fn terms_for(&mut self, cgroup: u64, identity: &Identity) -> Terms {
+    pub(super) fn terms_for(&mut self, cgroup: u64, identity: &Identity) -> SourcedTerms {
         let before = self.cluster.waiting.len();
         self.cluster.waiting.retain(|(waiting, _)| *waiting != cgroup);
         if self.cluster.waiting.len() < before {
@@ -242,19 +242,19 @@ impl Watch {
     /// Once a second.
     pub(super) fn forget_of_cluster(&mut self, now: BootNs) {
         self.cluster.pods.tick(now);
-        self.cluster.told.retain(|told| told.until_ns > now);
+        self.cluster.reported.retain(|told| told.until_ns > now);
         let pods = i64::try_from(self.cluster.pods.len()).unwrap_or(i64::MAX);
         self.metrics.kubernetes_pods.set(pods);
         crate::metrics::set_total(&self.metrics.kubernetes_pods_refused, self.cluster.pods.refused);
     }
 
     /// Ends that were told a moment ago, where they look different now: those of these pods, and of pods that were not known.
-    fn tell_again(&mut self, pods: &[String], now: BootNs) {
-        let mut told = std::mem::take(&mut self.cluster.told);
+    fn revise_reports(&mut self, pods: &[String], now: BootNs) {
+        let mut told = std::mem::take(&mut self.cluster.reported);
         for end in told.iter_mut().filter(|end| end.until_ns > now) {
             let uid = end.known.identity.pod_uid.as_ref();
             let is_new = uid.is_some_and(|uid| pods.contains(uid));
-            if !is_new && end.terms.source == Source::Api {
+            if !is_new && end.terms.source == TermsSource::Api {
                 continue;
             }
             let (identity, offset_ns) = (&end.known.identity, self.boot_offset_ns);
@@ -264,31 +264,31 @@ impl Watch {
                 self.cluster.terms(identity, offset_ns)
             };
             if terms != end.terms {
-                self.tell_end_again(end, terms);
+                self.revise_report(end, terms);
             }
         }
-        self.cluster.told = told;
+        self.cluster.reported = told;
     }
 
-    fn tell_end_again(&mut self, end: &mut ToldEnd, terms: Terms) {
-        let ToldEnd { known, timeline, facts, object: before, .. } = &*end;
-        let Ending { mut told, exit, .. } =
+    fn revise_report(&mut self, end: &mut ReportedEnd, terms: SourcedTerms) {
+        let ReportedEnd { known, timeline, facts, object: before, .. } = &*end;
+        let Ending { mut report, exit, .. } =
             ending::again(known, timeline, facts, &terms, &mut self.loops, before);
         end.terms = terms;
-        let (crash, was) = (&told.object.crash, &end.object.crash);
+        let (crash, was) = (&report.object.crash, &end.object.crash);
         if (&crash.cause, &crash.summary) == (&was.cause, &was.summary) {
             return;
         }
         let id = crash.id.as_str();
-        tracing::info!(id, cause = told.cause, "an end is told again: more is known of its pod");
-        told.object.crash.revision = was.revision + 1;
-        told.is_line = true;
-        end.object = told.object.clone();
+        tracing::info!(id, cause = report.cause, "an end is told again: more is known of its pod");
+        report.object.crash.revision = was.revision + 1;
+        report.is_line = true;
+        end.object = report.object.clone();
         let end_ns = end.timeline.entries.last().map_or(0, |event| event.time_ns);
         let time_ns = wall(end_ns, self.boot_offset_ns);
-        let cause = told.cause.to_owned();
+        let cause = report.cause.to_owned();
         self.metrics.verdicts_revised.inc();
-        self.teller.crash(&end.life, &end.known, told);
-        self.teller.end(&end.life, End { time_ns, exit, cause });
+        self.reporter.crash(&end.life, &end.known, report);
+        self.reporter.end(&end.life, End { time_ns, exit, cause });
     }
 }

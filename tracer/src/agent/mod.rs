@@ -9,10 +9,10 @@ mod node;
 mod older;
 mod recorder;
 mod records;
+mod reporter;
 mod servers;
 mod state;
 mod stdout;
-mod teller;
 mod watch;
 
 use std::{collections::HashSet, fs, path::PathBuf, sync::Arc, time::Duration};
@@ -31,9 +31,9 @@ use self::{
     node::arming::Arming,
     older::Older,
     records::Records,
+    reporter::Reporter,
     servers::Servers,
     stdout::Stdout,
-    teller::Teller,
     watch::{Parts, Question, Watch},
 };
 use crate::{
@@ -175,8 +175,8 @@ impl Agent {
         let (mut programs, taken_over) =
             Programs::attach_for_agent(&self.layout, log_level, self.pins.as_ref())?;
         let mut rings = Rings::take(&mut programs)?;
-        self.tell_hooks();
-        let teller = Teller::new(
+        self.report_hooks();
+        let reporter = Reporter::new(
             self.settings.stdout,
             Stdout::start().context("cannot start a thread for stdout")?,
             bus.clone(),
@@ -185,7 +185,7 @@ impl Agent {
         );
         let mut watch = Watch::new(Parts {
             programs,
-            teller,
+            reporter,
             arming: Arming::new(self.settings.recorder, nanoseconds(&self.settings)),
             boot_id: boot_id(),
             selections: self.settings.select.clone(),
@@ -245,15 +245,15 @@ impl Agent {
                     Ok(Reply::Runtime) => {}
                     Err(error) => tracing::error!(%error, "a question was lost"),
                 },
-                () = watch.teller.next_committed() => {}
+                () = watch.reporter.next_committed() => {}
                 change = next_change(&mut pods) => watch.pods_changed(change, now()),
                 () = watch.cluster.patience() => watch.patience_is_over(),
                 _ = tick.tick() => {
                     // Some records wake nobody.
                     take(&mut rings, &mut records, &mut watch, &self.metrics);
                     watch.tick(now());
-                    self.tell_state(&watch);
-                    self.tell_kernel_side(&mut rings, &watch.programs);
+                    self.report_state(&watch);
+                    self.report_kernel_side(&mut rings, &watch.programs);
                 }
                 _ = look.tick() => {
                     if let Err(error) = watch.watch_roots(&self.roots(), now()) {
@@ -265,16 +265,16 @@ impl Agent {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
             }
-            watch.tell_the_dead();
+            watch.report_ended_lives();
         }
 
         tracing::info!("stopping");
         watch.leave_recorder(self.pins.as_ref());
         take(&mut rings, &mut records, &mut watch, &self.metrics);
         watch.stop_waiting();
-        watch.tell_the_dead();
-        let Watch { teller, programs, .. } = watch;
-        teller.finish().await;
+        watch.report_ended_lives();
+        let Watch { reporter, programs, .. } = watch;
+        reporter.finish().await;
         drop(programs);
         servers.end().await;
         self.leave(owner).await?;
@@ -347,7 +347,7 @@ impl Agent {
             {
                 tracing::warn!(%error, "what an older agent left cannot be read: it is lost");
             }
-            left.tell_gap(living, &self.metrics);
+            left.report_gap(living, &self.metrics);
             records.append(left.until(until));
             if let Err(error) = kernel::pins::remove(set) {
                 tracing::warn!(%error, "what an older agent left cannot be removed");

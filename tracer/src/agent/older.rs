@@ -39,7 +39,7 @@ impl Older {
     }
 
     /// Counts what could not be read, and says of which lives something may be missing.
-    pub fn tell_gap(&self, living: &[Life], metrics: &Metrics) {
+    pub fn report_gap(&self, living: &[Life], metrics: &Metrics) {
         if self.is_readable {
             return;
         }
@@ -86,7 +86,7 @@ mod tests {
         let mut older = Older::new(abi, Arch::X86_64);
         // It would decode: its own header says the version of today.
         older.push(&golden::fork(), &metrics);
-        older.tell_gap(&[], &metrics);
+        older.report_gap(&[], &metrics);
         let unread = older.unread;
         (older.until(u64::MAX).len(), unread, metrics.encode())
     }

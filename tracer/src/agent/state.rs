@@ -18,7 +18,7 @@ use crate::{
 const RINGS: [&str; 2] = ["deaths", "events"];
 
 impl Agent {
-    pub(super) fn tell_hooks(&self) {
+    pub(super) fn report_hooks(&self) {
         let hook = |name: &str| {
             self.metrics.hooks_attached.get_or_create(&ByHook { hook: name.to_owned() }).set(1);
             health::Hook { name: name.to_owned(), required: true, attached: true }
@@ -27,13 +27,13 @@ impl Agent {
         self.health.set(|state| state.hooks = hooks);
     }
 
-    pub(super) fn tell_state(&self, watch: &Watch) {
+    pub(super) fn report_state(&self, watch: &Watch) {
         self.health.tick();
-        let store = watch.teller.store().statistics();
+        let store = watch.reporter.store().statistics();
         self.metrics.store.set(&store);
         let attached = watch.programs.is_armed();
         let mode = self.settings.recorder.to_string();
-        let error = watch.teller.store().failure();
+        let error = watch.reporter.store().failure();
         self.health.set(|state| {
             state.recorder = health::Recorder { mode, attached };
             state.store =
@@ -41,7 +41,7 @@ impl Agent {
         });
     }
 
-    pub(super) fn tell_kernel_side(&self, rings: &mut Rings, programs: &Programs) {
+    pub(super) fn report_kernel_side(&self, rings: &mut Rings, programs: &Programs) {
         let used = rings.take_most_used_bytes().into_iter();
         for ((ring, size), used) in RINGS.into_iter().zip(rings.size_bytes()).zip(used) {
             let used = i64::try_from(used).unwrap_or(i64::MAX);

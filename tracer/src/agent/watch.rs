@@ -13,13 +13,13 @@ use super::{
     inventory,
     node::{
         arming::Arming,
-        container::{Container, Known, Stage, Who},
+        container::{Attribution, Container, Stage, Who},
         ending,
         loops::Loops,
         losses::Losses,
-        pods::Pods,
+        pods::PodCgroups,
     },
-    teller::Teller,
+    reporter::Reporter,
 };
 use crate::{
     attribute::{
@@ -58,7 +58,7 @@ pub enum Question {
 /// The node's containers and all that is needed to tell of them.
 pub struct Watch {
     pub programs: Programs,
-    pub teller: Teller,
+    pub reporter: Reporter,
     pub arming: Arming,
     boot_id: String,
     pub(super) selections: Vec<Selection>,
@@ -68,7 +68,7 @@ pub struct Watch {
     /// When the recorder was switched off last.
     pub(super) recorder_off_ns: BootNs,
     pub(super) containers: HashMap<u64, Container>,
-    pub(super) pods: Pods,
+    pub(super) pods: PodCgroups,
     /// Containers that are still asked for although no answer came in time.
     pub(super) late: HashSet<u64>,
     /// Cgroups inside of a container's, by its id.
@@ -89,7 +89,7 @@ pub struct Watch {
 /// What the watch is made of.
 pub struct Parts {
     pub programs: Programs,
-    pub teller: Teller,
+    pub reporter: Reporter,
     pub arming: Arming,
     pub boot_id: String,
     pub selections: Vec<Selection>,
@@ -100,11 +100,11 @@ pub struct Parts {
 
 impl Watch {
     pub fn new(parts: Parts) -> Self {
-        let Parts { programs, teller, arming, boot_id, selections, redactor, metrics, cluster } =
+        let Parts { programs, reporter, arming, boot_id, selections, redactor, metrics, cluster } =
             parts;
         Self {
             programs,
-            teller,
+            reporter,
             arming,
             boot_id,
             selections,
@@ -114,7 +114,7 @@ impl Watch {
             // What an earlier agent did is not known.
             recorder_off_ns: super::now(),
             containers: HashMap::new(),
-            pods: Pods::default(),
+            pods: PodCgroups::default(),
             late: HashSet::new(),
             nested: HashMap::new(),
             roots: HashSet::new(),
@@ -161,7 +161,7 @@ impl Watch {
                         container.is_being_found = !is_known;
                     }
                 }
-                CgroupPath::Pod { uid, .. } => self.pods.made(uid.clone(), cgroup.id),
+                CgroupPath::Pod { uid, .. } => self.pods.add(uid.clone(), cgroup.id),
                 CgroupPath::Pods | CgroupPath::Monitor { .. } | CgroupPath::Other => {}
             }
         }
@@ -204,10 +204,10 @@ impl Watch {
     pub fn take(&mut self, events: impl IntoIterator<Item = Event>) {
         let strays = std::mem::take(&mut self.strays);
         for event in events {
-            self.one(event, true);
+            self.take_event(event, true);
         }
         for stray in strays {
-            self.one(stray, false);
+            self.take_event(stray, false);
         }
         // The kernel wrote all of an inventory before it was asked for more.
         if std::mem::take(&mut self.is_finding) {
@@ -216,13 +216,13 @@ impl Watch {
         }
     }
 
-    fn one(&mut self, mut event: Event, may_stray: bool) {
+    fn take_event(&mut self, mut event: Event, may_stray: bool) {
         if may_stray {
             self.metrics.events.get_or_create(&ByKind { kind: names::kind(&event.what) }).inc();
         }
         if let What::Cgroup(change) = &event.what {
             match change.change {
-                Change::Made => return self.made(event),
+                Change::Made => return self.cgroup_made(event),
                 Change::Removed => return self.cgroup_removed(change.id),
                 Change::MovedIn | Change::MovedOut => {}
             }
@@ -254,34 +254,34 @@ impl Watch {
         if container.must_not_keep(&event) {
             return;
         }
-        if let Who::Known(known) = &container.who {
+        if let Who::Settled(known) = &container.who {
             let known = known.clone();
             let life = container.life.clone();
-            self.teller.event(&life, &known, &event, container.since_ns, self.boot_offset_ns);
+            self.reporter.event(&life, &known, &event, container.since_ns, self.boot_offset_ns);
         }
         let had_main = container.main.is_some();
-        let over = container.take(event);
+        let over = container.add(event);
         let has_main = container.main.is_some();
         if over {
             self.due.push(cgroup);
         }
         if !had_main && has_main {
-            self.tell_of_life(cgroup);
+            self.store_life(cgroup);
         }
     }
 
-    fn made(&mut self, event: Event) {
+    fn cgroup_made(&mut self, event: Event) {
         let What::Cgroup(CgroupChange { id, path, .. }) = &event.what else { return };
         let (id, now) = (*id, event.time_ns);
         match cgroup_path::parse(&path.to_json_string()) {
             CgroupPath::Container(of) => {
                 self.begin(id, &of, now);
                 if let Some(container) = self.containers.get_mut(&id) {
-                    container.take(event);
+                    container.add(event);
                 }
             }
             CgroupPath::Pod { uid, .. } => {
-                self.pods.made(uid, id);
+                self.pods.add(uid, id);
                 self.arming.began(id, now);
             }
             CgroupPath::Pods | CgroupPath::Monitor { .. } | CgroupPath::Other => {}
@@ -323,10 +323,10 @@ impl Watch {
     fn removed(&mut self, cgroup: u64) {
         let Some(container) = self.containers.get_mut(&cgroup) else {
             // A pod's: nothing of it will start again.
-            self.pods.removed(cgroup);
+            self.pods.remove(cgroup);
             return self.arming.forget(cgroup);
         };
-        if container.removed() {
+        if container.cgroup_removed() {
             self.due.push(cgroup);
         }
         container.is_removed = true;
@@ -336,9 +336,9 @@ impl Watch {
     /// What the runtime says of an end that the recorder did not see.
     pub fn end_explained(&mut self, cgroup: u64, explained: Explained) {
         let Some(container) = self.containers.get_mut(&cgroup) else { return };
-        let captures = matches!(&container.who, Who::Known(known) if known.capture_output);
+        let captures = matches!(&container.who, Who::Settled(known) if known.capture_output);
         for words in explained.words.into_iter().filter(|_| captures) {
-            let Some(mut event) = container.word(words) else { continue };
+            let Some(mut event) = container.output_event(words) else { continue };
             self.redactor.event(&mut event);
             container.history.push(event);
         }
@@ -348,11 +348,11 @@ impl Watch {
     }
 
     /// Tells of the lives that are over, as far as it is known whose they are.
-    pub fn tell_the_dead(&mut self) {
+    pub fn report_ended_lives(&mut self) {
         for cgroup in std::mem::take(&mut self.due) {
             let Some(container) = self.containers.get(&cgroup) else { continue };
             let (known, by_path) = match &container.who {
-                Who::Known(known) => (known.clone(), false),
+                Who::Settled(known) => (known.clone(), false),
                 // No runtime that answers would be needed to know a pause container.
                 Who::ByPath(known) if !container.is_pause() => (known.clone(), true),
                 Who::ByPath(_) | Who::Asked => continue,
@@ -370,19 +370,19 @@ impl Watch {
                 continue;
             }
             self.note_losses();
-            self.tell_of_end(cgroup, &known, by_path);
+            self.report_end(cgroup, &known, by_path);
         }
     }
 
     /// By name, or by the path: then again, once it is known whose it is.
-    fn tell_of_end(&mut self, cgroup: u64, known: &Arc<Known>, by_path: bool) {
+    fn report_end(&mut self, cgroup: u64, known: &Arc<Attribution>, by_path: bool) {
         let Some(container) = self.containers.get_mut(&cgroup) else { return };
         let life = container.life.clone();
         let mut held = None;
         let terms = self.terms_for(cgroup, &known.identity);
         let Some(container) = self.containers.get_mut(&cgroup) else { return };
         if let Some(timeline) = ending::timeline(container) {
-            let told_before = container.facts();
+            let told_before = container.take_facts();
             let mut facts = match told_before {
                 Some(facts) => facts,
                 None => self.facts(&timeline),
@@ -393,13 +393,13 @@ impl Watch {
             let revision = container.revision;
             let unrecorded = u64::from(!container.was_recorded());
             let mut ending = ending::of_life(known, &timeline, &facts, &terms, &mut self.loops);
-            ending.told.object.crash.revision = revision;
-            ending.told.is_line |= revision > 1;
+            ending.report.object.crash.revision = revision;
+            ending.report.is_line |= revision > 1;
             let now = super::now();
             let end_ns = timeline.entries.last().map_or(now, |event| event.time_ns);
             if revision == 1 {
                 self.metrics.verdict_seconds.observe(seconds(now.saturating_sub(end_ns)));
-                self.metrics.verdicts.get_or_create(&ByCause { cause: ending.told.cause }).inc();
+                self.metrics.verdicts.get_or_create(&ByCause { cause: ending.report.cause }).inc();
                 self.metrics.lives_ended.inc();
                 self.metrics.lives_unrecorded.inc_by(unrecorded);
                 self.arming.died(cgroup, now);
@@ -409,25 +409,25 @@ impl Watch {
                 memory_limit_bytes: ending.memory_limit_bytes,
                 ..stored_life(container, known, self.boot_offset_ns)
             };
-            self.teller.life(stored);
+            self.reporter.life(stored);
             let end = End {
                 time_ns: wall(end_ns, self.boot_offset_ns),
                 exit: ending.exit,
-                cause: ending.told.cause.to_owned(),
+                cause: ending.report.cause.to_owned(),
             };
-            let object = ending.told.object.clone();
-            self.teller.crash(&life, known, ending.told);
-            self.teller.end(&life, end);
+            let object = ending.report.object.clone();
+            self.reporter.crash(&life, known, ending.report);
+            self.reporter.end(&life, end);
             if by_path {
                 held = Some(facts);
             } else {
-                self.cluster.keep((&life, known), (timeline, facts), terms, object, now);
+                self.cluster.keep_reported((&life, known), (timeline, facts), terms, object, now);
             }
         }
         if let Some(container) = self.containers.get_mut(&cgroup) {
             match held {
-                Some(facts) => container.told_by_path(facts),
-                None => container.told(),
+                Some(facts) => container.reported_by_path(facts),
+                None => container.reported(),
             }
         }
         self.gatherer.forget(cgroup);
@@ -435,12 +435,12 @@ impl Watch {
     }
 
     /// Tells of processes that were killed a while ago while their containers lived on.
-    pub fn tell_of_incidents(&mut self, now: BootNs) {
+    pub fn report_incidents(&mut self, now: BootNs) {
         let before = now.saturating_sub(MAIN_FOLLOWS_NS);
-        let mut due: Vec<(u64, Arc<Known>, Vec<ProcessId>)> = Vec::new();
+        let mut due: Vec<(u64, Arc<Attribution>, Vec<ProcessId>)> = Vec::new();
         for container in self.containers.values_mut() {
             if container.stage == Stage::Running
-                && let Who::Known(known) = &container.who
+                && let Who::Settled(known) = &container.who
             {
                 let known = known.clone();
                 let victims = container.take_victims(before);
@@ -454,9 +454,9 @@ impl Watch {
             let life = container.life.clone();
             let Some(timeline) = ending::timeline(container) else { continue };
             let facts = self.facts(&timeline);
-            for told in ending::of_processes(&known, &timeline, &facts, &victims) {
-                self.metrics.verdicts.get_or_create(&ByCause { cause: told.cause }).inc();
-                self.teller.crash(&life, &known, told);
+            for report in ending::of_processes(&known, &timeline, &facts, &victims) {
+                self.metrics.verdicts.get_or_create(&ByCause { cause: report.cause }).inc();
+                self.reporter.crash(&life, &known, report);
             }
         }
     }
@@ -484,7 +484,7 @@ impl Watch {
             let counter = self.metrics.redactions.get_or_create(&ByRule { rule: rule.name() });
             set_total(&counter, count);
         }
-        self.tell_of_incidents(now);
+        self.report_incidents(now);
         self.forget_of_cluster(now);
         self.metrics.lives.set(i64::try_from(self.containers.len()).unwrap_or(i64::MAX));
     }
@@ -501,7 +501,7 @@ impl Watch {
             .containers
             .values()
             .filter(|container| match &container.who {
-                Who::Known(known) => {
+                Who::Settled(known) => {
                     selection::matches(&self.selections, &known.identity).is_none()
                 }
                 Who::Asked | Who::ByPath(_) => false,
@@ -528,11 +528,11 @@ impl Watch {
         facts
     }
 
-    pub(super) fn tell_of_life(&mut self, cgroup: u64) {
+    pub(super) fn store_life(&mut self, cgroup: u64) {
         let Some(container) = self.containers.get(&cgroup) else { return };
-        if let Who::Known(known) = &container.who {
+        if let Who::Settled(known) = &container.who {
             let life = stored_life(container, known, self.boot_offset_ns);
-            self.teller.life(life);
+            self.reporter.life(life);
         }
     }
 
@@ -548,7 +548,7 @@ impl Watch {
     }
 }
 
-fn stored_life(container: &Container, known: &Known, boot_offset_ns: i64) -> Life {
+fn stored_life(container: &Container, known: &Attribution, boot_offset_ns: i64) -> Life {
     Life {
         boot_id: container.life.boot_id.clone(),
         identity: known.identity.as_ref().clone(),

@@ -17,9 +17,9 @@ use crate::{
 
 use super::history::History;
 
-/// Processes of one container that are counted as living; beyond them its end is told by that of its cgroup.
+/// Processes of one container that are counted as living; beyond them its end is known by that of its cgroup.
 const LIVING: usize = 4096;
-/// Processes that were killed while the container lived on, and are still to be told of.
+/// Processes that were killed while the container lived on, and are still to be reported.
 const VICTIMS: usize = 16;
 
 /// A container whose cgroup is tracked.
@@ -44,10 +44,10 @@ pub struct Container {
     pub explained: bool,
     /// What it said.
     pub runtime_message: Option<String>,
-    /// How often its end was told.
+    /// How often its end was reported.
     pub revision: u32,
-    /// The facts of an end that was told by the path alone: it will be told again, by name.
-    told_by_path: Option<Box<Facts>>,
+    /// The facts of an end that was reported by the path alone: it will be reported again, by name.
+    reported_by_path: Option<Box<Facts>>,
     /// The recorder was on for its main process.
     recorded: bool,
     /// The oldest process that was found in it.
@@ -61,17 +61,17 @@ pub struct Container {
 pub enum Who {
     /// Asked, no answer yet: its events are held.
     Asked,
-    /// The runtime did not answer in time, but still may: its events are held, its death is told by what the path says.
-    ByPath(Arc<Known>),
+    /// The runtime did not answer in time, but still may: its events are held, its death is reported by what the path says.
+    ByPath(Arc<Attribution>),
     /// Selected.
-    Known(Arc<Known>),
+    Settled(Arc<Attribution>),
 }
 
 /// Programs that hold a pod's namespaces: Kubernetes' own, and OpenShift's.
 const PAUSES: [&[u8]; 2] = [b"/pause", b"/usr/bin/pod"];
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Known {
+pub struct Attribution {
     pub identity: Arc<Identity>,
     /// Its JSON, made once.
     pub container: Value,
@@ -79,7 +79,7 @@ pub struct Known {
     pub capture_output: bool,
 }
 
-impl Known {
+impl Attribution {
     pub fn new(identity: Identity, capture_output: bool) -> Self {
         let (container, k8s) = (identity.container(), identity.k8s());
         Self { identity: Arc::new(identity), container, k8s, capture_output }
@@ -94,8 +94,8 @@ pub enum Stage {
     Running,
     /// Over; the verdict is due.
     Ended,
-    /// The verdict was told.
-    Told,
+    /// The verdict was reported.
+    Reported,
 }
 
 impl Container {
@@ -114,7 +114,7 @@ impl Container {
             explained: false,
             runtime_message: None,
             revision: 0,
-            told_by_path: None,
+            reported_by_path: None,
             recorded: false,
             found: None,
             living: HashSet::new(),
@@ -140,7 +140,7 @@ impl Container {
     }
 
     /// Takes an event of the container. Returns whether its life ended by it.
-    pub fn take(&mut self, event: Event) -> bool {
+    pub fn add(&mut self, event: Event) -> bool {
         if self.is_over() {
             return false;
         }
@@ -162,8 +162,8 @@ impl Container {
         if is_exec && self.main.is_none() {
             self.look_for_main();
         }
-        let is_told = self.victims.iter().any(|(victim, _)| *victim == id);
-        if killed && self.main != Some(id) && !is_told && self.victims.len() < VICTIMS {
+        let is_noted = self.victims.iter().any(|(victim, _)| *victim == id);
+        if killed && self.main != Some(id) && !is_noted && self.victims.len() < VICTIMS {
             self.victims.push((id, time_ns));
         }
         let over = match self.main {
@@ -185,7 +185,7 @@ impl Container {
     }
 
     /// It is known whose it is, as far as `who` says.
-    pub fn is_known(&mut self, who: Who) {
+    pub fn attribute(&mut self, who: Who) {
         self.who = who;
         if self.keeps_no_output() {
             self.history.retain(|event| !is_output(event));
@@ -200,7 +200,7 @@ impl Container {
     fn keeps_no_output(&self) -> bool {
         match &self.who {
             Who::Asked => false,
-            Who::ByPath(known) | Who::Known(known) => !known.capture_output,
+            Who::ByPath(known) | Who::Settled(known) => !known.capture_output,
         }
     }
 
@@ -216,7 +216,7 @@ impl Container {
 
     /// Whether nothing that happens matters any more.
     pub fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Ended | Stage::Told)
+        matches!(self.stage, Stage::Ended | Stage::Reported)
     }
 
     /// Whether nothing ever happened in it.
@@ -251,49 +251,49 @@ impl Container {
     }
 
     /// An event for what its main process wrote, at its end; `None` if nothing is known of that process.
-    pub fn word(&self, words: Words) -> Option<Event> {
+    pub fn output_event(&self, words: Words) -> Option<Event> {
         let main = self.main?;
         let of_main = |event: &&Event| event.process.id == main;
         let last = self.history.events().into_iter().rev().find(|event| of_main(&event))?;
         Some(Event { what: What::Words(words), ..last })
     }
 
-    /// Its end was told; nothing of it is held any longer.
-    pub fn told(&mut self) {
-        self.stage = Stage::Told;
-        self.told_by_path = None;
+    /// Its end was reported; nothing of it is held any longer.
+    pub fn reported(&mut self) {
+        self.stage = Stage::Reported;
+        self.reported_by_path = None;
         self.history = History::default();
         self.living = HashSet::new();
         self.victims = Vec::new();
     }
 
-    /// Its end was told by its path. All is held for the time when it is known whose it is.
-    pub fn told_by_path(&mut self, facts: Facts) {
-        self.stage = Stage::Told;
-        self.told_by_path = Some(Box::new(facts));
+    /// Its end was reported by its path. All is held for the time when it is known whose it is.
+    pub fn reported_by_path(&mut self, facts: Facts) {
+        self.stage = Stage::Reported;
+        self.reported_by_path = Some(Box::new(facts));
     }
 
-    /// Whether its end was told, and will not be told better.
+    /// Whether its end was reported, and will not be reported better.
     pub fn is_done(&self) -> bool {
-        self.stage == Stage::Told && self.told_by_path.is_none()
+        self.stage == Stage::Reported && self.reported_by_path.is_none()
     }
 
-    /// Where its end was told by the path it must be told again. Returns whether that is so.
-    pub fn revise(&mut self) -> bool {
-        let again = self.told_by_path.is_some();
+    /// Where its end was reported by the path it must be reported again. Returns whether that is so.
+    pub fn reopen(&mut self) -> bool {
+        let again = self.reported_by_path.is_some();
         if again {
             self.stage = Stage::Ended;
         }
         again
     }
 
-    /// The facts with which its end was told by the path.
-    pub fn facts(&mut self) -> Option<Facts> {
-        self.told_by_path.take().map(|facts| *facts)
+    /// The facts with which its end was reported by the path.
+    pub fn take_facts(&mut self) -> Option<Facts> {
+        self.reported_by_path.take().map(|facts| *facts)
     }
 
     /// Its cgroup is gone, and so is every process of it. Returns whether its life ended by it: whether its end was lost.
-    pub fn removed(&mut self) -> bool {
+    pub fn cgroup_removed(&mut self) -> bool {
         let over = !self.is_over() && !self.history.is_empty();
         if over {
             self.stage = Stage::Ended;
@@ -313,7 +313,7 @@ impl Container {
         }
     }
 
-    /// Processes killed before a time, which are not to be told of again.
+    /// Processes killed before a time, which are not to be reported again.
     pub fn take_victims(&mut self, before_ns: BootNs) -> Vec<ProcessId> {
         let due = |(_, time_ns): &(ProcessId, BootNs)| *time_ns < before_ns;
         let (due, later) = self.victims.drain(..).partition(due);

@@ -1,15 +1,15 @@
-//! From a life that is over, or a process that was killed, to what is told of it. It must not do I/O: facts and time are
+//! From a life that is over, or a process that was killed, to what is reported of it. It must not do I/O: facts and time are
 //! passed in.
 
 use serde_json::{Value, json};
 
 use super::{
-    container::{Container, Known},
-    loops::{Again, Loops, Place},
-    terms::{Known as Terms, policy_name},
+    container::{Attribution, Container},
+    loops::{ContainerOfPod, Loops, Recurrence},
+    report::Report,
+    terms::{SourcedTerms, policy_name},
 };
 use crate::{
-    agent::teller::Told,
     crash::{CrashObject, ExitStatus},
     event::{Event, ProcessId, What},
     facts::Facts,
@@ -21,7 +21,7 @@ use crate::{
 
 /// A life's end.
 pub struct Ending {
-    pub told: Told,
+    pub report: Report,
     pub exit: ExitStatus,
     /// Arguments of the main process's last exec.
     pub command: Vec<String>,
@@ -33,16 +33,16 @@ const CRASH_LOOP: &str = "crash_loop";
 
 impl Ending {
     pub fn is_crash(&self) -> bool {
-        self.told.cause != Cause::None.name()
+        self.report.cause != Cause::None.name()
     }
 }
 
 /// The end of a life, as a crash, or with cause `none`.
 pub fn of_life(
-    known: &Known,
+    known: &Attribution,
     timeline: &Timeline,
     facts: &Facts,
-    terms: &Terms,
+    terms: &SourcedTerms,
     loops: &mut Loops,
 ) -> Ending {
     let mut ending = judged(known, timeline, facts, terms);
@@ -50,12 +50,12 @@ pub fn of_life(
     ending
 }
 
-/// The same end once more, on other terms: `before` is what was told of it.
+/// The same end once more, on other terms: `before` is what was reported of it.
 pub fn again(
-    known: &Known,
+    known: &Attribution,
     timeline: &Timeline,
     facts: &Facts,
-    terms: &Terms,
+    terms: &SourcedTerms,
     loops: &mut Loops,
     before: &CrashObject,
 ) -> Ending {
@@ -70,7 +70,7 @@ pub fn again(
     ending
 }
 
-fn judged(known: &Known, timeline: &Timeline, facts: &Facts, terms: &Terms) -> Ending {
+fn judged(known: &Attribution, timeline: &Timeline, facts: &Facts, terms: &SourcedTerms) -> Ending {
     let verdict = verdict(timeline, facts, &terms.terms);
     let mut object = object_of(known, timeline, facts, &verdict);
     let details = &mut object.crash.details;
@@ -80,7 +80,7 @@ fn judged(known: &Known, timeline: &Timeline, facts: &Facts, terms: &Terms) -> E
         exit: object.exit.clone(),
         command: command(timeline),
         memory_limit_bytes: facts.memory.first().and_then(|cgroup| cgroup.limit_bytes),
-        told: told(object, timeline, &verdict, None),
+        report: report(object, timeline, &verdict, None),
     }
 }
 
@@ -90,8 +90,8 @@ fn note(ending: &mut Ending, identity: &Identity, loops: &mut Loops) {
     if !ending.is_crash() {
         return loops.ended_well(&place);
     }
-    let cause = ending.told.cause;
-    let Again { crashes, previous_cause } = loops.crashed(place, cause);
+    let cause = ending.report.cause;
+    let Recurrence { crashes, previous_cause } = loops.crashed(place, cause);
     if crashes > 1 {
         let same = previous_cause.as_deref() == Some(cause);
         put_loop(
@@ -102,18 +102,18 @@ fn note(ending: &mut Ending, identity: &Identity, loops: &mut Loops) {
 }
 
 fn put_loop(ending: &mut Ending, noted: Value) {
-    ending.told.object.crash.details.insert(CRASH_LOOP.to_owned(), noted);
+    ending.report.object.crash.details.insert(CRASH_LOOP.to_owned(), noted);
 }
 
-/// Takes back what was told of a life's end by its path alone: it is none that is watched. Nothing of what happened in
+/// Takes back what was reported of a life's end by its path alone: it is none that is watched. Nothing of what happened in
 /// it is said any more.
 pub fn withdrawn(
-    known: &Known,
+    known: &Attribution,
     timeline: &Timeline,
     facts: &Facts,
     revision: u32,
     why: &str,
-) -> Told {
+) -> Report {
     let summary = format!("What was told of this container's end is withdrawn: {why}.");
     let verdict = Verdict {
         cause: Cause::None,
@@ -127,16 +127,20 @@ pub fn withdrawn(
     let mut object = object_of(known, timeline, facts, &verdict);
     object.crash.revision = revision;
     object.timeline = Some(Vec::new());
-    Told { text: format!("{summary}\n"), is_line: true, ..told(object, timeline, &verdict, None) }
+    Report {
+        text: format!("{summary}\n"),
+        is_line: true,
+        ..report(object, timeline, &verdict, None)
+    }
 }
 
 /// Processes among `victims` that were killed while the life goes on.
 pub fn of_processes(
-    known: &Known,
+    known: &Attribution,
     timeline: &Timeline,
     facts: &Facts,
     victims: &[ProcessId],
-) -> Vec<Told> {
+) -> Vec<Report> {
     incidents(timeline, facts)
         .into_iter()
         .filter(|verdict| victims.contains(&verdict.blamed))
@@ -145,7 +149,7 @@ pub fn of_processes(
             let blamed = verdict.blamed;
             object.crash.scope = "process".to_owned();
             object.crash.id = format!("{}-{}", known.identity.short_id(), blamed.pid);
-            told(object, timeline, &verdict, Some(blamed))
+            report(object, timeline, &verdict, Some(blamed))
         })
         .collect()
 }
@@ -159,7 +163,12 @@ pub fn timeline(container: &Container) -> Option<Timeline> {
     Some(timeline)
 }
 
-fn object_of(known: &Known, timeline: &Timeline, facts: &Facts, verdict: &Verdict) -> CrashObject {
+fn object_of(
+    known: &Attribution,
+    timeline: &Timeline,
+    facts: &Facts,
+    verdict: &Verdict,
+) -> CrashObject {
     CrashObject {
         container: known.container.clone(),
         k8s: known.k8s.clone(),
@@ -167,13 +176,13 @@ fn object_of(known: &Known, timeline: &Timeline, facts: &Facts, verdict: &Verdic
     }
 }
 
-fn told(
+fn report(
     object: CrashObject,
     timeline: &Timeline,
     verdict: &Verdict,
     process: Option<ProcessId>,
-) -> Told {
-    Told {
+) -> Report {
+    Report {
         text: crash_text(timeline, verdict, Style::Coloured, Detail::Folded),
         cause: verdict.cause.name(),
         is_line: verdict.cause != Cause::None,
@@ -182,9 +191,9 @@ fn told(
     }
 }
 
-fn place(identity: &Identity) -> Option<Place> {
+fn place(identity: &Identity) -> Option<ContainerOfPod> {
     let (pod_uid, container) = (identity.pod_uid.clone()?, identity.container_name.clone()?);
-    Some(Place { pod_uid, container })
+    Some(ContainerOfPod { pod_uid, container })
 }
 
 fn command(timeline: &Timeline) -> Vec<String> {

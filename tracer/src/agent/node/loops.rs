@@ -7,14 +7,14 @@ const REMEMBERED: usize = 2048;
 
 /// One container of one pod, whichever instance of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct ContainerOfPod {
     pub pod_uid: String,
     pub container: String,
 }
 
 /// How an end fits to those before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Again {
+pub struct Recurrence {
     /// Crashes of this place in a row that were seen, this one included.
     pub crashes: u32,
     /// Why the one before ended; `None` for the first.
@@ -24,31 +24,31 @@ pub struct Again {
 /// The last end of each place.
 #[derive(Debug, Default)]
 pub struct Loops {
-    places: HashMap<Place, (u32, String)>,
-    order: VecDeque<Place>,
+    places: HashMap<ContainerOfPod, (u32, String)>,
+    order: VecDeque<ContainerOfPod>,
 }
 
 impl Loops {
     /// Notes a crash of a place.
-    pub fn crashed(&mut self, place: Place, cause: &str) -> Again {
+    pub fn crashed(&mut self, place: ContainerOfPod, cause: &str) -> Recurrence {
         let known = self.places.get(&place).cloned();
         let again = match known {
             Some((crashes, previous)) => {
-                Again { crashes: crashes.saturating_add(1), previous_cause: Some(previous) }
+                Recurrence { crashes: crashes.saturating_add(1), previous_cause: Some(previous) }
             }
-            None => Again { crashes: 1, previous_cause: None },
+            None => Recurrence { crashes: 1, previous_cause: None },
         };
         self.remember(place, again.crashes, cause);
         again
     }
 
     /// Notes an end that was none: the loop is over.
-    pub fn ended_well(&mut self, place: &Place) {
+    pub fn ended_well(&mut self, place: &ContainerOfPod) {
         self.places.remove(place);
         self.order.retain(|known| known != place);
     }
 
-    fn remember(&mut self, place: Place, crashes: u32, cause: &str) {
+    fn remember(&mut self, place: ContainerOfPod, crashes: u32, cause: &str) {
         if self.places.insert(place.clone(), (crashes, cause.to_owned())).is_some() {
             return;
         }
@@ -65,8 +65,8 @@ impl Loops {
 mod tests {
     use super::*;
 
-    fn place(container: &str) -> Place {
-        Place { pod_uid: "u".to_owned(), container: container.to_owned() }
+    fn place(container: &str) -> ContainerOfPod {
+        ContainerOfPod { pod_uid: "u".to_owned(), container: container.to_owned() }
     }
 
     #[test]
@@ -74,10 +74,13 @@ mod tests {
         let mut loops = Loops::default();
         assert_eq!(
             loops.crashed(place("a"), "oom_killed"),
-            Again { crashes: 1, previous_cause: None }
+            Recurrence { crashes: 1, previous_cause: None }
         );
         let second = loops.crashed(place("a"), "segfault");
-        assert_eq!(second, Again { crashes: 2, previous_cause: Some("oom_killed".to_owned()) });
+        assert_eq!(
+            second,
+            Recurrence { crashes: 2, previous_cause: Some("oom_killed".to_owned()) }
+        );
         assert_eq!(loops.crashed(place("b"), "segfault").crashes, 1);
     }
 

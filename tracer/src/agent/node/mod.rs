@@ -7,4 +7,5 @@ mod history;
 pub mod loops;
 pub mod losses;
 pub mod pods;
+pub mod report;
 pub mod terms;

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use crate::identity::{Identity, Source};
 
-/// Pods that are held at once: more than a node has.
+/// PodCgroups that are held at once: more than a node has.
 const PODS: usize = 4096;
 
 /// By uid.
 #[derive(Debug, Default)]
-pub struct Pods(HashMap<String, Pod>);
+pub struct PodCgroups(HashMap<String, Pod>);
 
 #[derive(Debug)]
 struct Pod {
@@ -18,16 +18,16 @@ struct Pod {
     identity: Option<Identity>,
 }
 
-impl Pods {
+impl PodCgroups {
     /// A pod's cgroup is there.
-    pub fn made(&mut self, uid: String, cgroup: u64) {
+    pub fn add(&mut self, uid: String, cgroup: u64) {
         if self.0.len() < PODS || self.0.contains_key(&uid) {
             self.0.entry(uid).or_insert(Pod { cgroup, identity: None }).cgroup = cgroup;
         }
     }
 
     /// A cgroup is gone, maybe that of a pod.
-    pub fn removed(&mut self, cgroup: u64) {
+    pub fn remove(&mut self, cgroup: u64) {
         self.0.retain(|_, pod| pod.cgroup != cgroup);
     }
 
@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn a_container_known_by_its_path_has_the_names_of_its_pod_and_no_other_containers() {
-        let mut pods = Pods::default();
-        pods.made("u".to_owned(), 7);
+        let mut pods = PodCgroups::default();
+        pods.add("u".to_owned(), 7);
         assert_eq!(pods.complete(by_path()), by_path());
         pods.learn(&told(Source::Path));
         assert_eq!(pods.identity("u"), None);
@@ -112,12 +112,12 @@ mod tests {
 
     #[test]
     fn a_pod_is_forgotten_with_its_cgroup() {
-        let mut pods = Pods::default();
-        pods.made("u".to_owned(), 7);
+        let mut pods = PodCgroups::default();
+        pods.add("u".to_owned(), 7);
         pods.learn(&told(Source::Cri));
-        pods.removed(8);
+        pods.remove(8);
         assert_eq!(pods.cgroup("u"), Some(7));
-        pods.removed(7);
+        pods.remove(7);
         assert_eq!((pods.cgroup("u"), pods.identity("u")), (None, None));
     }
 }

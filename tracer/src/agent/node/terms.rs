@@ -13,18 +13,18 @@ use crate::{
 
 /// Terms, and who says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct SourcedTerms {
     pub terms: Terms,
-    pub source: Source,
+    pub source: TermsSource,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum TermsSource {
     Assumed,
     Api,
 }
 
-impl Source {
+impl TermsSource {
     /// `details.policy`
     pub fn name(self) -> &'static str {
         match self {
@@ -38,9 +38,12 @@ impl Source {
 const JOB_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
 
 /// Of a container of this pod. `boot_offset_ns`: what boot time lacks of the time since 1970.
-pub fn known(entry: Option<&Entry>, identity: &Identity, boot_offset_ns: i64) -> Known {
+pub fn terms_of(entry: Option<&Entry>, identity: &Identity, boot_offset_ns: i64) -> SourcedTerms {
     let Some(entry) = entry else {
-        return Known { terms: assumed_policy(identity).into(), source: Source::Assumed };
+        return SourcedTerms {
+            terms: assumed_policy(identity).into(),
+            source: TermsSource::Assumed,
+        };
     };
     let boot = |wall_ns: i64| -> BootNs {
         u64::try_from(wall_ns.saturating_sub(boot_offset_ns)).unwrap_or(0)
@@ -76,7 +79,7 @@ pub fn known(entry: Option<&Entry>, identity: &Identity, boot_offset_ns: i64) ->
         startup: container.and_then(|it| it.startup.clone()),
         started: container.is_some_and(|it| entry.has_started(&it.name, id)),
     };
-    Known { terms, source: Source::Api }
+    SourcedTerms { terms, source: TermsSource::Api }
 }
 
 /// What holds for one container: an init container may end whatever its pod's policy is.

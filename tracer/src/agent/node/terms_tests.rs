@@ -67,8 +67,8 @@ fn told(pod: Value, container: &str, ends: fn(&mut Scene, Who)) -> (String, Stri
     };
     let (mut scene, main) = Scene::running("/app/server");
     ends(&mut scene, main);
-    let terms = super::known(known.get("u1"), &identity, BOOT_NS);
-    assert_eq!(terms.source, Source::Api);
+    let terms = super::terms_of(known.get("u1"), &identity, BOOT_NS);
+    assert_eq!(terms.source, TermsSource::Api);
     scene.terms = terms.terms;
     let verdict = scene.verdict();
     let reason = verdict.details.get("reason").and_then(Value::as_str).unwrap_or("");
@@ -123,16 +123,16 @@ fn who_sees_a_deletion_late_by_its_clock_goes_by_when_it_was_heard_of() {
     known.applied(Pod::read(pod("Always")).unwrap(), SECOND_NS);
     // The API's clock is half a minute ahead.
     known.applied(Pod::read(deleted(pod("Always"), 40)).unwrap(), 10 * SECOND_NS);
-    let terms = super::known(known.get("u1"), &Identity::default(), BOOT_NS).terms;
+    let terms = super::terms_of(known.get("u1"), &Identity::default(), BOOT_NS).terms;
     assert_eq!(terms.wanted.unwrap().since_ns, 10 * SECOND_NS);
 }
 
 #[test]
 fn without_a_word_of_the_api_a_label_decides() {
     let mut identity = Identity::default();
-    let assumed = |identity: &Identity| super::known(None, identity, BOOT_NS);
+    let assumed = |identity: &Identity| super::terms_of(None, identity, BOOT_NS);
     assert_eq!(assumed(&identity).terms, Policy::Always.into());
     identity.labels.insert("job-name".to_owned(), "backup".to_owned());
     let told = assumed(&identity);
-    assert_eq!((told.terms, told.source), (Policy::OnFailure.into(), Source::Assumed));
+    assert_eq!((told.terms, told.source), (Policy::OnFailure.into(), TermsSource::Assumed));
 }

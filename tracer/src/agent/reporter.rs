@@ -5,11 +5,13 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::{node::container::Known, stdout::Stdout};
+use super::{
+    node::{container::Attribution, report::Report},
+    stdout::Stdout,
+};
 use crate::{
     config::Stdout as Lines,
-    crash::CrashObject,
-    event::{BootNs, Event, ProcessId},
+    event::{BootNs, Event},
     kubernetes::events::{Events, Notice},
     live::{Bus, Line},
     render::{json::entry, names},
@@ -17,35 +19,23 @@ use crate::{
 };
 
 /// Where everything is told.
-pub struct Teller {
+pub struct Reporter {
     lines: Lines,
     stdout: Stdout,
     bus: Bus,
     store: Writer,
     events: Option<Events>,
     /// Crashes whose lines wait until they are committed.
-    waiting: JoinSet<Option<Waiting>>,
+    waiting: JoinSet<Option<Uncommitted>>,
 }
 
 /// What is told of a crash when it is committed.
-struct Waiting {
+struct Uncommitted {
     line: Line,
     notice: Option<Notice>,
 }
 
-/// A crash or incident, ready to be told.
-pub struct Told {
-    pub object: CrashObject,
-    pub cause: &'static str,
-    /// With colour.
-    pub text: String,
-    /// The process of an incident.
-    pub process: Option<ProcessId>,
-    /// A line tells of it: a crash, or what became of one that was told before.
-    pub is_line: bool,
-}
-
-impl Teller {
+impl Reporter {
     /// `events`: where the Kubernetes API is told.
     pub fn new(
         lines: Lines,
@@ -73,7 +63,7 @@ impl Teller {
     pub fn event(
         &self,
         life: &Arc<LifeKey>,
-        known: &Known,
+        known: &Attribution,
         event: &Event,
         since_ns: BootNs,
         offset_ns: i64,
@@ -97,8 +87,8 @@ impl Teller {
     }
 
     /// A crash, an incident, or an end that is none. Its line follows when it is committed.
-    pub fn crash(&mut self, life: &Arc<LifeKey>, known: &Known, told: Told) {
-        let Told { mut object, cause, text, process, is_line } = told;
+    pub fn crash(&mut self, life: &Arc<LifeKey>, known: &Attribution, report: Report) {
+        let Report { mut object, cause, text, process, is_line } = report;
         // A line has no timeline: whoever wants it asks for the id.
         let timeline = object.timeline.take();
         let line = serde_json::to_string(&object).map(|json| Line {
@@ -110,7 +100,7 @@ impl Teller {
         object.timeline = timeline;
         let is_told = self.events.is_some() && is_line;
         let notice = is_told.then(|| Notice::of(&object, &known.identity)).flatten();
-        let waiting = line.map(|line| Waiting { line, notice });
+        let waiting = line.map(|line| Uncommitted { line, notice });
         let answer = self.store.crash(NewCrash { life: life.clone(), process, object, text });
         self.waiting.spawn(async move {
             match answer.await {
@@ -147,8 +137,8 @@ impl Teller {
         }
     }
 
-    fn publish(&self, waiting: Waiting) {
-        let Waiting { line, notice } = waiting;
+    fn publish(&self, waiting: Uncommitted) {
+        let Uncommitted { line, notice } = waiting;
         match self.lines {
             Lines::Events | Lines::Crashes => self.stdout.line(line.json.clone()),
             Lines::None => {}
@@ -161,7 +151,7 @@ impl Teller {
 }
 
 /// A timeline entry with the container and pod that it belongs to.
-fn with_owner(entry: Value, known: &Known) -> String {
+fn with_owner(entry: Value, known: &Attribution) -> String {
     let mut line = entry;
     if let Value::Object(fields) = &mut line {
         fields.insert("container".to_owned(), known.container.clone());

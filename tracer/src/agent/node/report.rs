@@ -1,0 +1,15 @@
+//! What is reported of a death. Pure.
+
+use crate::{crash::CrashObject, event::ProcessId};
+
+/// A crash or incident, ready to be reported.
+pub struct Report {
+    pub object: CrashObject,
+    pub cause: &'static str,
+    /// With colour.
+    pub text: String,
+    /// The process of an incident.
+    pub process: Option<ProcessId>,
+    /// A line tells of it: a crash, or what became of one that was reported before.
+    pub is_line: bool,
+}
