@@ -7,7 +7,7 @@ use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand};
 use crate::{
     agent, api, completion, config, doctor,
     exec::{self, Format, Job},
-    kernel,
+    kernel, log,
     query::{self, crashes, death, events},
     render::Detail,
     terminal::print,
@@ -144,7 +144,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&cli).unwrap_or_else(|error| error.exit());
     // The agent says by its settings what it logs.
     if !matches!(cli.command, Command::Run(_)) {
-        start_logging(&std::env::var("RUST_LOG").unwrap_or_else(|_| QUIET.to_owned()));
+        log::start(&std::env::var("RUST_LOG").unwrap_or_else(|_| QUIET.to_owned()));
     }
     let (done, failed) = match cli.command {
         Command::Run(options) => (agent::run(&options), agent::OWN_FAILURE),
@@ -177,18 +177,4 @@ fn job(options: Exec) -> Job {
         terms: if options.keep_running { Policy::Always } else { Policy::OnFailure }.into(),
         record: options.record,
     }
-}
-
-/// Logs go to stderr. `filter` says which, as RUST_LOG does; one that makes no sense means warnings. The Kubernetes
-/// client warns at each try: it is heard only where it is named, since we tell of it ourselves, once.
-pub fn start_logging(filter: &str) {
-    let quiet = if filter.contains("kube") { "" } else { ",kube_client=error,kube_runtime=error" };
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("{filter}{quiet}"))
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colour)
-        .with_writer(std::io::stderr)
-        .init();
 }

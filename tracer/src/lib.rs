@@ -20,6 +20,7 @@ pub mod identity;
 pub mod kernel;
 pub mod kubernetes;
 pub mod live;
+mod log;
 pub mod metrics;
 pub mod query;
 pub mod redact;

@@ -77,7 +77,7 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
         print!("{}", settings.to_toml()?);
         return Ok(0);
     }
-    crate::cli::start_logging(&settings.log);
+    crate::log::start(&settings.log);
     ensure!(
         rustix::process::geteuid().is_root(),
         "tracer run needs root, to load eBPF programs: run it as root, or as a DaemonSet (docs/operations.md)"
