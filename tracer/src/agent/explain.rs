@@ -11,26 +11,15 @@ use std::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::node::Explained;
 use crate::{
     attribute::Attributor,
     event::{Stream, Words},
     text::Text,
 };
 
-/// What the runtime told.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Explained {
-    pub message: Option<String>,
-    /// Last words, one for each stream that was written to.
-    pub words: Vec<Words>,
-}
-
 /// CONTAINER_EXITED of the container runtime interface.
 const EXITED: i32 = 2;
-/// The runtime notices an end a moment after the kernel.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// The recorder knows the end, and the log may tell more of the beginning of what was said.
-const LITTLE_PATIENCE: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(10);
 /// Bytes of a log that are read, from its end.
 const LOG_MAX: u64 = 64 << 10;
@@ -40,11 +29,6 @@ const WORDS_MAX: usize = 4 << 10;
 const PAUSE_NS: i128 = 300_000_000;
 /// The node's root, where the agent sees the node's processes: the log's folder need not be mounted.
 const NODE: &str = "/proc/1/root";
-
-/// How long to wait for what the runtime says: longer where the recorder knows little.
-pub fn patience(needed: bool) -> Duration {
-    if needed { PATIENCE } else { LITTLE_PATIENCE }
-}
 
 /// Asks until the runtime knows of the end, or has been waited for long enough.
 pub async fn explain(attributor: &Attributor, container_id: &str, patience: Duration) -> Explained {

@@ -1,48 +1,49 @@
-//! Switches the system call recorder, and leaves it to the next agent. When it is on is decided in `arming`.
+//! Switches the system call recorder, and leaves it to the next agent. When it is on is decided in `node`.
 
-use super::watch::Watch;
-use crate::{event::BootNs, kernel::pins::Pins};
+use super::{clock::now, running::Agent};
 
-impl Watch {
+impl Agent {
     /// Switches the recorder as the state of the containers wants it.
-    pub fn switch_recorder(&mut self, now: BootNs) {
-        let wanted = self.arming.wanted(now);
+    pub fn switch_recorder(&mut self) {
+        let wanted = self.node.wants_recorder(now());
         self.switch_to(wanted);
     }
 
     /// Switches it on until its state is decided about, unless it is never to be on.
     pub fn hold_recorder(&mut self) {
-        self.switch_to(self.arming.may_record());
+        self.switch_to(self.node.may_record());
     }
 
     /// At the agent's end. Where its programs stay, so does the recorder until the next agent decides: meanwhile nobody
     /// could switch it on for what begins.
-    pub fn leave_recorder(&mut self, pins: Option<&Pins>) {
-        let Some(pins) = pins else { return self.switch_to(false) };
-        self.hold_recorder();
-        if !self.programs.is_armed() {
-            return;
+    pub fn leave_recorder(&mut self) {
+        if self.setup.pins.is_none() {
+            return self.switch_to(false);
         }
-        match self.programs.leave_recorder(pins) {
+        self.hold_recorder();
+        let programs = &mut self.hands.programs;
+        let Some(pins) = self.setup.pins.as_ref().filter(|_| programs.is_armed()) else { return };
+        match programs.leave_recorder(pins) {
             Ok(()) => tracing::info!("the recorder stays on for the next agent"),
             Err(error) => tracing::error!(%error, "the recorder cannot be left on"),
         }
     }
 
     fn switch_to(&mut self, wanted: bool) {
-        if wanted != self.programs.is_armed() {
-            let switched = if wanted { self.programs.arm() } else { self.programs.disarm() };
+        let (programs, metrics) = (&mut self.hands.programs, &self.setup.metrics);
+        if wanted != programs.is_armed() {
+            let switched = if wanted { programs.arm() } else { programs.disarm() };
             match switched {
                 Ok(()) => {
                     if !wanted {
-                        self.recorder_off_ns = super::now();
+                        self.node.recorder_is_off(now());
                     }
-                    self.metrics.recorder_switches.inc();
+                    metrics.recorder_switches.inc();
                     tracing::debug!(attached = wanted, "recorder switched");
                 }
                 Err(error) => tracing::error!(%error, "the recorder cannot be switched"),
             }
         }
-        self.metrics.recorder_attached.set(i64::from(self.programs.is_armed()));
+        metrics.recorder_attached.set(i64::from(programs.is_armed()));
     }
 }

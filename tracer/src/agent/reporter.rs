@@ -1,4 +1,4 @@
-//! Tells what happened to everybody who wants to know: stdout, the store, live followers. It must not decide anything.
+//! Reports what happened to everybody who wants to know: stdout, the store, live followers. It must not decide anything.
 
 use std::sync::Arc;
 
@@ -6,19 +6,17 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::{
-    node::{container::Attribution, report::Report},
+    node::{Attribution, Report},
     stdout::Stdout,
 };
 use crate::{
     config::Stdout as Lines,
-    event::{BootNs, Event},
     kubernetes::events::{Events, Notice},
     live::{Bus, Line},
-    render::{json::entry, names},
     store::{End, Life, LifeKey, NewCrash, Recorded, Writer},
 };
 
-/// Where everything is told.
+/// Where everything is reported.
 pub struct Reporter {
     lines: Lines,
     stdout: Stdout,
@@ -26,17 +24,17 @@ pub struct Reporter {
     store: Writer,
     events: Option<Events>,
     /// Crashes whose lines wait until they are committed.
-    waiting: JoinSet<Option<Uncommitted>>,
+    waiting: JoinSet<Option<Committed>>,
 }
 
-/// What is told of a crash when it is committed.
-struct Uncommitted {
+/// What is reported of a crash when it is committed.
+pub struct Committed {
     line: Line,
     notice: Option<Notice>,
 }
 
 impl Reporter {
-    /// `events`: where the Kubernetes API is told.
+    /// `events`: where the Kubernetes API is notified.
     pub fn new(
         lines: Lines,
         stdout: Stdout,
@@ -59,52 +57,46 @@ impl Reporter {
         self.store.end(life, end);
     }
 
-    /// One event of a selected container.
+    /// One event of a selected container, as a timeline entry.
     pub fn event(
         &self,
         life: &Arc<LifeKey>,
-        known: &Attribution,
-        event: &Event,
-        since_ns: BootNs,
-        offset_ns: i64,
+        owner: &Attribution,
+        kind: &'static str,
+        entry: Value,
     ) {
-        let entry = entry(event, since_ns, offset_ns);
         self.store.event(life, &entry);
         let to_stdout = self.lines == Lines::Events;
         if !to_stdout && !self.bus.is_followed() {
             return;
         }
-        let json = with_owner(entry, known);
+        let json = with_owner(entry, owner);
         if to_stdout {
             self.stdout.line(json.clone());
         }
-        self.bus.publish(Line {
-            json,
-            kind: names::kind(&event.what),
-            identity: Some(known.identity.clone()),
-            cause: None,
-        });
+        let identity = Some(owner.identity.clone());
+        self.bus.publish(Line { json, kind, identity, cause: None });
     }
 
     /// A crash, an incident, or an end that is none. Its line follows when it is committed.
-    pub fn crash(&mut self, life: &Arc<LifeKey>, known: &Attribution, report: Report) {
+    pub fn crash(&mut self, life: &Arc<LifeKey>, owner: &Attribution, report: Report) {
         let Report { mut object, cause, text, process, is_line } = report;
         // A line has no timeline: whoever wants it asks for the id.
         let timeline = object.timeline.take();
         let line = serde_json::to_string(&object).map(|json| Line {
             json,
             kind: "crash",
-            identity: Some(known.identity.clone()),
+            identity: Some(owner.identity.clone()),
             cause: Some(cause),
         });
         object.timeline = timeline;
-        let is_told = self.events.is_some() && is_line;
-        let notice = is_told.then(|| Notice::of(&object, &known.identity)).flatten();
-        let waiting = line.map(|line| Uncommitted { line, notice });
+        let is_notified = self.events.is_some() && is_line;
+        let notice = is_notified.then(|| Notice::of(&object, &owner.identity)).flatten();
+        let waiting = line.map(|line| Committed { line, notice });
         let answer = self.store.crash(NewCrash { life: life.clone(), process, object, text });
         self.waiting.spawn(async move {
             match answer.await {
-                // What was told before is not told again.
+                // What was reported before is not reported again.
                 Ok(Recorded::Known) => None,
                 // A store that fails costs memory, not the line.
                 Ok(Recorded::New | Recorded::Revised) | Err(_) => waiting.ok().filter(|_| is_line),
@@ -112,33 +104,37 @@ impl Reporter {
         });
     }
 
-    /// Waits for the next crash to be committed, and tells it. Waits for ever if there is none.
-    pub async fn next_committed(&mut self) {
+    /// Waits for the next crash to be committed, to be published where there is something to report. Waits for ever if
+    /// there is none.
+    pub async fn next_committed(&mut self) -> Option<Committed> {
         match self.waiting.join_next().await {
-            Some(Ok(Some(waiting))) => self.publish(waiting),
-            Some(Ok(None)) => {}
-            Some(Err(error)) => tracing::error!(%error, "a crash could not be told"),
+            Some(Ok(crash)) => crash,
+            Some(Err(error)) => {
+                tracing::error!(%error, "a crash could not be told");
+                None
+            }
             None => std::future::pending().await,
         }
     }
 
-    /// Tells all that waits and ends the streams.
+    /// Reports all that waits and ends the streams.
     pub async fn finish(mut self) {
-        while let Some(told) = self.waiting.join_next().await {
-            if let Ok(Some(waiting)) = told {
+        while let Some(crash) = self.waiting.join_next().await {
+            if let Ok(Some(waiting)) = crash {
                 self.publish(waiting);
             }
         }
         self.bus.end();
-        // An error says that the store cannot be written: it was told.
+        // An error says that the store cannot be written: it was logged.
         let _ = self.store.flush().await;
         if let Some(events) = self.events {
             events.finish().await;
         }
     }
 
-    fn publish(&self, waiting: Uncommitted) {
-        let Uncommitted { line, notice } = waiting;
+    /// Reports a crash that is in the store.
+    pub fn publish(&self, waiting: Committed) {
+        let Committed { line, notice } = waiting;
         match self.lines {
             Lines::Events | Lines::Crashes => self.stdout.line(line.json.clone()),
             Lines::None => {}
@@ -151,12 +147,12 @@ impl Reporter {
 }
 
 /// A timeline entry with the container and pod that it belongs to.
-fn with_owner(entry: Value, known: &Attribution) -> String {
+fn with_owner(entry: Value, owner: &Attribution) -> String {
     let mut line = entry;
     if let Value::Object(fields) = &mut line {
-        fields.insert("container".to_owned(), known.container.clone());
-        if !known.k8s.is_null() {
-            fields.insert("k8s".to_owned(), known.k8s.clone());
+        fields.insert("container".to_owned(), owner.container.clone());
+        if !owner.k8s.is_null() {
+            fields.insert("k8s".to_owned(), owner.k8s.clone());
         }
     }
     line.to_string()

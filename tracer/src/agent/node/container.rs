@@ -67,6 +67,16 @@ pub enum Who {
     Settled(Arc<Attribution>),
 }
 
+impl Who {
+    /// Whose it is, as far as that is known.
+    pub fn owner(&self) -> Option<&Arc<Attribution>> {
+        match self {
+            Self::Asked => None,
+            Self::ByPath(owner) | Self::Settled(owner) => Some(owner),
+        }
+    }
+}
+
 /// Programs that hold a pod's namespaces: Kubernetes' own, and OpenShift's.
 const PAUSES: [&[u8]; 2] = [b"/pause", b"/usr/bin/pod"];
 
@@ -198,9 +208,14 @@ impl Container {
     }
 
     fn keeps_no_output(&self) -> bool {
-        match &self.who {
-            Who::Asked => false,
-            Who::ByPath(known) | Who::Settled(known) => !known.capture_output,
+        self.who.owner().is_some_and(|owner| !owner.capture_output)
+    }
+
+    /// Whether its end is reported by what its path says alone.
+    pub fn is_by_path(&self) -> bool {
+        match self.who {
+            Who::ByPath(_) => true,
+            Who::Asked | Who::Settled(_) => false,
         }
     }
 

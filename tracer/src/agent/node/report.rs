@@ -3,6 +3,7 @@
 use crate::{crash::CrashObject, event::ProcessId};
 
 /// A crash or incident, ready to be reported.
+#[derive(Debug)]
 pub struct Report {
     pub object: CrashObject,
     pub cause: &'static str,
