@@ -21,6 +21,8 @@ mod pods;
 mod report;
 mod resume;
 mod state;
+#[cfg(test)]
+mod stories;
 mod terms;
 
 pub use action::{Action, Explained, Note, Question};
