@@ -52,7 +52,7 @@ impl Hands {
                 self.reporter.event(&life, &owner, kind, entry);
             }
             Action::Life(life) => self.reporter.life(*life),
-            Action::Report { life, owner, report } => self.reporter.crash(&life, &owner, *report),
+            Action::Report { life, owner, report } => self.reporter.report(&life, &owner, *report),
             Action::End { life, end } => self.reporter.end(&life, end),
             Action::LetGo(cgroup) => {
                 if let Err(error) = self.programs.track(cgroup, 0, false) {

@@ -58,3 +58,23 @@ fn pods_unlisted(error: &str, is_news: bool, metrics: &Metrics) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_is_counted() {
+        let metrics = Metrics::new();
+        write(Note::LifeBegun, &metrics);
+        write(Note::LifeJudged { cause: "abort", end_ns: now(), is_recorded: false }, &metrics);
+        write(Note::IncidentJudged { cause: "abort" }, &metrics);
+        write(Note::PodsListed { pods: 3, is_news: true }, &metrics);
+        assert_eq!((metrics.lives_begun.get(), metrics.lives_ended.get()), (1, 1));
+        assert_eq!(metrics.lives_unrecorded.get(), 1);
+        assert_eq!(metrics.verdicts.get_or_create(&ByCause { cause: "abort" }).get(), 2);
+        assert_eq!(metrics.kubernetes_connected.get(), 1);
+        write(Note::PodsUnlisted { error: "gone".to_owned(), is_news: true }, &metrics);
+        assert_eq!((metrics.kubernetes_connected.get(), metrics.kubernetes_failures.get()), (0, 1));
+    }
+}

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Events that were read. The rings are read one after the other: what is written meanwhile waits for the next turn, so
-/// that nothing is told before its cause.
+/// that nothing is reported before its cause.
 #[derive(Debug)]
 pub struct Records {
     arch: Arch,

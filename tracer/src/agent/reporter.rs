@@ -79,7 +79,7 @@ impl Reporter {
     }
 
     /// A crash, an incident, or an end that is none. Its line follows when it is committed.
-    pub fn crash(&mut self, life: &Arc<LifeKey>, owner: &Attribution, report: Report) {
+    pub fn report(&mut self, life: &Arc<LifeKey>, owner: &Attribution, report: Report) {
         let Report { mut object, cause, text, process, is_line } = report;
         // A line has no timeline: whoever wants it asks for the id.
         let timeline = object.timeline.take();

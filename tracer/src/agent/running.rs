@@ -77,7 +77,7 @@ enum Input {
 }
 
 impl Agent {
-    /// Runs until it is told to stop.
+    /// Runs until a signal asks it to stop.
     ///
     /// # Errors
     /// The ring buffers can no longer be read, or what is in the kernel cannot be removed at the end.
@@ -218,7 +218,7 @@ impl Agent {
 
     fn note_losses(&mut self) {
         let lost = self.hands.lost();
-        self.node.lost(&lost, &mut self.actions);
+        self.node.count_losses(&lost, &mut self.actions);
         self.carry_out();
     }
 

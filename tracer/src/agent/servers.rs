@@ -4,7 +4,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use crate::api::{self, Listener};
 
-/// Until they are told to end.
+/// They serve until they are ended.
 pub struct Servers {
     closing: watch::Sender<bool>,
     tasks: JoinSet<()>,

@@ -1,4 +1,4 @@
-//! JSON lines to stdout, from a thread of their own: whoever reads slowly loses events and is told how many; the agent
+//! JSON lines to stdout, from a thread of their own: whoever reads slowly loses events, and a line says how many; the agent
 //! does not wait. It must not know what a line says.
 
 use std::{

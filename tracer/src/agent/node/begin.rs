@@ -39,7 +39,7 @@ impl Node {
         }
     }
 
-    /// The next turn's events tell of every process that runs in the containers that were found.
+    /// The next turn's events name every process that runs in the containers that were found.
     pub fn inventory_comes(&mut self) {
         self.is_finding = true;
     }

@@ -63,14 +63,14 @@ impl Cluster {
 
     /// The same of a container that the runtime stopped, a while ago: a pod that the API does not have by then was deleted.
     pub fn terms_of_stopped(&self, identity: &Identity, boot_offset_ns: i64) -> SourcedTerms {
-        let mut known = self.terms(identity, boot_offset_ns);
+        let mut terms = self.terms(identity, boot_offset_ns);
         // Without any pod it is the node that is not known.
         let is_whole = self.is_connected && !self.pods.is_empty();
-        if known.source == TermsSource::Assumed && identity.pod_uid.is_some() && is_whole {
-            known.terms.wanted = Some(Wanted { since_ns: 0, why: WantedWhy::Deleted });
-            known.source = TermsSource::Api;
+        if terms.source == TermsSource::Assumed && identity.pod_uid.is_some() && is_whole {
+            terms.terms.wanted = Some(Wanted { since_ns: 0, why: WantedWhy::Deleted });
+            terms.source = TermsSource::Api;
         }
-        known
+        terms
     }
 
     /// When the first end that waits has waited long enough; `None` where none waits.

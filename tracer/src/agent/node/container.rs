@@ -132,7 +132,7 @@ impl Container {
         }
     }
 
-    /// Whether an event tells of all of its process, as far as the recorder is concerned, which was switched off at
+    /// Whether an event speaks of all of its process, as far as the recorder is concerned, which was switched off at
     /// `off_ns`: of one that lived on only the beginning is known, which must not be taken for all. Takes away what would be.
     pub fn keeps_of_recorder(&mut self, event: &mut Event, off_ns: BootNs) -> bool {
         if event.process.id.start_ns >= off_ns || event.time_ns <= off_ns {

@@ -39,40 +39,40 @@ impl Ending {
 
 /// The end of a life, as a crash, or with cause `none`.
 pub fn of_life(
-    known: &Attribution,
+    owner: &Attribution,
     timeline: &Timeline,
     facts: &Facts,
     terms: &SourcedTerms,
     loops: &mut Loops,
 ) -> Ending {
-    let mut ending = judged(known, timeline, facts, terms);
-    note(&mut ending, &known.identity, loops);
+    let mut ending = judged(owner, timeline, facts, terms);
+    note(&mut ending, &owner.identity, loops);
     ending
 }
 
 /// The same end once more, on other terms: `before` is what was reported of it.
 pub fn again(
-    known: &Attribution,
+    owner: &Attribution,
     timeline: &Timeline,
     facts: &Facts,
     terms: &SourcedTerms,
     loops: &mut Loops,
     before: &CrashObject,
 ) -> Ending {
-    let mut ending = judged(known, timeline, facts, terms);
+    let mut ending = judged(owner, timeline, facts, terms);
     let was_crash = before.crash.cause != Cause::None.name();
     if was_crash == ending.is_crash() {
         let noted = before.crash.details.get(CRASH_LOOP).cloned();
         noted.into_iter().for_each(|noted| put_loop(&mut ending, noted));
     } else {
-        note(&mut ending, &known.identity, loops);
+        note(&mut ending, &owner.identity, loops);
     }
     ending
 }
 
-fn judged(known: &Attribution, timeline: &Timeline, facts: &Facts, terms: &SourcedTerms) -> Ending {
+fn judged(owner: &Attribution, timeline: &Timeline, facts: &Facts, terms: &SourcedTerms) -> Ending {
     let verdict = verdict(timeline, facts, &terms.terms);
-    let mut object = object_of(known, timeline, facts, &verdict);
+    let mut object = object_of(owner, timeline, facts, &verdict);
     let details = &mut object.crash.details;
     details.insert("restart_policy".to_owned(), policy_name(terms.terms.policy).into());
     details.insert("policy".to_owned(), terms.source.name().into());
@@ -108,7 +108,7 @@ fn put_loop(ending: &mut Ending, noted: Value) {
 /// Takes back what was reported of a life's end by its path alone: it is none that is watched. Nothing of what happened in
 /// it is said any more.
 pub fn withdrawn(
-    known: &Attribution,
+    owner: &Attribution,
     timeline: &Timeline,
     facts: &Facts,
     revision: u32,
@@ -124,7 +124,7 @@ pub fn withdrawn(
         blamed: timeline.main,
         details: [("withdrawn".to_owned(), true.into())].into_iter().collect(),
     };
-    let mut object = object_of(known, timeline, facts, &verdict);
+    let mut object = object_of(owner, timeline, facts, &verdict);
     object.crash.revision = revision;
     object.timeline = Some(Vec::new());
     Report {
@@ -136,7 +136,7 @@ pub fn withdrawn(
 
 /// Processes among `victims` that were killed while the life goes on.
 pub fn of_processes(
-    known: &Attribution,
+    owner: &Attribution,
     timeline: &Timeline,
     facts: &Facts,
     victims: &[ProcessId],
@@ -145,10 +145,10 @@ pub fn of_processes(
         .into_iter()
         .filter(|verdict| victims.contains(&verdict.blamed))
         .map(|verdict| {
-            let mut object = object_of(known, timeline, facts, &verdict);
+            let mut object = object_of(owner, timeline, facts, &verdict);
             let blamed = verdict.blamed;
             object.crash.scope = "process".to_owned();
-            object.crash.id = format!("{}-{}", known.identity.short_id(), blamed.pid);
+            object.crash.id = format!("{}-{}", owner.identity.short_id(), blamed.pid);
             report(object, timeline, &verdict, Some(blamed))
         })
         .collect()
@@ -164,15 +164,15 @@ pub fn timeline(container: &Container) -> Option<Timeline> {
 }
 
 fn object_of(
-    known: &Attribution,
+    owner: &Attribution,
     timeline: &Timeline,
     facts: &Facts,
     verdict: &Verdict,
 ) -> CrashObject {
     CrashObject {
-        container: known.container.clone(),
-        k8s: known.k8s.clone(),
-        ..crash_object(known.identity.short_id(), timeline, facts, verdict)
+        container: owner.container.clone(),
+        k8s: owner.k8s.clone(),
+        ..crash_object(owner.identity.short_id(), timeline, facts, verdict)
     }
 }
 

@@ -142,7 +142,7 @@ impl Node {
     }
 
     /// What the kernel side lost, counted from its start.
-    pub fn lost(&mut self, counts: &[(LostKey, u64)], out: &mut Vec<Action>) {
+    pub fn count_losses(&mut self, counts: &[(LostKey, u64)], out: &mut Vec<Action>) {
         for (cgroup, of, count) in self.losses.since(counts) {
             out.push(Action::Note(Note::Lost { of, count }));
             let cgroup = self.nested.get(&cgroup).copied().unwrap_or(cgroup);

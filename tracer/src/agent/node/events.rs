@@ -128,8 +128,8 @@ impl Node {
     }
 }
 
-/// An inventory tells of the processes of all containers, known ones too: those are passed over. Completes what it tells
-/// of a container that is being found.
+/// An inventory names the processes of all containers, known ones too: those are passed over. Completes what it says of
+/// a container that is being found.
 fn is_news(container: &Container, event: &mut Event, gather: &mut impl Gather) -> bool {
     let What::Found(found) = &mut event.what else { return true };
     if !container.is_being_found {

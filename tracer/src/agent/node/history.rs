@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use crate::event::{Event, Lost, LostKind, What};
 
-/// Events of the beginning, which tell how the life was set up.
+/// Events of the beginning, which show how the life was set up.
 const FIRST: usize = 64;
-/// Events before the end, which tell why it ended.
+/// Events before the end, which show why it ended.
 const LAST: usize = 256;
 
 /// Bounded, whatever a container does.

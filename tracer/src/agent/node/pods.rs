@@ -31,7 +31,7 @@ impl PodCgroups {
         self.0.retain(|_, pod| pod.cgroup != cgroup);
     }
 
-    /// The runtime told who one of its containers is, pause or not: namespace and labels are the pod's in any case.
+    /// The runtime said who one of its containers is, pause or not: namespace and labels are the pod's in any case.
     pub fn learn(&mut self, identity: &Identity) {
         let is_whole = identity.source == Source::Cri && identity.lacks.is_none();
         let pod = identity.pod_uid.as_ref().and_then(|uid| self.0.get_mut(uid));
@@ -51,7 +51,7 @@ impl PodCgroups {
         self.0.get(uid).map(|pod| pod.cgroup)
     }
 
-    /// `None` where nothing was told of it yet.
+    /// `None` where nothing is known of it yet.
     pub fn identity(&self, uid: &str) -> Option<&Identity> {
         self.0.get(uid)?.identity.as_ref()
     }
@@ -75,7 +75,7 @@ impl PodCgroups {
 mod tests {
     use super::*;
 
-    fn told(source: Source) -> Identity {
+    fn gateway(source: Source) -> Identity {
         Identity {
             container_id: "c1".to_owned(),
             container_name: Some("gateway".to_owned()),
@@ -101,9 +101,9 @@ mod tests {
         let mut pods = PodCgroups::default();
         pods.add("u".to_owned(), 7);
         assert_eq!(pods.complete(by_path()), by_path());
-        pods.learn(&told(Source::Path));
+        pods.learn(&gateway(Source::Path));
         assert_eq!(pods.identity("u"), None);
-        pods.learn(&told(Source::Cri));
+        pods.learn(&gateway(Source::Cri));
         let completed = pods.complete(by_path());
         assert_eq!(completed.namespace.as_deref(), Some("shop"));
         assert_eq!((completed.container_id.as_str(), completed.container_name), ("c2", None));
@@ -114,7 +114,7 @@ mod tests {
     fn a_pod_is_forgotten_with_its_cgroup() {
         let mut pods = PodCgroups::default();
         pods.add("u".to_owned(), 7);
-        pods.learn(&told(Source::Cri));
+        pods.learn(&gateway(Source::Cri));
         pods.remove(8);
         assert_eq!(pods.cgroup("u"), Some(7));
         pods.remove(7);

@@ -11,6 +11,6 @@ pub struct Report {
     pub text: String,
     /// The process of an incident.
     pub process: Option<ProcessId>,
-    /// A line tells of it: a crash, or what became of one that was reported before.
+    /// A line is written of it: a crash, or what became of one that was reported before.
     pub is_line: bool,
 }

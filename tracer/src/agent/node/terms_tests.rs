@@ -57,9 +57,9 @@ fn is_stopped_and_fails(scene: &mut Scene, main: Who) {
 }
 
 /// Cause and reason of the end of this container at second 10.
-fn told(pod: Value, container: &str, ends: fn(&mut Scene, Who)) -> (String, String) {
-    let mut known = pods::Known::default();
-    known.applied(Pod::read(pod).unwrap(), 10 * SECOND_NS);
+fn end_of(pod: Value, container: &str, ends: fn(&mut Scene, Who)) -> (String, String) {
+    let mut pods = pods::Known::default();
+    pods.applied(Pod::read(pod).unwrap(), 10 * SECOND_NS);
     let identity = Identity {
         container_id: "c1".to_owned(),
         container_name: Some(container.to_owned()),
@@ -67,7 +67,7 @@ fn told(pod: Value, container: &str, ends: fn(&mut Scene, Who)) -> (String, Stri
     };
     let (mut scene, main) = Scene::running("/app/server");
     ends(&mut scene, main);
-    let terms = super::terms_of(known.get("u1"), &identity, BOOT_NS);
+    let terms = super::terms_of(pods.get("u1"), &identity, BOOT_NS);
     assert_eq!(terms.source, TermsSource::Api);
     scene.terms = terms.terms;
     let verdict = scene.verdict();
@@ -112,18 +112,18 @@ fn policy_kind_and_deletion_decide_what_is_a_crash() {
         ),
     ];
     for (pod, container, ends, cause, reason) in rows {
-        let told = told(pod.clone(), container, ends);
-        assert_eq!(told, (cause.to_owned(), reason.to_owned()), "{container} of {pod}");
+        let end = end_of(pod.clone(), container, ends);
+        assert_eq!(end, (cause.to_owned(), reason.to_owned()), "{container} of {pod}");
     }
 }
 
 #[test]
 fn who_sees_a_deletion_late_by_its_clock_goes_by_when_it_was_heard_of() {
-    let mut known = pods::Known::default();
-    known.applied(Pod::read(pod("Always")).unwrap(), SECOND_NS);
+    let mut pods = pods::Known::default();
+    pods.applied(Pod::read(pod("Always")).unwrap(), SECOND_NS);
     // The API's clock is half a minute ahead.
-    known.applied(Pod::read(deleted(pod("Always"), 40)).unwrap(), 10 * SECOND_NS);
-    let terms = super::terms_of(known.get("u1"), &Identity::default(), BOOT_NS).terms;
+    pods.applied(Pod::read(deleted(pod("Always"), 40)).unwrap(), 10 * SECOND_NS);
+    let terms = super::terms_of(pods.get("u1"), &Identity::default(), BOOT_NS).terms;
     assert_eq!(terms.wanted.unwrap().since_ns, 10 * SECOND_NS);
 }
 
@@ -133,6 +133,6 @@ fn without_a_word_of_the_api_a_label_decides() {
     let assumed = |identity: &Identity| super::terms_of(None, identity, BOOT_NS);
     assert_eq!(assumed(&identity).terms, Policy::Always.into());
     identity.labels.insert("job-name".to_owned(), "backup".to_owned());
-    let told = assumed(&identity);
-    assert_eq!((told.terms, told.source), (Policy::OnFailure.into(), TermsSource::Assumed));
+    let terms = assumed(&identity);
+    assert_eq!((terms.terms, terms.source), (Policy::OnFailure.into(), TermsSource::Assumed));
 }

@@ -147,9 +147,9 @@ fn records_that_the_kernel_side_lost_are_noted_and_stand_in_the_timeline() {
     let mut story = Story::begins();
     story.runs(APP);
     let key = LostKey { cgroup: APP.cgroup, kind: Kind::Fork as u32, _pad: 0 };
-    let said = story.input(|node, _, out| node.lost(&[(key, 5)], out));
+    let said = story.input(|node, _, out| node.count_losses(&[(key, 5)], out));
     assert_eq!(said, ["note: records are lost"]);
-    let said = story.input(|node, _, out| node.lost(&[(key, 5)], out));
+    let said = story.input(|node, _, out| node.count_losses(&[(key, 5)], out));
     assert_eq!(said, [""; 0]);
     story.lives(APP, &exits(3));
     assert_eq!(story.report().lost, 5);
