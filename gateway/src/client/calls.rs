@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use super::{CallError, Client, Error, Term, link::Link, table::Handler};
-use crate::{
+use crate::wire::{
     id::CallId,
     message::{Call, Cast, Message, Procedure},
     topic,

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{Error, trust};
-use crate::{id::NodeId, realm::RealmName};
+use crate::wire::{id::NodeId, realm::RealmName};
 
 /// Where to connect, as whom, and how.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::{
+use crate::wire::{
     message::{CallError, NotBytes},
     topic::TopicError,
 };

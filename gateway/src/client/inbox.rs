@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::message::Publish;
+use crate::wire::message::Publish;
 
 /// How much a subscription holds, and what happens when it is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,7 +163,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{id::MessageId, message::Qos};
+    use crate::wire::{id::MessageId, message::Qos};
 
     fn message(number: u8) -> Publish {
         Publish {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Number, Value as Json, json};
 
-use crate::message::{
+use crate::wire::message::{
     DEEPEST, PackError, Term, Value,
     pack::{Reader, Writer},
 };

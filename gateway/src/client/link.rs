@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use tokio::sync::{Notify, oneshot};
 
 use super::Error;
-use crate::{
+use crate::wire::{
     id::{CallId, FreshIds},
     message::{CallError, Message, Term, encode},
 };

@@ -5,7 +5,7 @@ use std::slice;
 use bytes::Bytes;
 
 use super::{Client, Error, SubscribeOptions, Subscription};
-use crate::{
+use crate::wire::{
     id::MessageId,
     message::{Message, Publish, Qos},
     topic::{Pattern, Topic},

@@ -68,7 +68,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use crate::message::{CallError, NotBytes, PackError, Publish, Qos, Term};
+pub use crate::wire::message::{CallError, NotBytes, PackError, Publish, Qos, Term};
 pub use config::{ClientCertificate, Config, Timing, Transport, Trust};
 pub use error::Error;
 pub use inbox::{SubscribeOptions, WhenFull};
@@ -83,7 +83,7 @@ use self::{
     run::Runner,
     table::Table,
 };
-use crate::message::{Message, Ping};
+use crate::wire::message::{Message, Ping};
 
 /// A connection to a gateway that is kept. Clones share it; it ends with the last of them, or by [`Client::close`].
 #[derive(Clone, Debug)]

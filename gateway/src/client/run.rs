@@ -20,7 +20,7 @@ use super::{
     dial::{Dialer, Wire},
     serving::Serving,
 };
-use crate::{
+use crate::wire::{
     frame::Frames,
     message::{
         CallError, Connect, DecodeError, Disconnect, Message, Ping, Pong, Publish, RealmId, STRICT,

@@ -8,7 +8,7 @@ use std::{
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{Shared, link::Answer};
-use crate::{
+use crate::wire::{
     id::CallId,
     message::{Call, CallError, Cast, Message, Reply},
 };

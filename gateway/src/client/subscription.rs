@@ -10,7 +10,7 @@ use std::{
 use tokio_stream::Stream;
 
 use super::{Shared, inbox::Inbox};
-use crate::{message::Publish, router::ClientId};
+use crate::{router::ClientId, wire::message::Publish};
 
 /// Messages whose topic matches a pattern, in the order of each publisher. Goes on after a reconnect; what was published
 /// meanwhile is missed. Dropped, it unsubscribes.

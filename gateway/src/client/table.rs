@@ -16,9 +16,13 @@ use super::{
     link::{Answer, Link},
 };
 use crate::{
-    message::{Message, Procedure, Publish, Qos, RegisterProcedure, Subscribe, Term, Unsubscribe},
     router::{ClientId, Router},
-    topic::Pattern,
+    wire::{
+        message::{
+            Message, Procedure, Publish, Qos, RegisterProcedure, Subscribe, Term, Unsubscribe,
+        },
+        topic::Pattern,
+    },
 };
 
 /// As many as a gateway allows one client by default.

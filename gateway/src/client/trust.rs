@@ -17,8 +17,8 @@ use rustls::{
 
 use super::{Config, Error, Trust};
 use crate::{
-    id::NodeId,
-    tls::{ALPN, identity},
+    door::tls::{ALPN, identity},
+    wire::id::NodeId,
 };
 
 /// The TLS that a client of this configuration speaks: version 1.3 alone, with the protocol's name (ALPN).

@@ -12,8 +12,10 @@ use std::{
 use thiserror::Error;
 
 use crate::{
-    connection::Keep, hub::RealmConfig, keys::Secret, limits::HandshakeLimits,
-    outbox::OutboxLimits, realm::RealmName,
+    door::{connection::Keep, keys::Secret, limits::HandshakeLimits},
+    hub::RealmConfig,
+    outbox::OutboxLimits,
+    wire::realm::RealmName,
 };
 
 pub use options::{LogFormat, Options};
@@ -41,7 +43,7 @@ pub struct Settings {
     pub address: IpAddr,
     pub port: u16,
     pub health_port: u16,
-    /// Both or none, unless `self_signed`; what is wrong with them is for [`crate::tls::Source`] to say.
+    /// Both or none, unless `self_signed`; what is wrong with them is for [`crate::door::tls::Source`] to say.
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
     pub self_signed: bool,

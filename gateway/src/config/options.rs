@@ -13,11 +13,9 @@ use clap::{
 
 use super::{ConfigError, RealmSettings, Settings};
 use crate::{
-    connection::Keep,
-    keys::Secret,
-    limits::HandshakeLimits,
+    door::{connection::Keep, keys::Secret, limits::HandshakeLimits},
     outbox::{OutboxLimits, WhenFull},
-    realm::RealmName,
+    wire::realm::RealmName,
 };
 
 /// A day, in seconds: a clock has an end, beyond which a sum would be a panic.

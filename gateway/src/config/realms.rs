@@ -11,10 +11,12 @@ use thiserror::Error;
 use crate::{
     file,
     hub::RealmConfig,
-    id::NodeId,
-    realm::{RealmError, RealmName},
     session::{Nodes, Permissions, Rule},
-    topic::{Pattern, TopicError},
+    wire::{
+        id::NodeId,
+        realm::{RealmError, RealmName},
+        topic::{Pattern, TopicError},
+    },
 };
 
 /// Why a file has no realms for us.

@@ -6,8 +6,8 @@ use clap::Parser;
 
 use super::*;
 use crate::{
-    id::NodeId,
     session::{Nodes, Permissions},
+    wire::id::NodeId,
 };
 
 #[derive(Debug, Parser)]

@@ -12,15 +12,15 @@ use std::{
 };
 
 use crate::{
-    diagnostics::Diagnostics,
-    health::Beat,
-    id::NodeId,
-    message::{Connect, RealmId, STRICT},
-    metrics::Metrics,
+    observe::{diagnostics::Diagnostics, health::Beat, metrics::Metrics},
     outbox::{Outbox, OutboxLimits},
-    realm::RealmName,
     router::Counts,
     session::{Close, First, Joining, Limits, Now, Permissions},
+    wire::{
+        id::NodeId,
+        message::{Connect, RealmId, STRICT},
+        realm::RealmName,
+    },
 };
 use tokio::{sync::watch, time::MissedTickBehavior};
 use tracing::{debug, info};

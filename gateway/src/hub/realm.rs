@@ -10,12 +10,14 @@ use sha2::{Digest, Sha256};
 
 use super::{Hub, RealmConfig};
 use crate::{
-    message::{Incoming, Message, Reply, encode},
-    metrics::{ByCode, ByReason, RealmMetrics},
+    observe::metrics::{ByCode, ByReason, RealmMetrics},
     outbox::Outbox,
-    realm::RealmName,
     router::ClientId,
     session::{Action, Close, Joining, Limits, Now, Permissions, Realm},
+    wire::{
+        message::{Incoming, Message, Reply, encode},
+        realm::RealmName,
+    },
 };
 
 /// What was decided is carried out, and others get their turn, after so many actions.

@@ -1,7 +1,7 @@
 //! What the hub holds while it takes many messages at once.
 
 use super::*;
-use crate::{
+use crate::wire::{
     frame::Frames,
     id::{FreshIds, MessageId},
     message::{Incoming, Message, Publish, Qos, Subscribe, Unsubscribe, encode, incoming},

@@ -10,10 +10,8 @@ use tracing::{error, info};
 
 use super::{Gateway, descriptors, log, signals};
 use crate::{
-    bind::BindError,
     config::{ConfigError, Options},
-    keys::NoRandom,
-    tls::CertificateError,
+    door::{bind::BindError, keys::NoRandom, tls::CertificateError},
 };
 
 /// What clap uses too.

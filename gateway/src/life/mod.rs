@@ -14,18 +14,17 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tracing::{error, info, warn};
 
 use crate::{
-    bind,
     config::Settings,
-    diagnostics::Diagnostics,
-    entrance::Entrance,
-    health::Health,
+    door::{
+        bind,
+        entrance::Entrance,
+        keys::Keys,
+        quic, tcp,
+        tls::{self, Authorities, Certificates, Rotation, Source},
+    },
     hub::Hub,
-    keys::Keys,
-    metrics::Metrics,
-    quic,
+    observe::{diagnostics::Diagnostics, health::Health, metrics::Metrics},
     session::Limits,
-    tcp,
-    tls::{self, Authorities, Certificates, Rotation, Source},
 };
 
 pub use exit::{Failure, PANIC, USAGE, run, wrong_usage};

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::ClientId;
-use crate::id::CallId;
+use crate::wire::id::CallId;
 
 /// Microseconds of a clock that only goes forward.
 pub type Micros = u64;

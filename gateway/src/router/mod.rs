@@ -6,7 +6,7 @@ mod trie;
 
 use std::{collections::HashMap, mem, sync::Arc};
 
-use crate::{
+use crate::wire::{
     message::Procedure,
     topic::{Pattern, Topic},
 };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Bound};
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::topic::{Pattern, Segment, Topic};
+use crate::wire::topic::{Pattern, Segment, Topic};
 
 /// How much a realm may retain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::ClientId;
-use crate::topic::{Pattern, Segment, Topic};
+use crate::wire::topic::{Pattern, Segment, Topic};
 
 /// The clients of patterns.
 #[derive(Debug, Default)]

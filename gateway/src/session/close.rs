@@ -4,7 +4,7 @@
 use thiserror::Error;
 
 use super::PassedOver;
-use crate::{
+use crate::wire::{
     frame::FrameError,
     message::{DecodeError, Disconnect},
 };

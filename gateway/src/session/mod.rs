@@ -10,13 +10,15 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 
 use crate::{
-    id::{CallId, NodeId},
-    message::{
-        Call, CallError, Cast, Message, Ping, Pong, Procedure, Publication, Reply, Subscribe, Term,
-        encode,
-    },
     router::{Calls, ClientId, Counts, Expired, Request, Retained, RetainedLimits, Router},
-    topic::{Pattern, Topic},
+    wire::{
+        id::{CallId, NodeId},
+        message::{
+            Call, CallError, Cast, Message, Ping, Pong, Procedure, Publication, Reply, Subscribe,
+            Term, encode,
+        },
+        topic::{Pattern, Topic},
+    },
 };
 
 pub use close::Close;

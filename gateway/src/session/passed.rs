@@ -5,11 +5,13 @@ use std::fmt;
 
 use super::{Action, Close, Realm, refusal, send};
 use crate::{
-    frame::Kind,
-    id::NodeId,
-    message::{CallError, DecodeError, Reply, Unread},
     router::ClientId,
     session::Now,
+    wire::{
+        frame::Kind,
+        id::NodeId,
+        message::{CallError, DecodeError, Reply, Unread},
+    },
 };
 
 /// What is passed over, and why.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::{
+use crate::wire::{
     id::NodeId,
     message::Procedure,
     topic::{Pattern, Topic},

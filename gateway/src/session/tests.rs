@@ -3,7 +3,7 @@
 mod passed;
 
 use super::*;
-use crate::{
+use crate::wire::{
     frame::{Frames, Kind},
     id::MessageId,
     message::{

@@ -4,8 +4,10 @@ use std::{net::Ipv4Addr, sync::Arc};
 
 use gateway::{
     client::{Client, Config, Losses, PublishOptions, Term, Transport, Trust},
-    frame::{Frames, Kind, header},
-    message::{Call, Message, decode},
+    wire::{
+        frame::{Frames, Kind, header},
+        message::{Call, Message, decode},
+    },
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -10,10 +10,9 @@ use std::{
 
 use gateway::{
     client::{Client, Config, Timing, Transport, Trust},
-    connection::{Ended, Keep, serve},
-    diagnostics::Diagnostics,
+    door::connection::{Ended, Keep, serve},
     hub::{Hub, RealmConfig},
-    metrics::Metrics,
+    observe::{diagnostics::Diagnostics, metrics::Metrics},
     outbox::OutboxLimits,
     session::{Limits, Permissions},
 };

@@ -4,18 +4,19 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use gateway::{
-    connection::{Keep, serve},
-    diagnostics::Diagnostics,
-    frame::Frames,
+    door::connection::{Keep, serve},
     hub::{Hub, Member, RealmConfig},
-    id::{CallId, FreshIds, MessageId, NodeId},
-    message::{
-        Call, Connect, Incoming, Message, Procedure, Publish, Qos, RealmId, RegisterProcedure,
-        Reply, Subscribe, Term, decode, encode, incoming,
-    },
-    metrics::Metrics,
+    observe::{diagnostics::Diagnostics, metrics::Metrics},
     outbox::OutboxLimits,
     session::{Close, Limits, Permissions},
+    wire::{
+        frame::Frames,
+        id::{CallId, FreshIds, MessageId, NodeId},
+        message::{
+            Call, Connect, Incoming, Message, Procedure, Publish, Qos, RealmId, RegisterProcedure,
+            Reply, Subscribe, Term, decode, encode, incoming,
+        },
+    },
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 

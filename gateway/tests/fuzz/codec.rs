@@ -1,6 +1,6 @@
 //! Frames and messages from bytes that nobody should send.
 
-use gateway::{
+use gateway::wire::{
     frame::Frames,
     id::FreshIds,
     message::{Incoming, Message, Term, decode, encode, incoming},

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use gateway::{config::RealmSettings, tls};
+use gateway::{config::RealmSettings, door::tls};
 use rcgen::{CertificateParams, KeyPair, SanType};
 use rustls::pki_types::CertificateDer;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateway::health::Health;
+use gateway::observe::health::Health;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

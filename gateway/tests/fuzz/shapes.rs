@@ -1,7 +1,7 @@
 //! Frames as they should not be: of random bytes, made from good ones by changing some, and of every type of MessagePack
 //! in every place. It must not know what becomes of them.
 
-use gateway::{
+use gateway::wire::{
     frame::{HEADER_BYTES, Kind, header},
     id::{CallId, MessageId, NodeId},
     message::{
@@ -12,7 +12,7 @@ use gateway::{
 
 use crate::dice::Dice;
 
-const GOLDEN: &str = include_str!("../../src/message/golden.txt");
+const GOLDEN: &str = include_str!("../../src/wire/message/golden.txt");
 const KEYS: &[&str] = &[
     "version",
     "node_id",

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use gateway::message::Message;
+use gateway::wire::message::Message;
 use rcgen::{CertifiedKey, KeyPair};
 use tokio::time::{interval, timeout};
 

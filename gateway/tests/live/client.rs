@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, process::Command};
 
 use gateway::{
     client::{Client, Config, Error, Status, Transport, Trust},
-    id::NodeId,
+    wire::id::NodeId,
 };
 use tokio::task::spawn_blocking;
 

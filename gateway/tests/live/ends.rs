@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::{
+use gateway::wire::{
     frame::{Kind, header},
     message::{Disconnect, Message},
 };

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gateway::{
+use gateway::wire::{
     frame::Frames,
     id::NodeId,
     message::{Connect, Message, Ping, Procedure, RealmId, RegisterProcedure, decode, encode},

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::limits::HandshakeLimits;
+use gateway::door::limits::HandshakeLimits;
 use tokio::{
     net::TcpStream,
     time::{interval, timeout},

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use gateway::{config::Settings, keys::Secret, limits::HandshakeLimits};
+use gateway::{
+    config::Settings,
+    door::{keys::Secret, limits::HandshakeLimits},
+};
 use tokio::{
     net::{TcpStream, UdpSocket},
     task::JoinHandle,

@@ -4,9 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use gateway::{
-    id::MessageId,
-    limits::HandshakeLimits,
-    message::{Message, Publish, Qos, Subscribe},
+    door::limits::HandshakeLimits,
+    wire::{
+        id::MessageId,
+        message::{Message, Publish, Qos, Subscribe},
+    },
 };
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use gateway::{
+use gateway::wire::{
     frame::{Frames, Kind, header},
     id::{CallId, FreshIds},
     message::{Incoming, Message, Reply, Subscribe, Term, decode, encode, incoming},

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gateway::{
+use gateway::wire::{
     id::{CallId, MessageId},
     message::{Call, Message, Procedure, Publish, Qos, Subscribe},
 };
@@ -73,7 +73,7 @@ async fn sighup_brings_new_realms_and_a_bad_file_changes_nothing() {
             ticks.tick().await;
             let mut new = reach().await;
             new.connect("b").await;
-            if let Some(gateway::message::Message::Pong(_)) = new.next().await {
+            if let Some(gateway::wire::message::Message::Pong(_)) = new.next().await {
                 return;
             }
         }

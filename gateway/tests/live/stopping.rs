@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::{
+use gateway::wire::{
     id::CallId,
     message::{Call, Message, Procedure, Reply, Term},
 };

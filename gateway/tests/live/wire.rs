@@ -4,8 +4,10 @@ use std::{net::UdpSocket, sync::Arc, time::Duration};
 
 use gateway::{
     client::{Client, Config, SubscribeOptions, Transport, Trust},
-    frame::{Frames, Kind, header},
-    message::{Message, Ping, decode, encode},
+    wire::{
+        frame::{Frames, Kind, header},
+        message::{Message, Ping, decode, encode},
+    },
 };
 use quinn::{Connection, Endpoint, VarInt, crypto::rustls::QuicClientConfig};
 use tokio::time::timeout;

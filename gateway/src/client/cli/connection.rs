@@ -7,8 +7,7 @@ use clap::Args;
 
 use crate::{
     client::{Client, Config, Error, Transport, Trust},
-    id::NodeId,
-    realm::RealmName,
+    wire::{id::NodeId, realm::RealmName},
 };
 
 #[derive(Clone, Debug, Args)]

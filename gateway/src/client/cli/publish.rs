@@ -6,7 +6,7 @@ use clap::Args;
 use super::{connection::Connection, payload_of};
 use crate::{
     client::{PublishOptions, Qos},
-    topic::Topic,
+    wire::topic::Topic,
 };
 
 #[derive(Debug, Args)]

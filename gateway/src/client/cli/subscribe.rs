@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::{Format, changes::Changes, connection::Connection, json_of, stop::Stop, text_of};
 use crate::{
     client::{Publish, SubscribeOptions, WhenFull},
-    topic::Pattern,
+    wire::topic::Pattern,
 };
 
 #[derive(Debug, Args)]

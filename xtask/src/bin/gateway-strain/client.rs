@@ -5,9 +5,11 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::{Context, bail};
 use gateway::{
     client::{self, Config, Trust},
-    frame::Frames,
-    id::NodeId,
-    message::{Connect, Message, RealmId, decode, encode},
+    wire::{
+        frame::Frames,
+        id::NodeId,
+        message::{Connect, Message, RealmId, decode, encode},
+    },
 };
 use quinn::{Endpoint, crypto::rustls::QuicClientConfig};
 use rustls::ClientConfig;

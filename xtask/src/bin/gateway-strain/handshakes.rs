@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
-use gateway::{
+use gateway::door::{
     bind,
     keys::Keys,
     quic,

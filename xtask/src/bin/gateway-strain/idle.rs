@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use anyhow::Context;
-use gateway::message::{Message, Pong};
+use gateway::wire::message::{Message, Pong};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use clap::Args;
-use gateway::{
+use gateway::wire::{
     id::{CallId, MessageId},
     message::{
         Call, Message, Ping, Pong, Procedure, Publish, Qos, RegisterProcedure, Reply, Subscribe,

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use bytes::{BufMut, Bytes, BytesMut};
 use clap::Args;
-use gateway::{
+use gateway::wire::{
     id::MessageId,
     message::{Message, Ping, Publish, Qos, Subscribe},
     topic::{Pattern, Topic},

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use gateway::{config::Settings, life::Gateway, limits::HandshakeLimits};
+use gateway::{config::Settings, door::limits::HandshakeLimits, life::Gateway};
 use tokio::sync::oneshot;
 
 use super::*;

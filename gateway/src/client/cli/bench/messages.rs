@@ -10,7 +10,7 @@ use tokio::{task::JoinSet, time::timeout};
 use super::{Options, Rate, client};
 use crate::{
     client::{Client, Config, Error, PublishOptions, SubscribeOptions, Subscription, WhenFull},
-    topic::Topic,
+    wire::topic::Topic,
 };
 
 /// Without any message for so long the rest counts as lost.

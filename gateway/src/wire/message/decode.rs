@@ -10,7 +10,7 @@ use super::{
     Unsubscribe,
     pack::{Reader, Value},
 };
-use crate::{
+use crate::wire::{
     frame::{Frame, Kind},
     id::{CallId, FreshIds, MessageId, NodeId},
     topic::{Pattern, Topic, TopicError},

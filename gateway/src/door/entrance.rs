@@ -14,10 +14,12 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use crate::{
-    connection::{Ended, Keep},
+    door::{
+        connection::{Ended, Keep},
+        limits::{Admission, HandshakeLimits, Handshakes, Refusal},
+    },
     hub::Hub,
-    limits::{Admission, HandshakeLimits, Handshakes, Refusal},
-    metrics::{ByReason, ByTransport},
+    observe::metrics::{ByReason, ByTransport},
 };
 
 /// The way in, of both transports.

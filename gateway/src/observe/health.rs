@@ -18,7 +18,7 @@ use axum::{
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::{hub::Hub, metrics};
+use crate::{hub::Hub, observe::metrics};
 
 /// A loop that has not turned for so long is stuck.
 const STUCK: Duration = Duration::from_secs(10);
@@ -142,7 +142,9 @@ async fn metrics(State(health): Shared) -> Response {
 mod tests {
     use super::*;
     use crate::{
-        diagnostics::Diagnostics, metrics::Metrics, outbox::OutboxLimits, session::Limits,
+        observe::{diagnostics::Diagnostics, metrics::Metrics},
+        outbox::OutboxLimits,
+        session::Limits,
     };
 
     async fn live_says(health: &Arc<Health>) -> (u16, String) {

@@ -13,12 +13,14 @@ use rustls::pki_types::CertificateDer;
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
-    connection::{Ended, Keep, refuse, serve},
-    entrance::{Answer, Entrance, Pass, Transport},
-    health::Beat,
-    keys::Keys,
+    door::{
+        connection::{Ended, Keep, refuse, serve},
+        entrance::{Answer, Entrance, Pass, Transport},
+        keys::Keys,
+        tls,
+    },
+    observe::health::Beat,
     session::Close,
-    tls,
 };
 
 /// What a client may send before it is read.

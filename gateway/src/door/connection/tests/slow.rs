@@ -1,13 +1,12 @@
 //! Clients that ask too much or read too little: they are slowed, and nobody else is.
 
-use super::{
-    tests::{Client, REALM, connect, hub, publish},
-    *,
-};
+use super::*;
 use crate::{
-    id::CallId,
-    message::{Call, Procedure, Publish, Qos, RegisterProcedure, Subscribe},
     outbox::OutboxLimits,
+    wire::{
+        id::CallId,
+        message::{Call, Procedure, Publish, Qos, RegisterProcedure, Subscribe},
+    },
 };
 
 #[tokio::test(start_paused = true)]

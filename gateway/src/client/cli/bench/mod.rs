@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     client::{self, Client, Config},
-    id::NodeId,
+    wire::id::NodeId,
 };
 
 #[derive(Debug, Args)]

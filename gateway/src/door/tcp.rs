@@ -12,11 +12,13 @@ use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
 use crate::{
-    connection::{Ended, refuse, serve},
-    entrance::{Answer, Entrance, Pass, Transport},
-    health::Beat,
+    door::{
+        connection::{Ended, refuse, serve},
+        entrance::{Answer, Entrance, Pass, Transport},
+        tls,
+    },
+    observe::health::Beat,
     session::Close,
-    tls,
 };
 
 /// Before the next attempt where a connection could not be taken, as with too many open files.

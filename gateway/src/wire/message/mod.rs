@@ -7,7 +7,7 @@ mod term;
 
 use bytes::Bytes;
 
-use crate::{
+use crate::wire::{
     frame::Kind,
     id::{CallId, MessageId, NodeId},
     topic::{self, Pattern, Topic},

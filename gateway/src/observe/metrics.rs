@@ -15,7 +15,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{diagnostics, hub::Hub, realm::RealmName};
+use crate::{hub::Hub, observe::diagnostics, wire::realm::RealmName};
 
 /// A value with a fraction.
 type Fraction = Gauge<f64, AtomicU64>;
@@ -246,7 +246,7 @@ mod tests {
 
     use super::*;
 
-    const MANUAL: &str = include_str!("../../docs/gateway.md");
+    const MANUAL: &str = include_str!("../../../docs/gateway.md");
 
     /// Name, type and labels of each row of the manual's table.
     fn in_manual() -> BTreeSet<(String, String, String)> {

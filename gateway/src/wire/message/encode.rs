@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{Message, RealmId, pack::Writer};
-use crate::frame::{HEADER_BYTES, header};
+use crate::wire::frame::{HEADER_BYTES, header};
 
 /// A whole frame: header and payload.
 pub fn encode(message: &Message) -> Bytes {

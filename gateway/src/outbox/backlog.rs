@@ -5,7 +5,7 @@ use std::{collections::VecDeque, mem};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::frame::{self, Kind};
+use crate::wire::frame::{self, Kind};
 
 /// A bounded part of what waits.
 #[derive(Debug, Default)]
@@ -126,7 +126,7 @@ fn is_published(frame: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::header;
+    use crate::wire::frame::header;
 
     fn frame(kind: Kind, payload: &[u8]) -> Bytes {
         [&header(kind, u32::try_from(payload.len()).unwrap())[..], payload].concat().into()

@@ -1,25 +1,28 @@
 //! Connections over pipes in memory, with a hub behind them.
 
+mod slow;
+
 use sha2::{Digest, Sha256};
 use tokio::io::{DuplexStream, ReadHalf, WriteHalf, duplex, split};
 
 use super::*;
 use crate::{
-    diagnostics::Diagnostics,
     hub::RealmConfig,
-    id::{CallId, MessageId, NodeId},
-    message::{
-        Call, Disconnect, Ping, Pong, Procedure, Publish, Qos, RealmId, RegisterProcedure, Reply,
-        Subscribe, Term, decode,
-    },
-    metrics::Metrics,
+    observe::{diagnostics::Diagnostics, metrics::Metrics},
     outbox::OutboxLimits,
     session::{Limits, Permissions},
+    wire::{
+        id::{CallId, MessageId, NodeId},
+        message::{
+            Call, Disconnect, Ping, Pong, Procedure, Publish, Qos, RealmId, RegisterProcedure,
+            Reply, Subscribe, Term, decode,
+        },
+    },
 };
 
-pub(super) const REALM: &str = "be.cortexiq.energy";
+const REALM: &str = "be.cortexiq.energy";
 
-pub(super) fn hub(outbox: OutboxLimits) -> Arc<Hub> {
+fn hub(outbox: OutboxLimits) -> Arc<Hub> {
     let realm = |name: &str, certificate_required| RealmConfig {
         name: name.parse().unwrap(),
         certificate_required,
@@ -35,21 +38,16 @@ pub(super) fn hub(outbox: OutboxLimits) -> Arc<Hub> {
     Arc::new(Hub::new(&realms, Limits::default(), outbox, diagnostics, metrics))
 }
 
-pub(super) struct Client {
+struct Client {
     reader: ReadHalf<DuplexStream>,
-    pub(super) writer: WriteHalf<DuplexStream>,
+    writer: WriteHalf<DuplexStream>,
     frames: Frames,
     served: tokio::task::JoinHandle<Ended>,
 }
 
 impl Client {
     /// Begins a connection, without a connect. Its pipe holds `room` bytes each way.
-    pub(super) fn begin(
-        hub: &Arc<Hub>,
-        keep: Keep,
-        room: usize,
-        identity: Option<Identity>,
-    ) -> Self {
+    fn begin(hub: &Arc<Hub>, keep: Keep, room: usize, identity: Option<Identity>) -> Self {
         let (ours, theirs) = duplex(room);
         let (reader, writer) = split(ours);
         let hub = hub.clone();
@@ -60,19 +58,19 @@ impl Client {
         Self { reader, writer, frames: Frames::new(1 << 20), served }
     }
 
-    pub(super) async fn connect(hub: &Arc<Hub>) -> Self {
+    async fn connect(hub: &Arc<Hub>) -> Self {
         let mut client = Self::begin(hub, Keep::default(), CHUNK, None);
         client.send(connect(REALM)).await;
         assert!(matches!(client.next().await, Some(Message::Pong(_))));
         client
     }
 
-    pub(super) async fn send(&mut self, message: Message) {
+    async fn send(&mut self, message: Message) {
         self.writer.write_all(&encode(&message)).await.unwrap();
     }
 
     /// The next message; `None` at the end of the stream.
-    pub(super) async fn next(&mut self) -> Option<Message> {
+    async fn next(&mut self) -> Option<Message> {
         loop {
             if let Some(frame) = self.frames.take().unwrap() {
                 return Some(decode(&frame).unwrap());
@@ -84,7 +82,7 @@ impl Client {
     }
 
     /// The reason of the disconnect that must come now, after any pings, and how the gateway saw the end.
-    pub(super) async fn ended(mut self) -> (String, Ended) {
+    async fn ended(mut self) -> (String, Ended) {
         let last = loop {
             match self.next().await {
                 Some(Message::Ping(_)) => {}
@@ -98,20 +96,20 @@ impl Client {
         (last.reason, self.served.await.unwrap())
     }
 
-    pub(super) async fn subscribe(&mut self, pattern: &str) {
+    async fn subscribe(&mut self, pattern: &str) {
         let topics = vec![pattern.parse().unwrap()];
         self.send(Message::Subscribe(Subscribe { topics, qos: Qos::AtMostOnce })).await;
         self.settle().await;
     }
 
     /// All that was sent before was processed: frames are taken in order.
-    pub(super) async fn settle(&mut self) {
+    async fn settle(&mut self) {
         self.send(Message::Ping(Ping { timestamp: 1 })).await;
         assert!(matches!(self.next().await, Some(Message::Pong(_))));
     }
 }
 
-pub(super) fn connect(realm: &str) -> Message {
+fn connect(realm: &str) -> Message {
     Message::Connect(Connect {
         version: "1.0".to_owned(),
         node_id: NodeId([1; 32]),
@@ -121,7 +119,7 @@ pub(super) fn connect(realm: &str) -> Message {
     })
 }
 
-pub(super) fn publish(number: u8, payload: usize) -> Message {
+fn publish(number: u8, payload: usize) -> Message {
     Message::Publish(Publish {
         topic: "a.b".parse().unwrap(),
         payload: vec![number; payload].into(),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
+use crate::wire::{
     frame::{FrameError, Frames, HEADER_BYTES, header},
     id::FreshIds,
     message::pack::Reader,

@@ -5,8 +5,8 @@ use std::{fs, sync::OnceLock, time::Instant};
 use serde_json::{Value, json};
 
 use crate::{
-    message::{CallError, Procedure, Term},
     session::BUILT_IN,
+    wire::message::{CallError, Procedure, Term},
 };
 
 /// What the gateway says of itself.

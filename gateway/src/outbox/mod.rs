@@ -5,6 +5,8 @@
 //! of that is left: nobody waits for it, and once `most_bytes` are queued its oldest published messages are dropped, or
 //! it is disconnected.
 
+mod backlog;
+
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -16,7 +18,8 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::Notify, time::timeout};
 
-use crate::{backlog::Backlog, session::Close};
+use self::backlog::Backlog;
+use crate::session::Close;
 
 /// What is done with a client that does not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -240,7 +243,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{self, Kind, header};
+    use crate::wire::frame::{self, Kind, header};
 
     const LIMITS: OutboxLimits = OutboxLimits {
         mark_bytes: 20,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::*;
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 
 /// Writes a pair to a folder; returns where it can be loaded from.
 fn write_pair(folder: &Path) -> Source {

@@ -11,14 +11,16 @@ use tokio::{
 };
 
 use crate::{
-    flood::Allowance,
-    frame::{self, Frames, Kind},
+    door::flood::Allowance,
     hub::{Hub, Identity, Member, calendar_ms},
-    id::FreshIds,
-    message::{Connect, Incoming, Message, Ping, decode, encode, incoming},
-    metrics::RealmMetrics,
+    observe::metrics::RealmMetrics,
     outbox::Outbox,
     session::Close,
+    wire::{
+        frame::{self, Frames, Kind},
+        id::FreshIds,
+        message::{Connect, Incoming, Message, Ping, decode, encode, incoming},
+    },
 };
 
 /// How a connection is kept.
@@ -428,9 +430,4 @@ fn written(bytes: usize) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[path = "connection_tests.rs"]
 mod tests;
-
-#[cfg(test)]
-#[path = "connection_slow_tests.rs"]
-mod slow_tests;

@@ -12,7 +12,7 @@ use super::{
     now,
     pair::Contents,
 };
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 
 /// Looks after the certificate that is served, and the authorities that clients are verified by.
 #[derive(Debug)]

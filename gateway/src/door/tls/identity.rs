@@ -4,7 +4,7 @@
 use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 
-use crate::{hub::Identity, id::NodeId};
+use crate::{hub::Identity, wire::id::NodeId};
 
 const SCHEME: &str = "macula://";
 

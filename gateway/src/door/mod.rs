@@ -1,0 +1,12 @@
+//! How clients come in: the sockets, QUIC and TCP with their TLS, the limits before a client is admitted, and the connection
+//! of one client. What a message means is not known here.
+
+pub mod bind;
+pub mod connection;
+pub mod entrance;
+pub mod flood;
+pub mod keys;
+pub mod limits;
+pub mod quic;
+pub mod tcp;
+pub mod tls;
