@@ -55,7 +55,7 @@ const UNFINISHED: [&str; 4] = [
 
 /// The parts that get bytes, time and facts as arguments, and do nothing else.
 const PURE: [&str; 6] = [
-    "gateway/src/message",
+    "gateway/src/wire",
     "gateway/src/router",
     "gateway/src/session",
     "tracer/src/decode",
