@@ -19,7 +19,7 @@ use crate::{
         keys::Keys,
         tls,
     },
-    observe::health::Beat,
+    observe::beat::Beat,
     session::Close,
 };
 

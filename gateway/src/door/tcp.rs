@@ -17,7 +17,7 @@ use crate::{
         entrance::{Answer, Entrance, Pass, Transport},
         tls,
     },
-    observe::health::Beat,
+    observe::beat::Beat,
     session::Close,
 };
 

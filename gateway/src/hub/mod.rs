@@ -1,6 +1,7 @@
 //! The realms of this process: who is admitted to which, and what befalls all of them. It knows no transport.
 
 mod realm;
+mod services;
 
 use std::{
     collections::HashMap,
@@ -8,14 +9,18 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use crate::{
-    observe::{diagnostics::Diagnostics, health::Beat, metrics::Metrics},
+    observe::{
+        beat::Beat,
+        diagnostics::Diagnostics,
+        metrics::{Metrics, Realms, Snapshot},
+    },
     outbox::{Outbox, OutboxLimits},
     router::Counts,
-    session::{Close, First, Joining, Limits, Now, Permissions},
+    session::{Close, Joining, Limits},
     wire::{
         id::NodeId,
         message::{Connect, RealmId, STRICT},
@@ -23,23 +28,16 @@ use crate::{
     },
 };
 use tokio::{sync::watch, time::MissedTickBehavior};
-use tracing::{debug, info};
 
-pub use realm::{Member, SharedRealm};
+pub use realm::{Member, RealmConfig, SharedRealm};
+pub use services::calendar_ms;
+
+use self::services::Services;
 
 /// How much later than at its deadline a call may end.
 const FINEST: Duration = Duration::from_millis(10);
 /// The one version of the protocol.
 const VERSION: &str = "1.0";
-
-/// What a realm is, as it was configured.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RealmConfig {
-    pub name: RealmName,
-    /// Only nodes with a certificate of the realm may come.
-    pub certificate_required: bool,
-    pub permissions: Permissions,
-}
 
 /// Who a client's certificate says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,15 +53,12 @@ pub struct Hub {
     limits: Limits,
     outbox_limits: OutboxLimits,
     pub metrics: Arc<Metrics>,
-    diagnostics: Diagnostics,
-    clock: Clock,
+    services: Arc<Services>,
     /// Published messages dropped for clients that read too slowly.
     dropped: Arc<AtomicU64>,
     stops: watch::Sender<bool>,
     /// Refused connections that are held.
     held: AtomicUsize,
-    /// The second, on the steady clock and from 1, in which something passed over was last logged.
-    told: AtomicU64,
 }
 
 /// The place of a refused connection that is held, until this is dropped.
@@ -74,29 +69,6 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// The time since this was made, and of the calendar.
-#[derive(Clone, Copy, Debug)]
-struct Clock(Instant);
-
-impl Clock {
-    fn now(self) -> Now {
-        Now { steady: microseconds(self.0.elapsed()), calendar: calendar_ms() }
-    }
-}
-
-/// Milliseconds since 1970.
-pub fn calendar_ms() -> u64 {
-    milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
-}
-
-fn microseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Hub {
@@ -111,13 +83,11 @@ impl Hub {
             realms: RwLock::default(),
             limits,
             outbox_limits,
+            services: Arc::new(Services::new(diagnostics, metrics.clone())),
             metrics,
-            diagnostics,
-            clock: Clock(Instant::now()),
             dropped: Arc::default(),
             stops: watch::Sender::new(false),
             held: AtomicUsize::default(),
-            told: AtomicU64::default(),
         };
         hub.configure(realms);
         hub
@@ -138,8 +108,7 @@ impl Hub {
             match known.get(&config.name) {
                 Some(shared) => shared.configure(config),
                 None => {
-                    let shared =
-                        SharedRealm::new(config, self.limits, self.metrics.realm(&config.name));
+                    let shared = SharedRealm::new(config, self.limits, self.services.clone());
                     known.insert(config.name.clone(), Arc::new(shared));
                 }
             }
@@ -168,7 +137,7 @@ impl Hub {
         let outbox = Arc::new(Outbox::new(self.outbox_limits, self.dropped.clone()));
         let strict = connect.capabilities.iter().any(|word| word == STRICT);
         let joining = Joining { node: connect.node_id, proven, strict };
-        let id = realm.join(joining, outbox.clone(), self)?;
+        let id = realm.join(joining, outbox.clone())?;
         Ok(Member { realm, id, outbox })
     }
 
@@ -205,7 +174,7 @@ impl Hub {
     /// Tells every client that the gateway stops. Calls under way end: each caller gets a reply that says so.
     pub fn drain(&self) {
         self.each(|realm| {
-            realm.end_calls(self);
+            realm.end_calls();
             realm.close_all(&Close::Draining);
         });
     }
@@ -217,7 +186,7 @@ impl Hub {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.each(|realm| realm.tick(&self));
+            self.each(|realm| realm.tick());
             beat.turn();
         }
     }
@@ -245,16 +214,6 @@ impl Hub {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Logs the first message of a client that was passed over; one a second of all clients, so that nobody fills the log.
-    fn tell_of(&self, First { node, what }: &First) {
-        let second = self.clock.0.elapsed().as_secs() + 1;
-        if self.told.swap(second, Ordering::Relaxed) == second {
-            debug!(%node, "passed over: {what}");
-        } else {
-            info!(%node, "passed over, and counted from now on: {what}");
-        }
-    }
-
     fn each(&self, mut of: impl FnMut(&Arc<SharedRealm>)) {
         let realms: Vec<_> = {
             let known = self.realms.read().unwrap_or_else(PoisonError::into_inner);
@@ -275,6 +234,19 @@ impl Hub {
                 let found = known.values().find(|realm| realm.hash == *hash);
                 found.cloned().ok_or_else(|| unknown("of this hash".to_owned()))
             }
+        }
+    }
+}
+
+impl Realms for Hub {
+    fn snapshot(&self) -> Snapshot {
+        let counts = self.counts();
+        Snapshot {
+            clients: counts.clients,
+            subscriptions: counts.subscriptions,
+            registrations: counts.registrations,
+            open_calls: self.open_calls(),
+            dropped: self.dropped(),
         }
     }
 }

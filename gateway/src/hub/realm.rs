@@ -8,7 +8,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{Hub, RealmConfig};
+use super::services::Services;
 use crate::{
     observe::metrics::{ByCode, ByReason, RealmMetrics},
     outbox::Outbox,
@@ -23,6 +23,15 @@ use crate::{
 /// What was decided is carried out, and others get their turn, after so many actions.
 pub(super) const MOST_ACTIONS: usize = 4096;
 
+/// What a realm is, as it was configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RealmConfig {
+    pub name: RealmName,
+    /// Only nodes with a certificate of the realm may come.
+    pub certificate_required: bool,
+    pub permissions: Permissions,
+}
+
 /// One realm that its clients' tasks share.
 #[derive(Debug)]
 pub struct SharedRealm {
@@ -30,6 +39,7 @@ pub struct SharedRealm {
     /// SHA-256 of the name.
     pub(super) hash: [u8; 32],
     inner: Mutex<Inner>,
+    services: Arc<Services>,
     pub metrics: RealmMetrics,
 }
 
@@ -48,7 +58,7 @@ pub(super) struct Inner {
 }
 
 impl SharedRealm {
-    pub(super) fn new(config: &RealmConfig, limits: Limits, metrics: RealmMetrics) -> Self {
+    pub(super) fn new(config: &RealmConfig, limits: Limits, services: Arc<Services>) -> Self {
         Self {
             name: config.name.clone(),
             hash: Sha256::digest(config.name.as_str()).into(),
@@ -61,7 +71,8 @@ impl SharedRealm {
                 wake: Vec::new(),
                 refuses: None,
             }),
-            metrics,
+            metrics: services.metrics.realm(&config.name),
+            services,
         }
     }
 
@@ -80,12 +91,7 @@ impl SharedRealm {
         }
     }
 
-    pub(super) fn join(
-        &self,
-        joining: Joining,
-        outbox: Arc<Outbox>,
-        hub: &Hub,
-    ) -> Result<ClientId, Close> {
+    pub(super) fn join(&self, joining: Joining, outbox: Arc<Outbox>) -> Result<ClientId, Close> {
         let mut inner = self.lock();
         if let Some(close) = &inner.refuses {
             return Err(close.clone());
@@ -95,12 +101,12 @@ impl SharedRealm {
             return Err(Close::Identity(why.to_owned()));
         }
         let Inner { realm, permissions, actions, .. } = &mut *inner;
-        let id = realm.join(joining, permissions, hub.clock.now(), actions);
+        let id = realm.join(joining, permissions, self.services.now(), actions);
         if inner.outboxes.len() <= id.index() {
             inner.outboxes.resize_with(id.index() + 1, || None);
         }
         inner.outboxes[id.index()] = Some(outbox);
-        inner.carry_out(hub, &mut Vec::new());
+        inner.carry_out(&self.services, &mut Vec::new());
         Ok(id)
     }
 
@@ -126,21 +132,21 @@ impl SharedRealm {
         left
     }
 
-    pub(super) fn tick(&self, hub: &Hub) {
-        let now = hub.clock.now();
+    pub(super) fn tick(&self) {
+        let now = self.services.now();
         let mut inner = self.lock();
         if inner.realm.next_deadline().is_some_and(|deadline| deadline <= now.steady) {
             let Inner { realm, actions, .. } = &mut *inner;
             realm.tick(now, actions);
-            inner.carry_out(hub, &mut Vec::new());
+            inner.carry_out(&self.services, &mut Vec::new());
         }
     }
 
-    pub(super) fn end_calls(&self, hub: &Hub) {
+    pub(super) fn end_calls(&self) {
         let mut inner = self.lock();
         let Inner { realm, actions, .. } = &mut *inner;
-        realm.tick(Now { steady: u64::MAX, ..hub.clock.now() }, actions);
-        inner.carry_out(hub, &mut Vec::new());
+        realm.tick(Now { steady: u64::MAX, ..self.services.now() }, actions);
+        inner.carry_out(&self.services, &mut Vec::new());
     }
 
     pub(super) fn close_all(&self, close: &Close) {
@@ -156,7 +162,7 @@ impl SharedRealm {
 
 impl Inner {
     /// Does what was decided. `above` gets the outboxes that have more than their mark.
-    fn carry_out(&mut self, hub: &Hub, above: &mut Vec<Arc<Outbox>>) {
+    fn carry_out(&mut self, services: &Services, above: &mut Vec<Arc<Outbox>>) {
         let Self { outboxes, actions, wake, .. } = self;
         let of = |id: ClientId| outboxes.get(id.index()).and_then(Option::as_ref);
         let mut send = |to: ClientId, frame| {
@@ -179,22 +185,25 @@ impl Inner {
                     }
                 }
                 Action::Diagnose(to, call_id, procedure, args) => {
-                    let outcome = hub.diagnostics.answer(&procedure, &args);
+                    let outcome = services.diagnostics.answer(&procedure, &args);
                     send(to, encode(&Message::Reply(Reply { call_id, outcome })));
                 }
                 Action::NotRetained => {
-                    hub.metrics.not_retained.inc();
+                    services.metrics.not_retained.inc();
                 }
                 Action::Answered(took) => {
-                    hub.metrics.call_seconds.observe(Duration::from_micros(took).as_secs_f64());
+                    services
+                        .metrics
+                        .call_seconds
+                        .observe(Duration::from_micros(took).as_secs_f64());
                 }
                 Action::Failed(code) => {
-                    hub.metrics.calls_failed.get_or_create(&ByCode { code }).inc();
+                    services.metrics.calls_failed.get_or_create(&ByCode { code }).inc();
                 }
                 Action::PassedOver(reason, first) => {
-                    hub.metrics.passed_over.get_or_create(&ByReason { reason }).inc();
+                    services.metrics.passed_over.get_or_create(&ByReason { reason }).inc();
                     if let Some(first) = first {
-                        hub.tell_of(&first);
+                        services.log_passed_over(&first);
                     }
                 }
             }
@@ -225,10 +234,9 @@ impl Member {
     pub fn take(
         &self,
         messages: &mut impl Iterator<Item = Incoming>,
-        hub: &Hub,
         above: &mut Vec<Arc<Outbox>>,
     ) -> Result<u32, Close> {
-        let now = hub.clock.now();
+        let now = self.realm.services.now();
         let mut messages = messages.peekable();
         let mut used = Ok(0);
         while used == Ok(0) && messages.peek().is_some() {
@@ -248,29 +256,29 @@ impl Member {
                     }
                 };
             }
-            inner.carry_out(hub, above);
+            inner.carry_out(&self.realm.services, above);
         }
         used
     }
 
     /// Sends it a piece of the retained messages that its subscriptions have brought it. Returns how many units of its
     /// allowance that has used; `None` where nothing is left.
-    pub fn hand_over(&self, hub: &Hub, above: &mut Vec<Arc<Outbox>>) -> Option<u32> {
+    pub fn hand_over(&self, above: &mut Vec<Arc<Outbox>>) -> Option<u32> {
         let mut inner = self.realm.lock();
         let Inner { realm, actions, .. } = &mut *inner;
         let used = realm.hand_over(self.id, actions);
-        inner.carry_out(hub, above);
+        inner.carry_out(&self.realm.services, above);
         used
     }
 
     /// Leaves, telling those who wait for it.
-    pub fn leave(self, hub: &Hub) {
+    pub fn leave(self) {
         let mut inner = self.realm.lock();
         let Inner { realm, actions, outboxes, .. } = &mut *inner;
         realm.leave(self.id, actions);
         if let Some(outbox) = outboxes.get_mut(self.id.index()) {
             *outbox = None;
         }
-        inner.carry_out(hub, &mut Vec::new());
+        inner.carry_out(&self.realm.services, &mut Vec::new());
     }
 }

@@ -1,16 +1,28 @@
 //! What the hub holds while it takes many messages at once.
 
+use std::time::Instant;
+
 use super::*;
-use crate::wire::{
-    frame::Frames,
-    id::{FreshIds, MessageId},
-    message::{Incoming, Message, Publish, Qos, Subscribe, Unsubscribe, encode, incoming},
+use crate::{
+    session::Permissions,
+    wire::{
+        frame::Frames,
+        id::{FreshIds, MessageId},
+        message::{Incoming, Message, Publish, Qos, Subscribe, Unsubscribe, encode, incoming},
+    },
 };
 
 fn read(message: &Message) -> Incoming {
     let mut frames = Frames::new(1 << 20);
     frames.push(&encode(message));
     incoming(&frames.take().unwrap().unwrap(), &mut FreshIds::new([7; 8]))
+}
+
+fn hub(realms: &[RealmConfig]) -> Hub {
+    let diagnostics =
+        Diagnostics { node: "g".to_owned(), realm: "a".to_owned(), started: Instant::now() };
+    let (limits, outbox) = (Limits::default(), OutboxLimits::default());
+    Hub::new(realms, limits, outbox, diagnostics, Arc::new(Metrics::new()))
 }
 
 #[test]
@@ -21,10 +33,7 @@ fn what_a_batch_of_messages_brings_about_does_not_pile_up() {
         certificate_required: false,
         permissions: Permissions::default(),
     };
-    let started = Instant::now();
-    let diagnostics = Diagnostics { node: "g".to_owned(), realm: name.to_string(), started };
-    let (limits, outbox) = (Limits::default(), OutboxLimits::default());
-    let hub = Hub::new(&[realm], limits, outbox, diagnostics, Arc::new(Metrics::new()));
+    let hub = hub(&[realm]);
     let connect = Connect {
         version: "1.0".to_owned(),
         node_id: NodeId([1; 32]),
@@ -42,17 +51,27 @@ fn what_a_batch_of_messages_brings_about_does_not_pile_up() {
             message_id: MessageId::from([0; 16]),
         }))
     });
-    client.take(&mut retained, &hub, &mut Vec::new()).unwrap();
+    client.take(&mut retained, &mut Vec::new()).unwrap();
     let mut again = (0..500).flat_map(|_| {
         let topics = vec!["#".parse().unwrap()];
         let subscribe = Subscribe { topics: topics.clone(), qos: Qos::AtMostOnce };
         [Message::Subscribe(subscribe), Message::Unsubscribe(Unsubscribe { topics })]
             .map(|message| read(&message))
     });
-    while client.take(&mut again, &hub, &mut Vec::new()).unwrap() > 0 {
-        while client.hand_over(&hub, &mut Vec::new()).is_some() {}
+    while client.take(&mut again, &mut Vec::new()).unwrap() > 0 {
+        while client.hand_over(&mut Vec::new()).is_some() {}
     }
-    assert!(client.outbox.bytes() <= outbox.most_bytes);
+    assert!(client.outbox.bytes() <= OutboxLimits::default().most_bytes);
     let held = client.realm.lock().actions.capacity();
     assert!(held < 16 * realm::MOST_ACTIONS, "{held}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_loop_of_deadlines_shows_that_it_turns() {
+    let hub = Arc::new(hub(&[]));
+    let beat = Arc::new(Beat::default());
+    let keeping = tokio::spawn(hub.keep_deadlines(beat.clone()));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(beat.since() < Beat::EVERY);
+    keeping.abort();
 }

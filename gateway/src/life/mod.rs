@@ -72,7 +72,7 @@ impl Gateway {
         let limits = Limits::default();
         let hub = Hub::new(&realms, limits, settings.outbox, diagnostics, metrics.clone());
         let hub = Arc::new(hub);
-        let state = Arc::new(Health::new(hub.clone()));
+        let state = Arc::new(Health::new(hub.clone(), metrics.clone()));
 
         let (tls, rotation) = certificates(&settings, &metrics)?;
         let keys = Keys::of(settings.cookie.as_ref(), &settings.node)?;

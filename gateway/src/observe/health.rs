@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -18,7 +18,10 @@ use axum::{
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::{hub::Hub, observe::metrics};
+use super::{
+    beat::Beat,
+    metrics::{self, Metrics, Realms},
+};
 
 /// A loop that has not turned for so long is stuck.
 const STUCK: Duration = Duration::from_secs(10);
@@ -26,7 +29,8 @@ const STUCK: Duration = Duration::from_secs(10);
 /// What probes are told.
 #[derive(Debug)]
 pub struct Health {
-    hub: Arc<Hub>,
+    realms: Arc<dyn Realms>,
+    metrics: Arc<Metrics>,
     started: Instant,
     ready: AtomicBool,
     draining: AtomicBool,
@@ -35,39 +39,12 @@ pub struct Health {
     pub router: Arc<Beat>,
 }
 
-/// When a loop last turned.
-#[derive(Debug)]
-pub struct Beat {
-    started: Instant,
-    turned_ms: AtomicU64,
-}
-
-impl Beat {
-    /// How often a loop turns at least.
-    pub const EVERY: Duration = Duration::from_secs(1);
-
-    pub fn turn(&self) {
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.turned_ms.store(now, Ordering::Relaxed);
-    }
-
-    fn since(&self) -> Duration {
-        let turned = Duration::from_millis(self.turned_ms.load(Ordering::Relaxed));
-        self.started.elapsed().saturating_sub(turned)
-    }
-}
-
-impl Default for Beat {
-    fn default() -> Self {
-        Self { started: Instant::now(), turned_ms: AtomicU64::default() }
-    }
-}
-
 impl Health {
     /// Not ready yet.
-    pub fn new(hub: Arc<Hub>) -> Self {
+    pub fn new(realms: Arc<dyn Realms>, metrics: Arc<Metrics>) -> Self {
         Self {
-            hub,
+            realms,
+            metrics,
             started: Instant::now(),
             ready: AtomicBool::default(),
             draining: AtomicBool::default(),
@@ -134,18 +111,23 @@ async fn live(State(health): Shared) -> Response {
 }
 
 async fn metrics(State(health): Shared) -> Response {
-    let text = health.hub.metrics.encode(&health.hub, health.is_ready());
+    let text = health.metrics.encode(health.realms.snapshot(), health.is_ready());
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        observe::{diagnostics::Diagnostics, metrics::Metrics},
-        outbox::OutboxLimits,
-        session::Limits,
-    };
+    use crate::observe::metrics::Snapshot;
+
+    #[derive(Debug)]
+    struct NoRealms;
+
+    impl Realms for NoRealms {
+        fn snapshot(&self) -> Snapshot {
+            Snapshot::default()
+        }
+    }
 
     async fn live_says(health: &Arc<Health>) -> (u16, String) {
         let answer = live(State(health.clone())).await;
@@ -156,20 +138,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_loop_that_does_not_turn_is_named_by_503() {
-        let diagnostics = Diagnostics {
-            node: "gateway-0".to_owned(),
-            realm: "a".to_owned(),
-            started: std::time::Instant::now(),
-        };
-        let (limits, outbox) = (Limits::default(), OutboxLimits::default());
-        let hub = Arc::new(Hub::new(&[], limits, outbox, diagnostics, Arc::new(Metrics::new())));
-        let health = Arc::new(Health::new(hub.clone()));
+        let health = Arc::new(Health::new(Arc::new(NoRealms), Arc::new(Metrics::new())));
         assert_eq!(live_says(&health).await, (200, r#"{"live":true,"stuck":[]}"#.to_owned()));
-        let router = tokio::spawn(hub.keep_deadlines(health.router.clone()));
-        tokio::time::sleep(STUCK + Beat::EVERY).await;
+        tokio::time::sleep(STUCK).await;
+        health.router.turn();
+        tokio::time::sleep(Beat::EVERY).await;
         let stuck = r#"{"live":false,"stuck":["quic","tcp"]}"#;
         assert_eq!(live_says(&health).await, (503, stuck.to_owned()));
-        router.abort();
         health.quic.turn();
         tokio::time::sleep(STUCK).await;
         health.tcp.turn();

@@ -1,7 +1,7 @@
 //! What the gateway counts about itself, in the text format of OpenMetrics; those of upstream by their names. It must not
 //! know who counts.
 
-use std::{sync::atomic::AtomicU64, time::Instant};
+use std::{fmt, sync::atomic::AtomicU64, time::Instant};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -15,7 +15,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{hub::Hub, observe::diagnostics, wire::realm::RealmName};
+use super::process;
+use crate::wire::realm::RealmName;
 
 /// A value with a fraction.
 type Fraction = Gauge<f64, AtomicU64>;
@@ -89,6 +90,23 @@ pub struct Metrics {
     udp_receive_errors: Gauge,
     /// New certificates and clients' authorities that could not be used.
     pub certificates_refused: Counter,
+}
+
+/// What all realms hold at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    pub clients: usize,
+    pub subscriptions: usize,
+    pub registrations: usize,
+    /// Calls under way.
+    pub open_calls: usize,
+    /// Published messages dropped for clients that read too slowly, since the start.
+    pub dropped: u64,
+}
+
+/// Whoever holds the realms; asked each time that the metrics are read.
+pub trait Realms: fmt::Debug + Send + Sync {
+    fn snapshot(&self) -> Snapshot;
 }
 
 /// Of one realm.
@@ -171,24 +189,23 @@ impl Metrics {
     }
 
     /// All metrics as text, which [`CONTENT_TYPE`] names.
-    pub fn encode(&self, hub: &Hub, ready: bool) -> String {
+    pub fn encode(&self, realms: Snapshot, ready: bool) -> String {
         let number = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
-        let memory = i64::try_from(diagnostics::resident_bytes()).unwrap_or(i64::MAX);
-        let counts = hub.counts();
+        let memory = i64::try_from(process::resident_bytes()).unwrap_or(i64::MAX);
         self.uptime_seconds.set(self.started.elapsed().as_secs_f64());
         self.ready.set(i64::from(ready));
-        self.process_count.set(i64::try_from(diagnostics::threads()).unwrap_or(i64::MAX));
+        self.process_count.set(i64::try_from(process::threads()).unwrap_or(i64::MAX));
         self.memory_bytes.set(memory);
         self.process_memory_bytes.set(memory);
         self.diagnostics_available.set(1);
-        self.clients.set(number(counts.clients));
-        self.subscriptions.set(number(counts.subscriptions));
-        self.registrations.set(number(counts.registrations));
-        self.calls_open.set(number(hub.open_calls()));
-        let udp_errors = diagnostics::udp_receive_errors();
+        self.clients.set(number(realms.clients));
+        self.subscriptions.set(number(realms.subscriptions));
+        self.registrations.set(number(realms.registrations));
+        self.calls_open.set(number(realms.open_calls));
+        let udp_errors = process::udp_receive_errors();
         self.udp_receive_errors.set(i64::try_from(udp_errors).unwrap_or(i64::MAX));
         let counted = self.dropped.get();
-        self.dropped.inc_by(hub.dropped().saturating_sub(counted));
+        self.dropped.inc_by(realms.dropped.saturating_sub(counted));
         let mut out = String::new();
         // Writing to a string does not fail.
         let _ = encode(&mut out, &self.registry);

@@ -60,22 +60,22 @@ impl Client {
         Self { member, frames: Frames::new(1 << 16), fresh: FreshIds::new([7; 8]) }
     }
 
-    fn say(&self, hub: &Hub, message: Message) -> Result<(), Close> {
-        self.take(hub, Incoming::Message(message))
+    fn say(&self, message: Message) -> Result<(), Close> {
+        self.take(Incoming::Message(message))
     }
 
-    fn take(&self, hub: &Hub, message: Incoming) -> Result<(), Close> {
+    fn take(&self, message: Incoming) -> Result<(), Close> {
         let mut above = Vec::new();
-        self.member.take(&mut [message].into_iter(), hub, &mut above)?;
-        while self.member.hand_over(hub, &mut above).is_some() {}
+        self.member.take(&mut [message].into_iter(), &mut above)?;
+        while self.member.hand_over(&mut above).is_some() {}
         Ok(())
     }
 
-    fn send(&mut self, hub: &Hub, bytes: &[u8]) -> Result<(), Close> {
+    fn send(&mut self, bytes: &[u8]) -> Result<(), Close> {
         self.frames.push(bytes);
         while let Some(frame) = self.frames.take()? {
             let message = incoming(&frame, &mut self.fresh);
-            self.take(hub, message)?;
+            self.take(message)?;
         }
         Ok(())
     }
@@ -114,9 +114,9 @@ impl Honest {
         };
         let topics = vec!["honest.#".parse().unwrap()];
         let subscribe = Message::Subscribe(Subscribe { topics, qos: Qos::AtMostOnce });
-        honest.subscriber.say(hub, subscribe).unwrap();
+        honest.subscriber.say(subscribe).unwrap();
         let register = RegisterProcedure { procedure: Procedure(SUM.to_owned()) };
-        honest.provider.say(hub, Message::RegisterProcedure(register)).unwrap();
+        honest.provider.say(Message::RegisterProcedure(register)).unwrap();
         for client in [&honest.publisher, &honest.subscriber, &honest.provider, &honest.caller] {
             assert!(matches!(client.inbox().await[..], [Message::Pong(_)]));
         }
@@ -124,7 +124,7 @@ impl Honest {
     }
 
     /// Each gets exactly what it should.
-    async fn round(&mut self, hub: &Hub) {
+    async fn round(&mut self) {
         self.rounds += 1;
         let number = Bytes::copy_from_slice(&self.rounds.to_be_bytes());
         let published = Message::Publish(Publish {
@@ -134,18 +134,18 @@ impl Honest {
             retain: false,
             message_id: MessageId::from([7; 16]),
         });
-        self.publisher.say(hub, published.clone()).unwrap();
+        self.publisher.say(published.clone()).unwrap();
         assert_eq!(self.subscriber.inbox().await, [published]);
         let (procedure, call_id) = (Procedure(SUM.to_owned()), CallId::from([1; 16]));
         let args = Term::of_json(&serde_json::json!({ "number": self.rounds })).unwrap();
         let own = call_id.clone();
         let call = Call { procedure, args: args.clone(), call_id: own, timeout: None };
-        self.caller.say(hub, Message::Call(call)).unwrap();
+        self.caller.say(Message::Call(call)).unwrap();
         let asked = self.provider.inbox().await;
         let [Message::Call(asked)] = &asked[..] else { panic!("{asked:?} is no call") };
         assert_eq!(asked.args, args);
         let reply = Reply { call_id: asked.call_id.clone(), outcome: Ok(args.clone()) };
-        self.provider.say(hub, Message::Reply(reply)).unwrap();
+        self.provider.say(Message::Reply(reply)).unwrap();
         let reply = Message::Reply(Reply { call_id, outcome: Ok(args) });
         assert_eq!(self.caller.inbox().await, [reply]);
         assert_eq!(self.publisher.inbox().await, []);
@@ -160,19 +160,19 @@ async fn clients_that_send_anything_harm_nobody_else() {
     let mut ended = 0_u64;
     for frame in dice.frames() {
         let guest = &mut guests[dice.below(GUESTS)];
-        if guest.send(&hub, &shapes.frame(&dice)).is_err() {
+        if guest.send(&shapes.frame(&dice)).is_err() {
             ended += 1;
-            std::mem::replace(guest, Client::join(&hub)).member.leave(&hub);
+            std::mem::replace(guest, Client::join(&hub)).member.leave();
         }
         if guest.member.outbox.bytes() > 1 << 16 {
             guest.inbox().await;
         }
         if frame % 256 == 0 {
-            honest.round(&hub).await;
+            honest.round().await;
         }
     }
     assert!(ended > 0);
-    guests.into_iter().for_each(|guest| guest.member.leave(&hub));
+    guests.into_iter().for_each(|guest| guest.member.leave());
     let counts = hub.counts();
     assert_eq!((counts.clients, counts.subscriptions, counts.registrations), (4, 1, 1));
     assert_eq!(hub.open_calls(), 0);
@@ -216,7 +216,7 @@ async fn connections_that_carry_anything_end_by_themselves_and_harm_nobody_else(
         };
         let served = serve(served_reader, served_writer, None, &hub, keep);
         tokio::join!(say, hear, served);
-        honest.round(&hub).await;
+        honest.round().await;
         assert_eq!(hub.counts().clients, 4);
     }
 }

@@ -18,7 +18,8 @@ async fn the_health_port_answers_after_whatever_it_was_asked() {
     let dice = Dice::of(6);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
-    let health = Arc::new(Health::new(Arc::new(hub())));
+    let hub = Arc::new(hub());
+    let health = Arc::new(Health::new(hub.clone(), hub.metrics.clone()));
     let served = tokio::spawn(async move { axum::serve(listener, health.routes()).await });
     let ask = async |request: &[u8]| {
         let mut socket = TcpStream::connect(at).await.unwrap();

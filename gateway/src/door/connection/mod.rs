@@ -111,7 +111,7 @@ where
         };
         let _ = timeout(keep.last_words, last_words).await;
     }
-    member.leave(hub);
+    member.leave();
     ended
 }
 
@@ -299,13 +299,13 @@ async fn take_all(
 ) -> Result<(), Close> {
     let mut above = Vec::new();
     loop {
-        let used = member.take(messages, hub, &mut above)?;
+        let used = member.take(messages, &mut above)?;
         drained(&mut above).await;
         if used == 0 {
             return Ok(());
         }
         pace.keep(used, hub).await;
-        while let Some(used) = member.hand_over(hub, &mut above) {
+        while let Some(used) = member.hand_over(&mut above) {
             drained(&mut above).await;
             pace.keep(used, hub).await;
             yield_now().await;

@@ -8,7 +8,10 @@ use tokio::io::{DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use super::*;
 use crate::{
     hub::RealmConfig,
-    observe::{diagnostics::Diagnostics, metrics::Metrics},
+    observe::{
+        diagnostics::Diagnostics,
+        metrics::{Metrics, Realms},
+    },
     outbox::OutboxLimits,
     session::{Limits, Permissions},
     wire::{
@@ -216,7 +219,7 @@ async fn a_call_reaches_its_provider_and_the_reply_its_caller() {
     let reply = Reply { call_id: asked.call_id, outcome: outcome.clone() };
     provider.send(Message::Reply(reply)).await;
     assert_eq!(caller.next().await, Some(Message::Reply(Reply { call_id, outcome })));
-    let metrics = hub.metrics.encode(&hub, true);
+    let metrics = hub.metrics.encode(hub.snapshot(), true);
     let value = |name: &str| {
         let line = metrics.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap().trim().parse::<f64>().unwrap()

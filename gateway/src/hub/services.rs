@@ -1,0 +1,58 @@
+//! What all realms of this process use: the clock, the counters, the built-in procedures and the log of what was passed
+//! over. It knows no realm.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tracing::{debug, info};
+
+use crate::{
+    observe::{diagnostics::Diagnostics, metrics::Metrics},
+    session::{First, Now},
+};
+
+#[derive(Debug)]
+pub(super) struct Services {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) diagnostics: Diagnostics,
+    /// Where the steady clock begins.
+    started: Instant,
+    /// The second, on the steady clock and from 1, in which something passed over was last logged.
+    last_logged: AtomicU64,
+}
+
+impl Services {
+    pub(super) fn new(diagnostics: Diagnostics, metrics: Arc<Metrics>) -> Self {
+        let (started, last_logged) = (Instant::now(), AtomicU64::default());
+        Self { metrics, diagnostics, started, last_logged }
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now { steady: microseconds(self.started.elapsed()), calendar: calendar_ms() }
+    }
+
+    /// Logs the first message of a client that was passed over; one a second of all clients, so that nobody fills the log.
+    pub(super) fn log_passed_over(&self, First { node, what }: &First) {
+        let second = self.started.elapsed().as_secs() + 1;
+        if self.last_logged.swap(second, Ordering::Relaxed) == second {
+            debug!(%node, "passed over: {what}");
+        } else {
+            info!(%node, "passed over, and counted from now on: {what}");
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+pub fn calendar_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,38 @@
+//! The pulse of a loop that must never stand still: the loop notes each turn, and health sees when it stops.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// When a loop last turned.
+#[derive(Debug)]
+pub struct Beat {
+    started: Instant,
+    turned_ms: AtomicU64,
+}
+
+impl Beat {
+    /// How often a loop turns at least.
+    pub const EVERY: Duration = Duration::from_secs(1);
+
+    /// The loop turns now.
+    pub fn turn(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.turned_ms.store(now, Ordering::Relaxed);
+    }
+
+    /// How long ago the loop last turned.
+    pub fn since(&self) -> Duration {
+        let turned = Duration::from_millis(self.turned_ms.load(Ordering::Relaxed));
+        self.started.elapsed().saturating_sub(turned)
+    }
+}
+
+impl Default for Beat {
+    fn default() -> Self {
+        Self { started: Instant::now(), turned_ms: AtomicU64::default() }
+    }
+}
