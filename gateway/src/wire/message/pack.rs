@@ -1,8 +1,11 @@
 //! MessagePack as macula peers write it: strings are `bin`, and `str` is accepted in their place. It must not know
 //! messages. The format: https://github.com/msgpack/msgpack/blob/master/spec.md
 
-use bytes::{BufMut, BytesMut};
-use rmp::Marker;
+use bytes::BufMut;
+use rmp::{
+    Marker,
+    encode::{self, ByteBuf},
+};
 use thiserror::Error;
 
 /// How deep maps and arrays may be nested within one value.
@@ -326,64 +329,27 @@ fn wrong(wanted: &'static str, found: Marker) -> PackError {
     PackError::Type { wanted, found }
 }
 
-/// Writes values one after the other, each in its shortest form.
+/// Writes values one after the other, each in its shortest form; only an extension always says its length.
 #[derive(Debug)]
-pub struct Writer<'a>(pub &'a mut BytesMut);
+pub struct Writer<'a>(pub &'a mut ByteBuf);
 
 impl Writer<'_> {
     /// So many pairs follow.
     pub fn map(&mut self, pairs: usize) -> &mut Self {
-        self.begin(pairs, Marker::FixMap, Marker::Map16, Marker::Map32)
+        let Ok(_) = encode::write_map_len(self.0, count(pairs));
+        self
     }
 
     /// So many values follow.
     pub fn array(&mut self, values: usize) -> &mut Self {
-        self.begin(values, Marker::FixArray, Marker::Array16, Marker::Array32)
-    }
-
-    fn begin(
-        &mut self,
-        count: usize,
-        few: fn(u8) -> Marker,
-        many: Marker,
-        most: Marker,
-    ) -> &mut Self {
-        match (u8::try_from(count), u16::try_from(count)) {
-            (Ok(count @ 0..=15), _) => self.0.put_u8(few(count).to_u8()),
-            (_, Ok(count)) => {
-                self.0.put_u8(many.to_u8());
-                self.0.put_u16(count);
-            }
-            _ => {
-                self.0.put_u8(most.to_u8());
-                self.0.put_u32(u32::try_from(count).unwrap_or(u32::MAX));
-            }
-        }
+        let Ok(_) = encode::write_array_len(self.0, count(values));
         self
     }
 
     /// As `bin`, text too.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.length(bytes.len(), Marker::Bin8, Marker::Bin16, Marker::Bin32);
-        self.0.put_slice(bytes);
+        let Ok(()) = encode::write_bin(self.0, bytes);
         self
-    }
-
-    fn length(&mut self, length: usize, short: Marker, long: Marker, longest: Marker) {
-        match (u8::try_from(length), u16::try_from(length)) {
-            (Ok(length), _) => {
-                self.0.put_u8(short.to_u8());
-                self.0.put_u8(length);
-            }
-            (_, Ok(length)) => {
-                self.0.put_u8(long.to_u8());
-                self.0.put_u16(length);
-            }
-            _ => {
-                self.0.put_u8(longest.to_u8());
-                self.0.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-            }
-        }
     }
 
     pub fn text(&mut self, text: &str) -> &mut Self {
@@ -392,80 +358,59 @@ impl Writer<'_> {
 
     /// A value that is packed already.
     pub fn packed(&mut self, value: &[u8]) -> &mut Self {
-        self.0.put_slice(value);
+        self.0.as_mut_vec().extend_from_slice(value);
         self
     }
 
     pub fn nil(&mut self) -> &mut Self {
-        self.0.put_u8(Marker::Null.to_u8());
+        let Ok(()) = encode::write_nil(self.0);
         self
     }
 
     pub fn number(&mut self, number: u64) -> &mut Self {
-        match (u8::try_from(number), u16::try_from(number), u32::try_from(number)) {
-            (Ok(small @ 0..=127), _, _) => self.0.put_u8(Marker::FixPos(small).to_u8()),
-            (Ok(byte), _, _) => {
-                self.0.put_u8(Marker::U8.to_u8());
-                self.0.put_u8(byte);
-            }
-            (_, Ok(short), _) => {
-                self.0.put_u8(Marker::U16.to_u8());
-                self.0.put_u16(short);
-            }
-            (_, _, Ok(word)) => {
-                self.0.put_u8(Marker::U32.to_u8());
-                self.0.put_u32(word);
-            }
-            _ => {
-                self.0.put_u8(Marker::U64.to_u8());
-                self.0.put_u64(number);
-            }
-        }
+        let Ok(_) = encode::write_uint(self.0, number);
         self
     }
 
     pub fn integer(&mut self, number: i64) -> &mut Self {
-        if let Ok(number) = u64::try_from(number) {
-            return self.number(number);
-        }
-        match (i8::try_from(number), i16::try_from(number), i32::try_from(number)) {
-            (Ok(small @ -32..), _, _) => self.0.put_u8(Marker::FixNeg(small).to_u8()),
-            (Ok(byte), _, _) => {
-                self.0.put_u8(Marker::I8.to_u8());
-                self.0.put_i8(byte);
-            }
-            (_, Ok(short), _) => {
-                self.0.put_u8(Marker::I16.to_u8());
-                self.0.put_i16(short);
-            }
-            (_, _, Ok(word)) => {
-                self.0.put_u8(Marker::I32.to_u8());
-                self.0.put_i32(word);
-            }
-            _ => {
-                self.0.put_u8(Marker::I64.to_u8());
-                self.0.put_i64(number);
-            }
-        }
+        let Ok(_) = encode::write_sint(self.0, number);
         self
     }
 
     pub fn fraction(&mut self, number: f64) -> &mut Self {
-        self.0.put_u8(Marker::F64.to_u8());
-        self.0.put_f64(number);
-        self
-    }
-
-    pub fn extension(&mut self, kind: i8, bytes: &[u8]) -> &mut Self {
-        self.length(bytes.len(), Marker::Ext8, Marker::Ext16, Marker::Ext32);
-        self.0.put_i8(kind);
-        self.0.put_slice(bytes);
+        let Ok(()) = encode::write_f64(self.0, number);
         self
     }
 
     pub fn boolean(&mut self, value: bool) -> &mut Self {
-        let marker = if value { Marker::True } else { Marker::False };
-        self.0.put_u8(marker.to_u8());
+        let Ok(()) = encode::write_bool(self.0, value);
         self
     }
+
+    /// By hand: rmp's encoder would choose the forms of fixed lengths for some.
+    pub fn extension(&mut self, kind: i8, bytes: &[u8]) -> &mut Self {
+        let out = self.0.as_mut_vec();
+        match (u8::try_from(bytes.len()), u16::try_from(bytes.len())) {
+            (Ok(length), _) => {
+                out.put_u8(Marker::Ext8.to_u8());
+                out.put_u8(length);
+            }
+            (Err(_), Ok(length)) => {
+                out.put_u8(Marker::Ext16.to_u8());
+                out.put_u16(length);
+            }
+            (Err(_), Err(_)) => {
+                out.put_u8(Marker::Ext32.to_u8());
+                out.put_u32(count(bytes.len()));
+            }
+        }
+        out.put_i8(kind);
+        out.put_slice(bytes);
+        self
+    }
+}
+
+/// Nothing that is written has 2^32 values or bytes.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use rmp::encode::ByteBuf;
 use thiserror::Error;
 
 use super::{
@@ -57,9 +58,9 @@ impl Term {
 
     /// Writes one; `write` must write one value.
     pub(crate) fn written(bytes: usize, write: impl FnOnce(&mut Writer<'_>)) -> Self {
-        let mut out = BytesMut::with_capacity(bytes);
+        let mut out = ByteBuf::with_capacity(bytes);
         write(&mut Writer(&mut out));
-        Self(out.freeze())
+        Self(out.into_vec().into())
     }
 
     /// Nothing.
