@@ -208,7 +208,7 @@ impl Client {
         self.handle.shared.closing.notify_one();
         let mut status = self.status();
         // An error is the end of the task, too.
-        let _ = status.wait_for(|status| matches!(status, Status::Closed(_))).await;
+        let _ = status.wait_for(Status::is_closed).await;
     }
 
     /// Waits until what was sent is known to be taken. Without a connection it is told to the next one.

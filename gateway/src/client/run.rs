@@ -173,7 +173,15 @@ impl Runner {
                 Error::Closed
             }
             Error::Lost(why) => wire.last_word().unwrap_or_else(|| Error::Lost(wire.loss(why))),
-            other => other,
+            Error::Address { .. }
+            | Error::File { .. }
+            | Error::Tls(_)
+            | Error::Connect { .. }
+            | Error::Disconnected { .. }
+            | Error::Topic(_)
+            | Error::Procedure { .. }
+            | Error::TooLong { .. }
+            | Error::TooMany { .. } => ended,
         }
     }
 

@@ -18,6 +18,16 @@ pub enum Status {
     Closed(Error),
 }
 
+impl Status {
+    /// Whether the client has ended for good.
+    pub fn is_closed(&self) -> bool {
+        match self {
+            Self::Closed(_) => true,
+            Self::Connected | Self::Reconnecting { .. } => false,
+        }
+    }
+}
+
 /// What did not reach its receiver within this client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {

@@ -122,13 +122,13 @@ impl RealmSettings {
             };
             realms.swap(0, index);
         }
-        match realms.iter().find(|realm| realms::asks_for_certificates(realm)) {
-            Some(realm) if !self.has_client_ca => Err(ConfigError::NoClientAuthority {
-                realm: realm.name.clone(),
-                file: file.clone(),
-            }),
-            _ => Ok(realms),
+        if !self.has_client_ca
+            && let Some(realm) = realms.iter().find(|realm| realms::asks_for_certificates(realm))
+        {
+            let (realm, file) = (realm.name.clone(), file.clone());
+            return Err(ConfigError::NoClientAuthority { realm, file });
         }
+        Ok(realms)
     }
 }
 

@@ -104,7 +104,7 @@ pub fn read(path: &Path) -> Result<Vec<RealmConfig>, RealmsError> {
 
 /// Whether a realm means nothing unless clients can prove who they are.
 pub fn asks_for_certificates(realm: &RealmConfig) -> bool {
-    let names_nodes = |rule: &Rule| matches!(rule.nodes, Nodes::Proven(_));
+    let names_nodes = |rule: &Rule| rule.nodes != Nodes::All;
     realm.certificate_required || realm.permissions.rules.iter().any(names_nodes)
 }
 

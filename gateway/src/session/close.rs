@@ -87,6 +87,45 @@ impl Close {
         }
     }
 
+    /// Whether the client itself ended the connection.
+    pub fn is_wish_of_client(&self) -> bool {
+        match self {
+            Self::ByClient(_) | Self::Ended => true,
+            Self::UnknownRealm(_)
+            | Self::Frame(_)
+            | Self::Message { .. }
+            | Self::NotConnected
+            | Self::NoProtocol
+            | Self::Version(_)
+            | Self::Identity(_)
+            | Self::Strict(_)
+            | Self::TooMany { .. }
+            | Self::Replaced
+            | Self::Draining
+            | Self::Slow(_)
+            | Self::Idle(_) => false,
+        }
+    }
+
+    /// Whether the same client would be refused again for the same reason, as soon as it connects.
+    pub fn would_recur(&self) -> bool {
+        match self {
+            Self::UnknownRealm(_) | Self::Version(_) | Self::Identity(_) => true,
+            Self::ByClient(_)
+            | Self::Ended
+            | Self::Frame(_)
+            | Self::Message { .. }
+            | Self::NotConnected
+            | Self::NoProtocol
+            | Self::Strict(_)
+            | Self::TooMany { .. }
+            | Self::Replaced
+            | Self::Draining
+            | Self::Slow(_)
+            | Self::Idle(_) => false,
+        }
+    }
+
     /// What the client is told last. What it said itself may be as long as a frame: that is not all told back.
     pub fn disconnect(&self) -> Disconnect {
         let message = self.to_string().chars().take(LONGEST).collect();

@@ -104,7 +104,7 @@ where
         outbox.close(close.clone());
         let last_words = async {
             if let Ended::Closed(_) = output.write(&outbox).await
-                && !matches!(close, Close::ByClient(_) | Close::Ended)
+                && !close.is_wish_of_client()
             {
                 let _ = output.end(&encode(&Message::Disconnect(close.disconnect()))).await;
             }
@@ -121,9 +121,7 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let will_come_again =
-        matches!(close, Close::UnknownRealm(_) | Close::Identity(_) | Close::Version(_));
-    let place = if will_come_again { hub.hold(keep.most_held) } else { None };
+    let place = if close.would_recur() { hub.hold(keep.most_held) } else { None };
     if place.is_none() {
         return refuse(writer, close, keep).await;
     }

@@ -249,9 +249,10 @@ fn publish(frame: &Frame) -> Result<Publish, DecodeError> {
 /// What a frame says to the gateway. A publish passes on as it came where that is how every macula peer reads it; else it is
 /// written anew, with an id from `fresh` if its own has not 16 bytes.
 pub fn incoming(frame: &Frame, fresh: &mut FreshIds) -> Incoming {
-    let read = match frame.kind {
-        Kind::Publish => publication(frame, fresh).map(Incoming::Publication),
-        _ => decode(frame).map(Incoming::Message),
+    let read = if frame.kind == Kind::Publish {
+        publication(frame, fresh).map(Incoming::Publication)
+    } else {
+        decode(frame).map(Incoming::Message)
     };
     let kind = frame.kind;
     read.unwrap_or_else(|error| {
@@ -261,7 +262,7 @@ pub fn incoming(frame: &Frame, fresh: &mut FreshIds) -> Incoming {
 
 /// The id of a call or reply that cannot be read otherwise.
 fn call_id_of(frame: &Frame) -> Option<CallId> {
-    if !matches!(frame.kind, Kind::Call | Kind::Reply) {
+    if frame.kind != Kind::Call && frame.kind != Kind::Reply {
         return None;
     }
     let mut id = None;
