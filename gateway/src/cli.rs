@@ -58,7 +58,7 @@ pub fn main() -> ExitCode {
     });
     let (matches, cli) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return told(&error),
+        Err(error) => return report_usage(&error),
     };
     let (done, failed) = match cli.command {
         Command::Run(options) if options.print_config => {
@@ -97,7 +97,7 @@ fn print_config(options: config::Options, matches: &ArgMatches) -> anyhow::Resul
 }
 
 /// Help, or what is wrong with the command line.
-fn told(error: &clap::Error) -> ExitCode {
+fn report_usage(error: &clap::Error) -> ExitCode {
     // Nobody can be told that it cannot be printed.
     let _ = error.print();
     let runs = std::env::args_os().nth(1).is_some_and(|word| word == "run");

@@ -33,7 +33,7 @@ pub(super) struct Dialer {
 }
 
 /// One stream of bytes, in both directions.
-pub(super) struct Wire {
+pub(super) struct ByteStream {
     pub reader: Box<dyn AsyncRead + Send + Unpin>,
     pub writer: Box<dyn AsyncWrite + Send + Unpin>,
     quic: Option<(Endpoint, quinn::Connection)>,
@@ -58,7 +58,7 @@ impl Dialer {
     }
 
     /// Connects from a new socket: of a path that a router has forgotten nothing is left.
-    pub async fn dial(&self) -> Result<Wire, Error> {
+    pub async fn dial(&self) -> Result<ByteStream, Error> {
         match self.transport {
             Transport::Quic => self.dial_quic().await,
             Transport::Tcp => self.dial_tcp().await,
@@ -74,16 +74,16 @@ impl Dialer {
         }
     }
 
-    async fn dial_tcp(&self) -> Result<Wire, Error> {
+    async fn dial_tcp(&self) -> Result<ByteStream, Error> {
         let stream = TcpStream::connect(&self.address).await.map_err(|error| self.failed(error))?;
         stream.set_nodelay(true).map_err(|error| self.failed(error))?;
         let connector = TlsConnector::from(self.tls.clone());
         let stream = connector.connect(self.name.clone(), stream).await;
         let (reader, writer) = tokio::io::split(stream.map_err(|error| self.failed(error))?);
-        Ok(Wire { reader: Box::new(reader), writer: Box::new(writer), quic: None })
+        Ok(ByteStream { reader: Box::new(reader), writer: Box::new(writer), quic: None })
     }
 
-    async fn dial_quic(&self) -> Result<Wire, Error> {
+    async fn dial_quic(&self) -> Result<ByteStream, Error> {
         let crypto = QuicClientConfig::try_from(self.tls.clone());
         let crypto = crypto.map_err(|error| Error::Tls(error.to_string()))?;
         let config = quinn::ClientConfig::new(Arc::new(crypto));
@@ -104,7 +104,11 @@ impl Dialer {
                     let stream = connection.open_bi().await;
                     let (writer, reader) = stream.map_err(|error| self.failed(error))?;
                     let quic = Some((endpoint, connection));
-                    return Ok(Wire { reader: Box::new(reader), writer: Box::new(writer), quic });
+                    return Ok(ByteStream {
+                        reader: Box::new(reader),
+                        writer: Box::new(writer),
+                        quic,
+                    });
                 }
                 Ok(Err(error)) => why = error,
                 Err(error) => why = error.to_string(),
@@ -152,7 +156,7 @@ async fn refused(from: SocketAddr, address: SocketAddr) -> std::io::Error {
     }
 }
 
-impl Wire {
+impl ByteStream {
     /// What the gateway said by closing the connection, if it did.
     pub fn last_word(&self) -> Option<Error> {
         match self.quic.as_ref()?.1.close_reason()? {

@@ -21,7 +21,7 @@ const MARK_BYTES: usize = 256 << 10;
 const MOST_CALLS: usize = 4096;
 const MOST_PINGS: usize = 1024;
 
-pub(super) type Answer = Result<Term, CallError>;
+pub(super) type Outcome = Result<Term, CallError>;
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -39,7 +39,7 @@ pub(super) struct State {
     /// Why there is no connection now.
     ended: Option<Error>,
     out: BytesMut,
-    calls: HashMap<CallId, oneshot::Sender<Answer>>,
+    calls: HashMap<CallId, oneshot::Sender<Outcome>>,
     pings: VecDeque<oneshot::Sender<()>>,
     ids: FreshIds,
 }
@@ -48,7 +48,7 @@ impl State {
     /// Ids of calls and messages are never given twice: an answer that comes late is nobody's, and two runs of a program
     /// have no message of the same id.
     pub fn next_id(&mut self) -> [u8; 16] {
-        self.ids.take()
+        self.ids.next_id()
     }
 
     pub fn push(&mut self, message: &Message) {
@@ -56,7 +56,7 @@ impl State {
     }
 
     /// A call under a new id.
-    pub fn begin_call(&mut self) -> Result<(CallId, oneshot::Receiver<Answer>), Error> {
+    pub fn begin_call(&mut self) -> Result<(CallId, oneshot::Receiver<Outcome>), Error> {
         if self.calls.len() >= MOST_CALLS {
             return Err(Error::TooMany { what: "calls under way", most: MOST_CALLS });
         }
@@ -185,14 +185,14 @@ impl Link {
     }
 
     /// Waits for something to write; `into` must be empty.
-    pub async fn take(&self, into: &mut BytesMut) {
-        while !self.try_take(into) {
+    pub async fn next_output(&self, into: &mut BytesMut) {
+        while !self.try_next_output(into) {
             self.filled.notified().await;
         }
     }
 
     /// Takes what is to be written, if anything is.
-    pub fn try_take(&self, into: &mut BytesMut) -> bool {
+    pub fn try_next_output(&self, into: &mut BytesMut) -> bool {
         let mut state = self.lock();
         if state.out.is_empty() {
             return false;
@@ -203,7 +203,7 @@ impl Link {
         true
     }
 
-    pub fn answer_call(&self, id: &CallId, answer: Answer) {
+    pub fn answer_call(&self, id: &CallId, answer: Outcome) {
         if let Some(call) = self.lock().calls.remove(id) {
             let _ = call.send(answer);
         }

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     Config, Error, Shared, Status,
-    dial::{Dialer, Wire},
+    dial::{ByteStream, Dialer},
     serving::Serving,
 };
 use crate::wire::{
@@ -47,7 +47,7 @@ pub(super) struct Runner {
 
 /// A connection that the gateway has welcomed.
 pub(super) struct Welcomed {
-    wire: Wire,
+    stream: ByteStream,
     frames: Frames,
 }
 
@@ -86,8 +86,8 @@ impl Runner {
     /// Connects and says who the client is.
     pub async fn connect(&self) -> Result<Welcomed, Error> {
         let connecting = async {
-            let wire = self.dialer.dial().await?;
-            self.greet(wire).await
+            let stream = self.dialer.dial().await?;
+            self.greet(stream).await
         };
         let within = self.config.timing.connect_within;
         match timeout(within, connecting).await {
@@ -99,7 +99,7 @@ impl Runner {
         }
     }
 
-    async fn greet(&self, mut wire: Wire) -> Result<Welcomed, Error> {
+    async fn greet(&self, mut stream: ByteStream) -> Result<Welcomed, Error> {
         let connect = Message::Connect(Connect {
             version: "1.0".to_owned(),
             node_id: self.config.node_id,
@@ -109,26 +109,26 @@ impl Runner {
             token: None,
         });
         let mut frames = Frames::new(self.config.most_payload_bytes.saturating_add(LONGER));
-        let lost = |wire: &Wire, error: std::io::Error| {
-            wire.last_word().unwrap_or_else(|| self.dialer.failed(wire.loss(error)))
+        let lost = |stream: &ByteStream, error: std::io::Error| {
+            stream.last_word().unwrap_or_else(|| self.dialer.failed(stream.loss(error)))
         };
         let sent = async {
-            wire.writer.write_all(&encode(&connect)).await?;
-            wire.writer.flush().await
+            stream.writer.write_all(&encode(&connect)).await?;
+            stream.writer.flush().await
         };
         if let Err(error) = sent.await {
-            return Err(lost(&wire, error));
+            return Err(lost(&stream, error));
         }
         loop {
             while let Some(next) = next(&mut frames)? {
                 match next {
-                    Ok(Message::Pong(_)) => return Ok(Welcomed { wire, frames }),
+                    Ok(Message::Pong(_)) => return Ok(Welcomed { stream, frames }),
                     Ok(Message::Disconnect(said)) => return Err(goodbye(said)),
                     Ok(_) | Err(_) => self.pass_over(),
                 }
             }
-            if let Err(error) = fill(&mut wire.reader, &mut frames).await {
-                return Err(lost(&wire, error));
+            if let Err(error) = fill(&mut stream.reader, &mut frames).await {
+                return Err(lost(&stream, error));
             }
         }
     }
@@ -158,21 +158,21 @@ impl Runner {
 
     /// Talks until the connection ends; why it did.
     async fn talk(&self, welcomed: Welcomed, serving: &mut Serving) -> Error {
-        let Welcomed { mut wire, mut frames } = welcomed;
-        let heard = Heard { anything: AtomicBool::new(true), waits: AtomicBool::new(false) };
+        let Welcomed { mut stream, mut frames } = welcomed;
+        let heard = SignsOfLife { anything: AtomicBool::new(true), waits: AtomicBool::new(false) };
         let mut out = BytesMut::new();
         let ended = tokio::select! {
-            ended = self.read(&mut wire.reader, &mut frames, serving, &heard) => ended,
-            error = self.write(&mut wire.writer, &mut out) => Error::Lost(error.to_string()),
+            ended = self.read(&mut stream.reader, &mut frames, serving, &heard) => ended,
+            error = self.write(&mut stream.writer, &mut out) => Error::Lost(error.to_string()),
             ended = self.ping(&heard) => ended,
             () = self.shared.closing.notified() => Error::Closed,
         };
         match ended {
             Error::Closed => {
-                self.leave(wire, out).await;
+                self.leave(stream, out).await;
                 Error::Closed
             }
-            Error::Lost(why) => wire.last_word().unwrap_or_else(|| Error::Lost(wire.loss(why))),
+            Error::Lost(why) => stream.last_word().unwrap_or_else(|| Error::Lost(stream.loss(why))),
             Error::Address { .. }
             | Error::File { .. }
             | Error::Tls(_)
@@ -186,17 +186,17 @@ impl Runner {
     }
 
     /// Writes what is left, first of all of a write that was interrupted, and goodbye.
-    async fn leave(&self, mut wire: Wire, mut out: BytesMut) {
+    async fn leave(&self, mut stream: ByteStream, mut out: BytesMut) {
         let said = async {
-            write_all(&mut wire.writer, &mut out).await?;
-            self.shared.link.try_take(&mut out);
+            write_all(&mut stream.writer, &mut out).await?;
+            self.shared.link.try_next_output(&mut out);
             let goodbye = Disconnect { reason: "normal".to_owned(), message: String::new() };
             out.extend_from_slice(&encode(&Message::Disconnect(goodbye)));
-            write_all(&mut wire.writer, &mut out).await
+            write_all(&mut stream.writer, &mut out).await
         };
         // A gateway that does not read is not waited for.
         if let Ok(Ok(())) = timeout(self.config.timing.connect_within, said).await {
-            wire.close().await;
+            stream.close().await;
         }
     }
 
@@ -205,12 +205,12 @@ impl Runner {
         reader: &mut (impl AsyncRead + Unpin),
         frames: &mut Frames,
         serving: &mut Serving,
-        heard: &Heard,
+        heard: &SignsOfLife,
     ) -> Error {
         let mut published = Vec::new();
         let mut full = Vec::new();
         loop {
-            let ended = self.take_all(frames, serving, &mut published);
+            let ended = self.handle_frames(frames, serving, &mut published);
             self.shared.table.deliver(published.drain(..), &mut full);
             if let Err(error) = ended {
                 return error;
@@ -228,7 +228,7 @@ impl Runner {
     }
 
     /// Whole frames that are there, in their order but for what was published: it is collected.
-    fn take_all(
+    fn handle_frames(
         &self,
         frames: &mut Frames,
         serving: &mut Serving,
@@ -275,7 +275,7 @@ impl Runner {
         out: &mut BytesMut,
     ) -> std::io::Error {
         loop {
-            self.shared.link.take(out).await;
+            self.shared.link.next_output(out).await;
             if let Err(error) = write_all(writer, out).await {
                 // Why the gateway does not read any more may be on its way.
                 tokio::time::sleep(LAST_WORD).await;
@@ -285,7 +285,7 @@ impl Runner {
     }
 
     /// Keeps the connection from being idle, and finds out that it is gone.
-    async fn ping(&self, heard: &Heard) -> Error {
+    async fn ping(&self, heard: &SignsOfLife) -> Error {
         let every = self.config.timing.ping_every;
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -302,7 +302,7 @@ impl Runner {
 }
 
 /// Whether the gateway shows signs of life.
-struct Heard {
+struct SignsOfLife {
     anything: AtomicBool,
     /// Nothing can be heard while a subscription is full.
     waits: AtomicBool,
@@ -328,7 +328,7 @@ fn goodbye(said: Disconnect) -> Error {
 /// The next whole frame: its message, if it can be read.
 fn next(frames: &mut Frames) -> Result<Option<Result<Message, DecodeError>>, Error> {
     let wrong = |error| Error::Lost(format!("the gateway sent what cannot be read: {error}"));
-    let frame = frames.take().map_err(wrong)?;
+    let frame = frames.next_frame().map_err(wrong)?;
     Ok(frame.map(|frame| decode(&frame)))
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{task::JoinSet, time::timeout};
 
-use super::{Shared, link::Answer};
+use super::{Shared, link::Outcome};
 use crate::wire::{
     id::CallId,
     message::{Call, CallError, Cast, Message, Reply},
@@ -27,8 +27,12 @@ impl Serving {
 
     pub fn call(&mut self, call: Call) {
         let life = self.shared.link.life();
-        let mut owed =
-            Owed { shared: self.shared.clone(), call_id: call.call_id.clone(), life, paid: false };
+        let mut owed = OwedReply {
+            shared: self.shared.clone(),
+            call_id: call.call_id.clone(),
+            life,
+            paid: false,
+        };
         let Some(handler) = self.shared.table.handler(&call.procedure) else {
             let why = format!("{} is not offered here", call.procedure.0);
             return owed.pay(Err(CallError::new("no_such_procedure", why)));
@@ -73,7 +77,7 @@ impl Serving {
 }
 
 /// An answer that a caller waits for: given when dropped, if not before.
-struct Owed {
+struct OwedReply {
     shared: Arc<Shared>,
     call_id: CallId,
     /// An answer is of no use on another connection: the gateway would take it for that of another call.
@@ -81,8 +85,8 @@ struct Owed {
     paid: bool,
 }
 
-impl Owed {
-    fn pay(&mut self, outcome: Answer) {
+impl OwedReply {
+    fn pay(&mut self, outcome: Outcome) {
         self.paid = true;
         let most = self.shared.most_bytes;
         let outcome = match outcome {
@@ -98,7 +102,7 @@ impl Owed {
     }
 }
 
-impl Drop for Owed {
+impl Drop for OwedReply {
     fn drop(&mut self) {
         if !self.paid {
             self.pay(Err(CallError::handler("the handler did not finish")));

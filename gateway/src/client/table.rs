@@ -13,7 +13,7 @@ use std::{
 use super::{
     Error,
     inbox::{Inbox, SubscribeOptions},
-    link::{Answer, Link},
+    link::{Link, Outcome},
 };
 use crate::{
     router::{ClientId, Router},
@@ -31,7 +31,7 @@ const MOST_PROCEDURES: usize = 1024;
 /// Patterns in one frame: of the longest, they fit into the smallest frame that a gateway would allow.
 const PATTERNS_OF_FRAME: usize = 32;
 
-type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type Answering = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// Answers calls of one procedure.
 #[derive(Clone)]

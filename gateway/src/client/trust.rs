@@ -62,7 +62,7 @@ pub(super) fn node_of(path: &Path) -> Result<NodeId, Error> {
 
 impl Verifier {
     fn new(trust: &Trust, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
-        let Trust::Authority(path) = trust else { return Ok(Self { provider, known: None }) };
+        let Trust::Authority(path) = trust else { return Ok(Self { provider, trusted: None }) };
         let certificates = certificates("CA file", path)?;
         let wrong = |why: String| Error::File { what: "CA file", path: path.clone(), why };
         let mut roots = RootCertStore::empty();
@@ -73,7 +73,7 @@ impl Verifier {
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
                 .build()
                 .map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { provider, known: Some(Known { by_authority, certificates }) })
+        Ok(Self { provider, trusted: Some(Trusted { by_authority, certificates }) })
     }
 }
 
@@ -96,12 +96,12 @@ fn file(what: &'static str, path: &Path, error: &rustls::pki_types::pem::Error) 
 struct Verifier {
     provider: Arc<CryptoProvider>,
     /// `None`: whoever it is.
-    known: Option<Known>,
+    trusted: Option<Trusted>,
 }
 
 /// Those of a file, and those that they signed.
 #[derive(Debug)]
-struct Known {
+struct Trusted {
     by_authority: Arc<WebPkiServerVerifier>,
     certificates: Vec<CertificateDer<'static>>,
 }
@@ -115,7 +115,7 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(Known { by_authority, certificates }) = &self.known else {
+        let Some(Trusted { by_authority, certificates }) = &self.trusted else {
             return Ok(ServerCertVerified::assertion());
         };
         let checked = by_authority.verify_server_cert(end_entity, intermediates, name, ocsp, now);

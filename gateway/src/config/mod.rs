@@ -12,7 +12,7 @@ use std::{
 use thiserror::Error;
 
 use crate::{
-    door::{connection::Keep, keys::Secret, limits::HandshakeLimits},
+    door::{connection::ConnectionLimits, keys::Secret, limits::HandshakeLimits},
     hub::RealmConfig,
     outbox::OutboxLimits,
     wire::realm::RealmName,
@@ -43,7 +43,7 @@ pub struct Settings {
     pub address: IpAddr,
     pub port: u16,
     pub health_port: u16,
-    /// Both or none, unless `self_signed`; what is wrong with them is for [`crate::door::tls::Source`] to say.
+    /// Both or none, unless `self_signed`; what is wrong with them is for [`crate::door::tls::CertificateSource`] to say.
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
     pub self_signed: bool,
@@ -57,7 +57,7 @@ pub struct Settings {
     pub grace: Duration,
     pub handshakes: HandshakeLimits,
     pub most_connections: usize,
-    pub keep: Keep,
+    pub connection: ConnectionLimits,
     pub outbox: OutboxLimits,
 }
 
@@ -81,7 +81,7 @@ impl Settings {
             grace: Duration::from_secs(5),
             handshakes: HandshakeLimits::default(),
             most_connections: 1000,
-            keep: Keep::default(),
+            connection: ConnectionLimits::default(),
             outbox: OutboxLimits::default(),
         }
     }

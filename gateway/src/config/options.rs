@@ -13,7 +13,7 @@ use clap::{
 
 use super::{ConfigError, RealmSettings, Settings};
 use crate::{
-    door::{connection::Keep, keys::Secret, limits::HandshakeLimits},
+    door::{connection::ConnectionLimits, keys::Secret, limits::HandshakeLimits},
     outbox::{OutboxLimits, WhenFull},
     wire::realm::RealmName,
 };
@@ -89,7 +89,7 @@ pub struct Options {
     /// Frames a second of one client that are for the gateway: pings, subscriptions, registrations, calls that fail at
     /// once; a client that sends more is slowed
     #[arg(long, env = "GATEWAY_MAX_CONTROL_RATE", value_name = "NUMBER",
-        default_value_t = Keep::default().control_per_second,
+        default_value_t = ConnectionLimits::default().control_per_second,
         value_parser = clap::value_parser!(u32).range(100..))]
     max_control_rate: u32,
     /// Messages that wait for one client
@@ -169,10 +169,10 @@ impl Options {
                 ..HandshakeLimits::default()
             },
             most_connections: self.max_connections,
-            keep: Keep {
+            connection: ConnectionLimits {
                 most_payload_bytes: self.max_frame,
                 control_per_second: self.max_control_rate,
-                ..Keep::default()
+                ..ConnectionLimits::default()
             },
             outbox,
         })

@@ -15,7 +15,7 @@ use tracing::debug;
 
 use crate::{
     door::{
-        connection::{Ended, Keep},
+        connection::{ConnectionLimits, Ended},
         limits::{Admission, HandshakeLimits, Handshakes, Refusal},
     },
     hub::Hub,
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Entrance {
     pub hub: Arc<Hub>,
-    pub keep: Keep,
+    pub limits: ConnectionLimits,
     handshakes: Mutex<Handshakes>,
     most_connections: usize,
     under_way: AtomicUsize,
@@ -53,26 +53,27 @@ impl Transport {
 
 /// What a new connection is told.
 #[derive(Debug)]
-pub enum Answer {
+pub enum Decision {
     Enter(Pass),
     /// Prove the address first.
     Retry,
-    Refused(Refusal),
+    Refuse(Refusal),
 }
 
 impl Entrance {
     /// `most_connections`: those in their handshake among them.
     pub fn new(
         hub: Arc<Hub>,
-        keep: Keep,
+        limits: ConnectionLimits,
         handshakes: HandshakeLimits,
         most_connections: usize,
     ) -> Self {
         // Those that are held take up no more than an eighth of the places.
-        let keep = Keep { most_held: keep.most_held.min(most_connections / 8), ..keep };
+        let limits =
+            ConnectionLimits { most_held: limits.most_held.min(most_connections / 8), ..limits };
         Self {
             hub,
-            keep,
+            limits,
             handshakes: Mutex::new(Handshakes::new(handshakes)),
             most_connections,
             under_way: AtomicUsize::default(),
@@ -83,7 +84,7 @@ impl Entrance {
     }
 
     /// Somebody knocks. `proven`: it gets what is sent to its address.
-    pub fn admit(self: &Arc<Self>, from: IpAddr, proven: bool) -> Answer {
+    pub fn admit(self: &Arc<Self>, from: IpAddr, proven: bool) -> Decision {
         let admission = if *self.stopped.borrow() {
             Admission::Refuse(Refusal::Draining)
         } else if self.connections.load(Ordering::Relaxed) >= self.most_connections {
@@ -97,15 +98,15 @@ impl Entrance {
             Admission::Accept => {
                 self.under_way.fetch_add(1, Ordering::Relaxed);
                 self.connections.fetch_add(1, Ordering::Relaxed);
-                Answer::Enter(Pass { entrance: self.clone(), in_handshake: true })
+                Decision::Enter(Pass { entrance: self.clone(), in_handshake: true })
             }
             Admission::Retry => {
                 self.hub.metrics.retries.inc();
-                Answer::Retry
+                Decision::Retry
             }
             Admission::Refuse(refusal) => {
                 self.refused(refusal.reason(), &from);
-                Answer::Refused(refusal)
+                Decision::Refuse(refusal)
             }
         }
     }

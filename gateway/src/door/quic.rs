@@ -14,8 +14,8 @@ use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     door::{
-        connection::{Ended, Keep, refuse, serve},
-        entrance::{Answer, Entrance, Pass, Transport},
+        connection::{ConnectionLimits, Ended, refuse, serve},
+        entrance::{Decision, Entrance, Pass, Transport},
         keys::Keys,
         tls,
     },
@@ -95,35 +95,35 @@ fn knock(incoming: Incoming, entrance: &Arc<Entrance>, clients: &mut JoinSet<()>
     // Who cannot be asked to prove its address has done so.
     let proven = incoming.remote_address_validated() || !incoming.may_retry();
     match entrance.admit(incoming.remote_address().ip(), proven) {
-        Answer::Enter(pass) => {
+        Decision::Enter(pass) => {
             clients.spawn(client(incoming, pass));
         }
-        Answer::Retry => {
+        Decision::Retry => {
             if let Err(error) = incoming.retry() {
                 error.into_incoming().refuse();
             }
         }
-        Answer::Refused(_) => incoming.refuse(),
+        Decision::Refuse(_) => incoming.refuse(),
     }
 }
 
 async fn client(incoming: Incoming, mut pass: Pass) {
-    let keep = Keep { idle: None, ..pass.entrance().keep };
+    let limits = ConnectionLimits { idle: None, ..pass.entrance().limits };
     let connecting = match incoming.accept() {
         Ok(connecting) => connecting,
         Err(error) => return pass.failed(&error),
     };
-    let connection = match timeout(keep.connect_within, connecting).await {
+    let connection = match timeout(limits.connect_within, connecting).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return pass.failed(&error),
         Err(_) => return pass.failed(&"it took too long"),
     };
     pass.entered(Transport::Quic);
-    let ended = match timeout(keep.connect_within, connection.accept_bi()).await {
-        Ok(Ok((send, receive))) => talk(&connection, send, receive, &pass, keep).await,
+    let ended = match timeout(limits.connect_within, connection.accept_bi()).await {
+        Ok(Ok((send, receive))) => talk(&connection, send, receive, &pass, limits).await,
         Ok(Err(_)) if said_goodbye(&connection) => Ended::Closed(Close::Ended),
         Ok(Err(error)) => Ended::Lost(error.into()),
-        Err(_) => Ended::Closed(Close::Idle(keep.connect_within.as_secs())),
+        Err(_) => Ended::Closed(Close::Idle(limits.connect_within.as_secs())),
     };
     match &ended {
         Ended::Closed(close) => {
@@ -140,20 +140,20 @@ async fn talk(
     mut send: SendStream,
     mut receive: RecvStream,
     pass: &Pass,
-    keep: Keep,
+    limits: ConnectionLimits,
 ) -> Ended {
     let chain = chain(connection.peer_identity());
     let ended = match tls::identity(chain.as_deref()) {
         Ok(identity) => {
             let hub = &pass.entrance().hub;
-            serve(&mut receive, &mut send, identity.as_ref(), hub, keep).await
+            serve(&mut receive, &mut send, identity.as_ref(), hub, limits).await
         }
-        Err(why) => refuse(&mut send, Close::Identity(why), keep).await,
+        Err(why) => refuse(&mut send, Close::Identity(why), limits).await,
     };
     let ended = if said_goodbye(connection) { Ended::Closed(Close::Ended) } else { ended };
     // It may be finished already. Clients of upstream notice at once only the end of the stream.
     let _ = send.finish();
-    let _ = timeout(keep.last_words, send.stopped()).await;
+    let _ = timeout(limits.last_words, send.stopped()).await;
     ended
 }
 

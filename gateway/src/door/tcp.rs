@@ -14,7 +14,7 @@ use tracing::warn;
 use crate::{
     door::{
         connection::{Ended, refuse, serve},
-        entrance::{Answer, Entrance, Pass, Transport},
+        entrance::{Decision, Entrance, Pass, Transport},
         tls,
     },
     observe::beat::Beat,
@@ -40,7 +40,7 @@ pub async fn run(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((socket, from)) => {
-                    if let Answer::Enter(pass) = entrance.admit(from.ip(), true) {
+                    if let Decision::Enter(pass) = entrance.admit(from.ip(), true) {
                         clients.spawn(client(socket, acceptor.clone(), pass));
                     }
                 }
@@ -65,10 +65,10 @@ pub async fn run(
 }
 
 async fn client(socket: TcpStream, acceptor: TlsAcceptor, mut pass: Pass) {
-    let keep = pass.entrance().keep;
+    let limits = pass.entrance().limits;
     // Frames are written in large pieces already.
     let _ = socket.set_nodelay(true);
-    let stream = match timeout(keep.connect_within, acceptor.accept(socket)).await {
+    let stream = match timeout(limits.connect_within, acceptor.accept(socket)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return pass.failed(&error),
         Err(_) => return pass.failed(&"it took too long"),
@@ -84,9 +84,9 @@ async fn client(socket: TcpStream, acceptor: TlsAcceptor, mut pass: Pass) {
     let ended = match identity {
         Ok(identity) => {
             let hub = &pass.entrance().hub;
-            serve(&mut reader, &mut writer, identity.as_ref(), hub, keep).await
+            serve(&mut reader, &mut writer, identity.as_ref(), hub, limits).await
         }
-        Err(close) => refuse(&mut writer, close, keep).await,
+        Err(close) => refuse(&mut writer, close, limits).await,
     };
     let last = async {
         let _ = writer.shutdown().await;
@@ -94,7 +94,7 @@ async fn client(socket: TcpStream, acceptor: TlsAcceptor, mut pass: Pass) {
             let _ = read_to_end(&mut reader).await;
         }
     };
-    let _ = timeout(keep.last_words, last).await;
+    let _ = timeout(limits.last_words, last).await;
     pass.left(&ended);
 }
 

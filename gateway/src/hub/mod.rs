@@ -20,7 +20,7 @@ use crate::{
     },
     outbox::{Outbox, OutboxLimits},
     router::Counts,
-    session::{Close, Joining, Limits},
+    session::{Close, Joining, RealmLimits},
     wire::{
         id::NodeId,
         message::{Connect, RealmId, STRICT},
@@ -50,7 +50,7 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct Hub {
     realms: RwLock<HashMap<RealmName, Arc<SharedRealm>>>,
-    limits: Limits,
+    limits: RealmLimits,
     outbox_limits: OutboxLimits,
     pub metrics: Arc<Metrics>,
     services: Arc<Services>,
@@ -74,7 +74,7 @@ impl Drop for Held<'_> {
 impl Hub {
     pub fn new(
         realms: &[RealmConfig],
-        limits: Limits,
+        limits: RealmLimits,
         outbox_limits: OutboxLimits,
         diagnostics: Diagnostics,
         metrics: Arc<Metrics>,

@@ -13,7 +13,7 @@ use crate::{
     observe::metrics::{ByCode, ByReason, RealmMetrics},
     outbox::Outbox,
     router::ClientId,
-    session::{Action, Close, Joining, Limits, Now, Permissions, Realm},
+    session::{Action, Close, Joining, Now, Permissions, Realm, RealmLimits},
     wire::{
         message::{Incoming, Message, Reply, encode},
         realm::RealmName,
@@ -58,7 +58,7 @@ pub(super) struct Inner {
 }
 
 impl SharedRealm {
-    pub(super) fn new(config: &RealmConfig, limits: Limits, services: Arc<Services>) -> Self {
+    pub(super) fn new(config: &RealmConfig, limits: RealmLimits, services: Arc<Services>) -> Self {
         Self {
             name: config.name.clone(),
             hash: Sha256::digest(config.name.as_str()).into(),
@@ -231,7 +231,7 @@ impl Member {
     ///
     /// # Errors
     /// The connection must be closed, and why.
-    pub fn take(
+    pub fn handle(
         &self,
         messages: &mut impl Iterator<Item = Incoming>,
         above: &mut Vec<Arc<Outbox>>,
@@ -250,7 +250,7 @@ impl Member {
                     Incoming::Publication(publication) => {
                         realm.publish(self.id, publication, actions)
                     }
-                    Incoming::Message(message) => realm.take(self.id, message, now, actions),
+                    Incoming::Message(message) => realm.handle(self.id, message, now, actions),
                     Incoming::Unread(unread) => {
                         realm.pass_over_unread(self.id, unread, now, actions)
                     }

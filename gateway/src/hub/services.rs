@@ -13,7 +13,7 @@ use tracing::{debug, info};
 
 use crate::{
     observe::{diagnostics::Diagnostics, metrics::Metrics},
-    session::{First, Now},
+    session::{FirstPassedOver, Now},
 };
 
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Services {
     }
 
     /// Logs the first message of a client that was passed over; one a second of all clients, so that nobody fills the log.
-    pub(super) fn log_passed_over(&self, First { node, what }: &First) {
+    pub(super) fn log_passed_over(&self, FirstPassedOver { node, what }: &FirstPassedOver) {
         let second = self.started.elapsed().as_secs() + 1;
         if self.last_logged.swap(second, Ordering::Relaxed) == second {
             debug!(%node, "passed over: {what}");

@@ -15,13 +15,13 @@ use crate::{
 fn read(message: &Message) -> Incoming {
     let mut frames = Frames::new(1 << 20);
     frames.push(&encode(message));
-    incoming(&frames.take().unwrap().unwrap(), &mut FreshIds::new([7; 8]))
+    incoming(&frames.next_frame().unwrap().unwrap(), &mut FreshIds::new([7; 8]))
 }
 
 fn hub(realms: &[RealmConfig]) -> Hub {
     let diagnostics =
         Diagnostics { node: "g".to_owned(), realm: "a".to_owned(), started: Instant::now() };
-    let (limits, outbox) = (Limits::default(), OutboxLimits::default());
+    let (limits, outbox) = (RealmLimits::default(), OutboxLimits::default());
     Hub::new(realms, limits, outbox, diagnostics, Arc::new(Metrics::new()))
 }
 
@@ -51,14 +51,14 @@ fn what_a_batch_of_messages_brings_about_does_not_pile_up() {
             message_id: MessageId::from([0; 16]),
         }))
     });
-    client.take(&mut retained, &mut Vec::new()).unwrap();
+    client.handle(&mut retained, &mut Vec::new()).unwrap();
     let mut again = (0..500).flat_map(|_| {
         let topics = vec!["#".parse().unwrap()];
         let subscribe = Subscribe { topics: topics.clone(), qos: Qos::AtMostOnce };
         [Message::Subscribe(subscribe), Message::Unsubscribe(Unsubscribe { topics })]
             .map(|message| read(&message))
     });
-    while client.take(&mut again, &mut Vec::new()).unwrap() > 0 {
+    while client.handle(&mut again, &mut Vec::new()).unwrap() > 0 {
         while client.hand_over(&mut Vec::new()).is_some() {}
     }
     assert!(client.outbox.bytes() <= OutboxLimits::default().most_bytes);

@@ -23,7 +23,7 @@ impl Gateway {
         let until = Instant::now() + grace;
         self.entrance.stop();
         self.hub.stop();
-        self.tell(grace, until - LEAVING.min(grace / 4)).await;
+        self.disconnect_clients(grace, until - LEAVING.min(grace / 4)).await;
         let all_left = timeout_at(until, self.empty()).await.is_ok();
         if !all_left {
             warn!(clients = self.hub.counts().clients, "the grace is over: clients are cut");
@@ -54,7 +54,7 @@ impl Gateway {
     }
 
     /// Tells clients step by step; those with a part in a call when it has ended, or when `until` has come.
-    async fn tell(&self, grace: Duration, until: Instant) {
+    async fn disconnect_clients(&self, grace: Duration, until: Instant) {
         let steps = SPREAD.min(grace / 4).as_millis() / STEP.as_millis();
         let steps = usize::try_from(steps).unwrap_or(usize::MAX).max(1);
         let most = self.hub.counts().clients.div_ceil(steps).max(1);

@@ -49,7 +49,7 @@ impl Failure {
     }
 
     /// Writes the last line; returns the exit code.
-    pub(super) fn told(&self) -> u8 {
+    pub(super) fn log(&self) -> u8 {
         let code = self.code();
         error!(exit_code = code, "the gateway ends: {self}");
         code
@@ -75,7 +75,7 @@ pub fn run(options: Options) -> ExitCode {
             info!(exit_code = 0, "the gateway ends: {how}");
             ExitCode::SUCCESS
         }
-        Err(failure) => ExitCode::from(failure.told()),
+        Err(failure) => ExitCode::from(failure.log()),
     }
 }
 

@@ -33,7 +33,7 @@ pub fn begin(options: &Options) -> Result<(), String> {
                 "no thread can be started: {why}: raise the limit of processes (pids.max, ulimit -u) or of memory \
                  (memory.max, ulimit -v)"
             ))
-            .told(),
+            .log(),
             None => {
                 let what = what.to_string().replace('\n', " ");
                 error!(exit_code = PANIC, "the gateway ends: a bug: {what}");

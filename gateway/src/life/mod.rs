@@ -20,11 +20,11 @@ use crate::{
         entrance::Entrance,
         keys::Keys,
         quic, tcp,
-        tls::{self, Authorities, Certificates, Rotation, Source},
+        tls::{self, Authorities, CertificateSource, Certificates, Rotation},
     },
     hub::Hub,
     observe::{diagnostics::Diagnostics, health::Health, metrics::Metrics},
-    session::Limits,
+    session::RealmLimits,
 };
 
 pub use exit::{Failure, PANIC, USAGE, run, wrong_usage};
@@ -69,7 +69,7 @@ impl Gateway {
             realm: default_realm,
             started: Instant::now(),
         };
-        let limits = Limits::default();
+        let limits = RealmLimits::default();
         let hub = Hub::new(&realms, limits, settings.outbox, diagnostics, metrics.clone());
         let hub = Arc::new(hub);
         let state = Arc::new(Health::new(hub.clone(), metrics.clone()));
@@ -101,14 +101,14 @@ impl Gateway {
 
         let entrance = Entrance::new(
             hub.clone(),
-            settings.keep,
+            settings.connection,
             settings.handshakes,
             settings.most_connections,
         );
         let entrance = Arc::new(entrance);
         let (mut accepting, mut lasting) = (JoinSet::new(), JoinSet::new());
         lasting.spawn(hub.clone().keep_deadlines(state.router.clone()));
-        lasting.spawn(rotation.keep(settings.look_every));
+        lasting.spawn(rotation.run(settings.look_every));
         let routes = state.clone().routes();
         lasting.spawn(async move {
             if let Err(error) = axum::serve(health, routes).await {
@@ -166,10 +166,13 @@ fn certificates(
     settings: &Settings,
     metrics: &Arc<Metrics>,
 ) -> Result<(ServerConfig, Rotation), Failure> {
-    let source =
-        Source::of(settings.certificate.clone(), settings.key.clone(), settings.self_signed)?;
+    let source = CertificateSource::of(
+        settings.certificate.clone(),
+        settings.key.clone(),
+        settings.self_signed,
+    )?;
     info!("loading the certificate: {source}");
-    if source == Source::SelfSigned {
+    if source == CertificateSource::SelfSigned {
         warn!("the certificate is self-signed: no client can know that this is the gateway");
     }
     let certificates = Arc::new(Certificates::new(source.load()?));

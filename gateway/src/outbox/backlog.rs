@@ -61,7 +61,7 @@ impl Backlog {
     }
 
     /// The oldest frames.
-    pub fn take(&mut self) -> Option<Bytes> {
+    pub fn pop(&mut self) -> Option<Bytes> {
         if self.pieces.is_empty() {
             self.close();
         }
@@ -134,7 +134,7 @@ mod tests {
 
     fn numbers(backlog: &mut Backlog) -> Vec<u8> {
         let mut numbers = Vec::new();
-        while let Some(piece) = backlog.take() {
+        while let Some(piece) = backlog.pop() {
             numbers.extend(frame::each(&piece).map(|frame| frame[8]));
         }
         numbers
@@ -150,9 +150,9 @@ mod tests {
         backlog.push(large.clone());
         backlog.push(frame(Kind::Publish, &[4]));
         assert_eq!(backlog.bytes(), 4 * 9 + large.len());
-        let first = backlog.take().unwrap();
+        let first = backlog.pop().unwrap();
         assert_eq!(frame::each(&first).map(|frame| frame[8]).collect::<Vec<_>>(), [0, 1, 2]);
-        let second = backlog.take().unwrap();
+        let second = backlog.pop().unwrap();
         assert_eq!(second.as_ptr(), large.as_ptr(), "it was not copied");
         assert_eq!(numbers(&mut backlog), [4]);
         assert!(backlog.is_empty());
@@ -181,6 +181,6 @@ mod tests {
         assert_eq!(backlog.make_room(10), 0);
         backlog.push(frame(Kind::Publish, b"x"));
         assert_eq!(backlog.clear(), 1);
-        assert!(backlog.is_empty() && backlog.take().is_none());
+        assert!(backlog.is_empty() && backlog.pop().is_none());
     }
 }

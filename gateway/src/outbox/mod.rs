@@ -167,11 +167,11 @@ impl Outbox {
     }
 
     /// Waits for frames; `Err` says why the connection ends, when nothing is left.
-    pub async fn take(&self) -> Result<Bytes, Close> {
+    pub async fn next_frames(&self) -> Result<Bytes, Close> {
         loop {
             {
                 let mut queue = self.lock();
-                let taken = queue.frames.take();
+                let taken = queue.frames.pop();
                 queue.taken += u64::from(taken.is_some());
                 let is_drained = queue.frames.bytes() <= self.limits.mark_bytes / 2;
                 queue.slow &= !is_drained;
@@ -264,7 +264,7 @@ mod tests {
     async fn all(outbox: &Outbox) -> Vec<u8> {
         let mut numbers = Vec::new();
         while outbox.bytes() > 0 {
-            let frames = outbox.take().await.unwrap();
+            let frames = outbox.next_frames().await.unwrap();
             numbers.extend(frame::each(&frames).map(|frame| frame[8]));
         }
         numbers
@@ -298,7 +298,7 @@ mod tests {
         for number in 0..5 {
             outbox.push(frame(Kind::Reply, number));
         }
-        assert_eq!(outbox.take().await, Err(Close::Slow(0)));
+        assert_eq!(outbox.next_frames().await, Err(Close::Slow(0)));
     }
 
     #[test]
@@ -368,7 +368,7 @@ mod tests {
         tokio::join!(outbox.drained(), async {
             for number in 4..14 {
                 tokio::time::sleep(LIMITS.patience * 3 / 4).await;
-                outbox.take().await.unwrap();
+                outbox.next_frames().await.unwrap();
                 outbox.push(frame(Kind::Publish, number));
             }
         });
@@ -383,6 +383,6 @@ mod tests {
         outbox.close(Close::Draining);
         outbox.push(frame(Kind::Publish, 1));
         assert_eq!(all(&outbox).await, [0]);
-        assert_eq!(outbox.take().await, Err(Close::Draining));
+        assert_eq!(outbox.next_frames().await, Err(Close::Draining));
     }
 }

@@ -21,20 +21,20 @@ pub struct Request {
 
 /// Too many calls are under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused;
+pub struct TooManyCalls;
 
 /// Who waits for a reply, and under which id.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answered {
-    pub caller: ClientId,
+pub struct Caller {
+    pub client: ClientId,
     pub call_id: CallId,
 }
 
 /// A call without a reply, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expired {
-    Deadline(Answered),
-    ProviderLeft(Answered),
+    Deadline(Caller),
+    ProviderLeft(Caller),
 }
 
 /// Calls under way.
@@ -72,10 +72,10 @@ impl Calls {
     ///
     /// # Errors
     /// Too many are under way.
-    pub fn begin(&mut self, request: Request, now: Micros) -> Result<CallId, Refused> {
+    pub fn begin(&mut self, request: Request, now: Micros) -> Result<CallId, TooManyCalls> {
         let of_caller = self.of_caller.get(&request.caller).copied().unwrap_or_default();
         if self.open.len() >= self.most || of_caller >= self.most_of_caller {
-            return Err(Refused);
+            return Err(TooManyCalls);
         }
         let number = self.next;
         self.next += 1;
@@ -87,18 +87,13 @@ impl Calls {
 
     /// A reply has come. `None` where nobody waits for it: it was not asked from this client, or was answered, or its
     /// time is over. With it the microseconds that it took.
-    pub fn answer(
-        &mut self,
-        from: ClientId,
-        id: &CallId,
-        now: Micros,
-    ) -> Option<(Answered, Micros)> {
+    pub fn answer(&mut self, from: ClientId, id: &CallId, now: Micros) -> Option<(Caller, Micros)> {
         let number = number_of(id)?;
         if self.open.get(&number)?.request.provider != from {
             return None;
         }
         let open = self.close(number)?;
-        Some((answered(open.request), now.saturating_sub(open.began)))
+        Some((caller_of(open.request), now.saturating_sub(open.began)))
     }
 
     /// Calls whose time is over.
@@ -108,7 +103,7 @@ impl Calls {
             && deadline <= now
         {
             if let Some(open) = self.close(number) {
-                expired.push(Expired::Deadline(answered(open.request)));
+                expired.push(Expired::Deadline(caller_of(open.request)));
             }
         }
         expired
@@ -133,7 +128,7 @@ impl Calls {
         for number in gone {
             let Some(open) = self.close(number) else { continue };
             if open.request.caller != client {
-                expired.push(Expired::ProviderLeft(answered(open.request)));
+                expired.push(Expired::ProviderLeft(caller_of(open.request)));
             }
         }
         expired
@@ -167,8 +162,8 @@ impl Calls {
     }
 }
 
-fn answered(request: Request) -> Answered {
-    Answered { caller: request.caller, call_id: request.call_id }
+fn caller_of(request: Request) -> Caller {
+    Caller { client: request.caller, call_id: request.call_id }
 }
 
 fn id_of(number: u64) -> CallId {
@@ -206,7 +201,7 @@ mod tests {
         let first = call(&mut calls, CALLER, 100);
         let second = call(&mut calls, OTHER, 100);
         assert_ne!(first, second);
-        let answered = |caller| Some((Answered { caller, call_id: own_id() }, 5));
+        let answered = |client| Some((Caller { client, call_id: own_id() }, 5));
         assert_eq!(calls.answer(PROVIDER, &second, 5), answered(OTHER));
         assert_eq!(calls.answer(PROVIDER, &first, 5), answered(CALLER));
         assert_eq!(calls.answer(PROVIDER, &first, 5), None, "answered once");
@@ -229,7 +224,7 @@ mod tests {
         call(&mut calls, CALLER, 200);
         assert_eq!(calls.next_deadline(), Some(100));
         assert_eq!(calls.expire(99), []);
-        let caller = Answered { caller: CALLER, call_id: own_id() };
+        let caller = Caller { client: CALLER, call_id: own_id() };
         assert_eq!(calls.expire(100), [Expired::Deadline(caller)]);
         assert_eq!(calls.answer(PROVIDER, &id, 101), None);
         assert_eq!(calls.len(), 1);
@@ -239,7 +234,7 @@ mod tests {
     fn who_leaves_fails_what_it_was_asked_and_forgets_what_it_asked() {
         let mut calls = Calls::new(10, 10);
         call(&mut calls, CALLER, 100);
-        let caller = Answered { caller: CALLER, call_id: own_id() };
+        let caller = Caller { client: CALLER, call_id: own_id() };
         assert_eq!(calls.leave(PROVIDER), [Expired::ProviderLeft(caller)]);
         call(&mut calls, CALLER, 100);
         assert_eq!(calls.leave(CALLER), []);
@@ -253,9 +248,9 @@ mod tests {
         call(&mut calls, CALLER, 100);
         call(&mut calls, CALLER, 100);
         let of = |caller| Request { caller, call_id: own_id(), provider: PROVIDER, deadline: 100 };
-        assert_eq!(calls.begin(of(CALLER), 0), Err(Refused));
+        assert_eq!(calls.begin(of(CALLER), 0), Err(TooManyCalls));
         call(&mut calls, OTHER, 100);
-        assert_eq!(calls.begin(of(OTHER), 0), Err(Refused));
+        assert_eq!(calls.begin(of(OTHER), 0), Err(TooManyCalls));
         calls.expire(100);
         assert!(calls.begin(of(CALLER), 0).is_ok());
     }

@@ -11,7 +11,7 @@ use crate::wire::{
     topic::{Pattern, Topic},
 };
 
-pub use calls::{Answered, Calls, Expired, Refused, Request};
+pub use calls::{Caller, Calls, Expired, Request, TooManyCalls};
 pub use retained::{Retained, RetainedFull, RetainedLimits};
 
 use self::trie::Trie;

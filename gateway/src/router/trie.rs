@@ -11,15 +11,15 @@ use crate::wire::topic::{Pattern, Segment, Topic};
 /// The clients of patterns.
 #[derive(Debug, Default)]
 pub struct Trie {
-    root: Node,
+    root: Branch,
 }
 
 /// What follows a beginning that patterns share.
 #[derive(Debug, Default)]
-struct Node {
-    literal: HashMap<Box<str>, Node>,
-    one: Option<Box<Node>>,
-    many: Option<Box<Node>>,
+struct Branch {
+    literal: HashMap<Box<str>, Branch>,
+    one: Option<Box<Branch>>,
+    many: Option<Box<Branch>>,
     /// Those whose pattern ends here, in order.
     clients: Vec<ClientId>,
 }
@@ -60,7 +60,7 @@ impl Trie {
     }
 }
 
-impl Node {
+impl Branch {
     fn remove(&mut self, segments: &[Segment<'_>], client: ClientId) -> bool {
         let Some((first, rest)) = segments.split_first() else {
             let place = self.clients.binary_search(&client);
@@ -93,7 +93,7 @@ struct Walk<'a, F> {
     found: &'a mut F,
     /// Nodes of a `#` below another that were reached. They are first reached where most of the topic is left, which
     /// finds everything that a later reach would find: so no node is looked at twice for one segment.
-    seen: HashSet<*const Node>,
+    seen: HashSet<*const Branch>,
     below_many: bool,
     steps: usize,
 }
@@ -103,7 +103,7 @@ impl<'a, F: FnMut(ClientId)> Walk<'a, F> {
         Self { found, seen: HashSet::new(), below_many: false, steps: 0 }
     }
 
-    fn go(&mut self, node: &Node, segments: &[&str]) {
+    fn go(&mut self, node: &Branch, segments: &[&str]) {
         self.steps += 1;
         if let Some(many) = &node.many
             && (!self.below_many || self.seen.insert(ptr::from_ref(&**many)))
@@ -127,7 +127,7 @@ impl<'a, F: FnMut(ClientId)> Walk<'a, F> {
     }
 }
 
-fn remove_below(node: &mut Option<Box<Node>>, rest: &[Segment<'_>], client: ClientId) -> bool {
+fn remove_below(node: &mut Option<Box<Branch>>, rest: &[Segment<'_>], client: ClientId) -> bool {
     let Some(below) = node else { return false };
     let removed = below.remove(rest, client);
     if below.is_empty() {

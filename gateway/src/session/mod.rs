@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub use close::Close;
-pub use passed::{First, PassedOver};
+pub use passed::{FirstPassedOver, PassedOver};
 pub use permissions::{Granted, Nodes, Permissions, Rule};
 
 /// Procedures that the gateway answers itself begin so; nobody may register one.
@@ -43,7 +43,7 @@ const DIAGNOSIS: u32 = 32;
 
 /// What a realm and its clients may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct RealmLimits {
     pub subscriptions: usize,
     pub registrations: usize,
     /// Calls under way, of the realm and of one client.
@@ -55,7 +55,7 @@ pub struct Limits {
     pub retained: RetainedLimits,
 }
 
-impl Default for Limits {
+impl Default for RealmLimits {
     fn default() -> Self {
         Self {
             subscriptions: 1024,
@@ -94,7 +94,7 @@ pub enum Action {
     /// A call came to nothing: its error's code.
     Failed(&'static str),
     /// A message of a client was passed over: the reason, and what is told of the client's first.
-    PassedOver(&'static str, Option<First>),
+    PassedOver(&'static str, Option<FirstPassedOver>),
 }
 
 /// One realm.
@@ -103,7 +103,7 @@ pub struct Realm {
     router: Router,
     retained: Retained,
     calls: Calls,
-    limits: Limits,
+    limits: RealmLimits,
     /// By the client's number.
     clients: Vec<Option<Client>>,
     /// Connections of nodes that proved who they are.
@@ -119,9 +119,9 @@ struct Client {
     /// What would be passed over ends its connection.
     strict: bool,
     /// Something was passed over before.
-    told: bool,
+    was_passed_over: bool,
     granted: Granted,
-    owed: Owed,
+    owed: OwedRetained,
 }
 
 /// Who a client is.
@@ -137,7 +137,7 @@ pub struct Joining {
 /// The retained messages that a client has yet to get for what it subscribed to at once. One that several of its patterns
 /// match comes once.
 #[derive(Debug, Default)]
-struct Owed {
+struct OwedRetained {
     patterns: Vec<Pattern>,
     /// Of which pattern, and behind which topic.
     at: usize,
@@ -145,7 +145,7 @@ struct Owed {
 }
 
 impl Realm {
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: RealmLimits) -> Self {
         Self {
             router: Router::default(),
             retained: Retained::new(limits.retained),
@@ -188,8 +188,8 @@ impl Realm {
         if self.clients.len() <= id.index() {
             self.clients.resize_with(id.index() + 1, || None);
         }
-        let owed = Owed::default();
-        let client = Client { node, proven, strict, told: false, granted, owed };
+        let owed = OwedRetained::default();
+        let client = Client { node, proven, strict, was_passed_over: false, granted, owed };
         self.clients[id.index()] = Some(client);
         if proven && let Some(earlier) = self.proven.insert(node, id) {
             out.push(Action::Close(earlier, Close::Replaced));
@@ -225,7 +225,7 @@ impl Realm {
     ///
     /// # Errors
     /// The connection must be closed, and why.
-    pub fn take(
+    pub fn handle(
         &mut self,
         from: ClientId,
         message: Message,
@@ -269,7 +269,7 @@ impl Realm {
     pub fn hand_over(&mut self, to: ClientId, out: &mut Vec<Action>) -> Option<u32> {
         let owed = &mut self.clients.get_mut(to.index())?.as_mut()?.owed;
         let Some(pattern) = owed.patterns.get(owed.at) else {
-            *owed = Owed::default();
+            *owed = OwedRetained::default();
             return None;
         };
         let earlier = &owed.patterns[..owed.at];
@@ -418,11 +418,11 @@ impl Realm {
 
     fn reply(&mut self, from: ClientId, reply: Reply, now: Now, out: &mut Vec<Action>) {
         // A reply that nobody waits for any more is no fault of who sends it.
-        let Some((answered, took)) = self.calls.answer(from, &reply.call_id, now.steady) else {
+        let Some((caller, took)) = self.calls.answer(from, &reply.call_id, now.steady) else {
             return;
         };
         out.push(Action::Answered(took));
-        send(answered.caller, &Message::Reply(Reply { call_id: answered.call_id, ..reply }), out);
+        send(caller.client, &Message::Reply(Reply { call_id: caller.call_id, ..reply }), out);
     }
 
     /// One that is sent on costs no unit.
@@ -479,16 +479,16 @@ fn send(to: ClientId, message: &Message, out: &mut Vec<Action>) {
 }
 
 fn fail(expired: Expired, out: &mut Vec<Action>) {
-    let (answered, code, message) = match expired {
-        Expired::Deadline(answered) => (answered, "timeout", "no reply came in time"),
-        Expired::ProviderLeft(answered) => {
-            (answered, "peer_disconnected", "who was asked has disconnected")
+    let (caller, code, message) = match expired {
+        Expired::Deadline(caller) => (caller, "timeout", "no reply came in time"),
+        Expired::ProviderLeft(caller) => {
+            (caller, "peer_disconnected", "who was asked has disconnected")
         }
     };
     out.push(Action::Failed(code));
     let error = CallError { code: code.to_owned(), message: message.to_owned() };
-    let reply = Reply { call_id: answered.call_id, outcome: Err(error) };
-    send(answered.caller, &Message::Reply(reply), out);
+    let reply = Reply { call_id: caller.call_id, outcome: Err(error) };
+    send(caller.client, &Message::Reply(reply), out);
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ impl fmt::Display for PassedOver {
 
 /// The first of a client, which is told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct First {
+pub struct FirstPassedOver {
     pub node: NodeId,
     pub what: String,
 }
@@ -106,9 +106,9 @@ impl Realm {
         if client.strict {
             return Err(Close::Strict(what));
         }
-        let first = !std::mem::replace(&mut client.told, true);
+        let first = !std::mem::replace(&mut client.was_passed_over, true);
         let shortened = || what.to_string().chars().take(LONGEST).collect();
-        let first = first.then(|| First { node: client.node, what: shortened() });
+        let first = first.then(|| FirstPassedOver { node: client.node, what: shortened() });
         out.push(Action::PassedOver(what.reason(), first));
         Ok(1)
     }

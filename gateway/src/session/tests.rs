@@ -22,10 +22,10 @@ type Sent = Vec<(ClientId, Message)>;
 
 impl World {
     fn new() -> Self {
-        Self::with(Limits::default())
+        Self::with(RealmLimits::default())
     }
 
-    fn with(limits: Limits) -> Self {
+    fn with(limits: RealmLimits) -> Self {
         Self { realm: Realm::new(limits), now: Now { steady: 0, calendar: 1_764_000_000_000 } }
     }
 
@@ -52,15 +52,15 @@ impl World {
         (id, out)
     }
 
-    fn take(&mut self, from: ClientId, message: Message) -> Result<Vec<Action>, Close> {
+    fn handle(&mut self, from: ClientId, message: Message) -> Result<Vec<Action>, Close> {
         let mut out = Vec::new();
-        self.realm.take(from, message, self.now, &mut out)?;
+        self.realm.handle(from, message, self.now, &mut out)?;
         while self.realm.hand_over(from, &mut out).is_some() {}
         Ok(out)
     }
 
     fn send(&mut self, from: ClientId, message: Message) -> Sent {
-        sent(self.take(from, message).unwrap())
+        sent(self.handle(from, message).unwrap())
     }
 
     fn subscribe(&mut self, client: ClientId, patterns: &[&str]) -> Sent {
@@ -78,7 +78,7 @@ fn sent(actions: Vec<Action>) -> Sent {
     let read = |frame: &[u8]| {
         let mut frames = Frames::new(1 << 20);
         frames.push(frame);
-        decode(&frames.take().unwrap().unwrap()).unwrap()
+        decode(&frames.next_frame().unwrap().unwrap()).unwrap()
     };
     let message = |action| match action {
         Action::Send(to, frame) => Some((to, read(&frame))),
@@ -265,7 +265,7 @@ fn a_handlers_own_error_reaches_its_caller() {
 
 #[test]
 fn a_call_that_cannot_succeed_says_why() {
-    let limits = Limits { calls_of_client: 1, ..Limits::default() };
+    let limits = RealmLimits { calls_of_client: 1, ..RealmLimits::default() };
     let mut world = World::with(limits);
     let (provider, caller) = (world.join(), world.join());
     let id = |byte| CallId::from([byte; 16]);
@@ -290,7 +290,7 @@ fn a_call_that_cannot_succeed_says_why() {
 
 #[test]
 fn a_call_may_not_take_longer_than_the_gateway_allows() {
-    let limits = Limits { usual_timeout: 10, longest_timeout: 20, ..Limits::default() };
+    let limits = RealmLimits { usual_timeout: 10, longest_timeout: 20, ..RealmLimits::default() };
     let mut world = World::with(limits);
     let (provider, caller) = (world.join(), world.join());
     world.register(provider);
@@ -338,10 +338,10 @@ fn diagnostics_are_for_the_gateway_to_answer_and_for_nobody_to_register() {
     let (call_id, args) = (CallId::from([1; 16]), Term::from("{}"));
     let (procedure, id) = (echo.clone(), call_id.clone());
     let call = Call { procedure, args: args.clone(), call_id: id, timeout: None };
-    let actions = world.take(client, Message::Call(call)).unwrap();
+    let actions = world.handle(client, Message::Call(call)).unwrap();
     assert_eq!(actions, [Action::Diagnose(client, call_id, echo.clone(), args)]);
     let register = Message::RegisterProcedure(RegisterProcedure { procedure: echo });
-    assert_eq!(passed_over(&world.take(client, register).unwrap()), ["forbidden"]);
+    assert_eq!(passed_over(&world.handle(client, register).unwrap()), ["forbidden"]);
 }
 
 #[test]
@@ -370,8 +370,8 @@ fn a_connection_that_was_replaced_is_asked_and_told_nothing_more() {
     world.subscribe(first, &["#"]);
     let asked = asked(&world.send(caller, call(1)));
     let (second, out) = world.join_as(node, true, &open);
-    let told: Sent = sent(out).into_iter().filter(|(to, _)| *to == caller).collect();
-    assert_eq!(error_of(&told), (caller, CallId::from([1; 16]), "peer_disconnected"));
+    let replied: Sent = sent(out).into_iter().filter(|(to, _)| *to == caller).collect();
+    assert_eq!(error_of(&replied), (caller, CallId::from([1; 16]), "peer_disconnected"));
     world.register(second);
     for id in 2..5 {
         assert_eq!(world.send(caller, call(id))[0].0, second);
@@ -388,28 +388,28 @@ fn what_is_not_permitted_is_refused_by_name() {
     let permissions = Permissions { rules: vec![rule] };
     let mut world = World::new();
     let (client, _) = world.join_as(NodeId([0; 32]), false, &permissions);
-    assert!(world.take(client, publish("a")).is_ok());
+    assert!(world.handle(client, publish("a")).is_ok());
     world.subscribe(client, &["a"]);
     assert_eq!(world.realm.counts().subscriptions, 0);
-    let out = world.take(client, publish("b")).unwrap();
+    let out = world.handle(client, publish("b")).unwrap();
     assert_eq!(passed_over(&out), ["forbidden"]);
     assert_eq!(error_of(&world.send(client, call(1))).2, "forbidden");
     world.realm.permit(&Permissions::default());
-    assert!(world.take(client, publish("b")).is_ok(), "permitted anew");
+    assert!(world.handle(client, publish("b")).is_ok(), "permitted anew");
 }
 
 #[test]
 fn a_client_that_asks_for_too_much_is_told_so() {
-    let limits = Limits { subscriptions: 2, registrations: 1, ..Limits::default() };
+    let limits = RealmLimits { subscriptions: 2, registrations: 1, ..RealmLimits::default() };
     let mut world = World::with(limits);
     let client = world.join();
     world.subscribe(client, &["a", "b", "a"]);
     let topics = vec!["c".parse().unwrap()];
     let third = Message::Subscribe(Subscribe { topics, qos: Qos::AtMostOnce });
-    assert_eq!(world.take(client, third).unwrap_err().reason(), "limit");
+    assert_eq!(world.handle(client, third).unwrap_err().reason(), "limit");
     world.register(client);
     let second = RegisterProcedure { procedure: Procedure("another".to_owned()) };
-    let close = world.take(client, Message::RegisterProcedure(second)).unwrap_err();
+    let close = world.handle(client, Message::RegisterProcedure(second)).unwrap_err();
     assert_eq!(close.to_string(), "too many procedures: 1 are allowed");
 }
 
@@ -418,7 +418,7 @@ fn a_goodbye_ends_the_connection_and_a_second_connect_does_not() {
     let mut world = World::new();
     let client = world.join();
     let goodbye = Disconnect { reason: "normal".to_owned(), message: String::new() };
-    let close = world.take(client, Message::Disconnect(goodbye)).unwrap_err();
+    let close = world.handle(client, Message::Disconnect(goodbye)).unwrap_err();
     assert_eq!(close, Close::ByClient("normal".to_owned()));
     assert_eq!(close.code(), 0);
     let connect = Connect {
@@ -430,8 +430,8 @@ fn a_goodbye_ends_the_connection_and_a_second_connect_does_not() {
     };
     let (strict, _) = world.join_strict();
     let again = Message::Connect(connect);
-    assert_eq!(passed_over(&world.take(client, again.clone()).unwrap()), ["connect"]);
-    let close = world.take(strict, again).unwrap_err();
+    assert_eq!(passed_over(&world.handle(client, again.clone()).unwrap()), ["connect"]);
+    let close = world.handle(strict, again).unwrap_err();
     assert_eq!((close.reason(), close.code()), ("protocol", 2));
 }
 
@@ -452,7 +452,8 @@ fn what_is_said_to_others_uses_no_allowance_and_what_is_asked_of_the_gateway_doe
     let mut world = World::new();
     let (client, provider) = (world.join(), world.join());
     world.register(provider);
-    let mut used = |message| world.realm.take(client, message, world.now, &mut Vec::new()).unwrap();
+    let mut used =
+        |message| world.realm.handle(client, message, world.now, &mut Vec::new()).unwrap();
     let nowhere = Procedure("com.example.nowhere".to_owned());
     let (args, call_id) = (Term::from(""), CallId::from([1; 16]));
     let topics: Vec<Pattern> = vec!["a".parse().unwrap(), "b".parse().unwrap()];
@@ -481,7 +482,7 @@ fn a_publish_uses_allowance_where_its_subscribers_are_dear_to_find() {
     let dear = vec!["a"; 64].join(".");
     let used = |world: &mut World, topic: &str| {
         let now = world.now;
-        world.realm.take(publisher, publish(topic), now, &mut Vec::new()).unwrap()
+        world.realm.handle(publisher, publish(topic), now, &mut Vec::new()).unwrap()
     };
     assert_eq!(used(&mut world, &dear), 0, "ordinary patterns");
     for bits in 0..64_u32 {
@@ -506,7 +507,7 @@ fn retained_messages_come_in_pieces_that_are_paid_for() {
     let topics = vec!["*.*".parse().unwrap(), "#.z".parse().unwrap()];
     let subscribe = Message::Subscribe(Subscribe { topics, qos: Qos::AtMostOnce });
     let mut out = Vec::new();
-    assert_eq!(world.realm.take(late, subscribe, world.now, &mut out), Ok(3));
+    assert_eq!(world.realm.handle(late, subscribe, world.now, &mut out), Ok(3));
     let (mut pieces, mut units, mut messages) = (0, 0, 0);
     while let Some(used) = world.realm.hand_over(late, &mut out) {
         assert!(out.len() <= RETAINED_AT_ONCE);
@@ -522,11 +523,11 @@ fn retained_messages_come_in_pieces_that_are_paid_for() {
 #[test]
 fn what_cannot_be_retained_is_delivered_all_the_same() {
     let retained = RetainedLimits { messages: 1, bytes: 1 << 20 };
-    let mut world = World::with(Limits { retained, ..Limits::default() });
+    let mut world = World::with(RealmLimits { retained, ..RealmLimits::default() });
     let (publisher, subscriber) = (world.join(), world.join());
     world.subscribe(subscriber, &["#"]);
     world.send(publisher, Message::Publish(published("a", b"x", true)));
-    let out = world.take(publisher, Message::Publish(published("b", b"x", true))).unwrap();
+    let out = world.handle(publisher, Message::Publish(published("b", b"x", true))).unwrap();
     assert!(out.contains(&Action::NotRetained));
     assert_eq!(sent(out).len(), 1);
     assert_eq!(world.realm.retained().0, 1);

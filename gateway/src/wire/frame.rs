@@ -170,7 +170,7 @@ impl Frames {
     ///
     /// # Errors
     /// The bytes are no frame.
-    pub fn take(&mut self) -> Result<Option<Frame>, FrameError> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         let Some((&[version, code, _flags, _reserved, a, b, c, d], _)) =
             self.buffer.split_first_chunk::<HEADER_BYTES>()
         else {
@@ -215,7 +215,7 @@ mod tests {
             let mut found = Vec::new();
             for piece in [&stream[..cut], &stream[cut..]] {
                 frames.push(piece);
-                while let Some(frame) = frames.take().unwrap() {
+                while let Some(frame) = frames.next_frame().unwrap() {
                     found.push((frame.kind, frame.part(frame.payload())));
                 }
             }
@@ -229,7 +229,7 @@ mod tests {
     fn flags_and_the_reserved_byte_are_ignored() {
         let mut frames = Frames::new(64);
         frames.push(&[1, 3, 0xff, 0xff, 0, 0, 0, 0]);
-        assert_eq!(frames.take().unwrap().map(|frame| frame.kind), Some(Kind::Ping));
+        assert_eq!(frames.next_frame().unwrap().map(|frame| frame.kind), Some(Kind::Ping));
     }
 
     #[test]
@@ -237,7 +237,7 @@ mod tests {
         let refused = |bytes: &[u8]| {
             let mut frames = Frames::new(64);
             frames.push(bytes);
-            frames.take().unwrap_err()
+            frames.next_frame().unwrap_err()
         };
         assert_eq!(refused(&[2, 3, 0, 0, 0, 0, 0, 0]), FrameError::Version(2));
         let too_long = FrameError::TooLong { bytes: 65, most: 64 };
@@ -260,8 +260,8 @@ mod tests {
         for code in 0..=u8::MAX {
             let mut frames = Frames::new(64);
             frames.push(&[&[1, code, 0, 0, 0, 0, 0, 2, 0xc1, 0xc1][..], &ping()].concat());
-            assert_eq!(frames.take().unwrap().unwrap().kind, Kind::of(code));
-            assert_eq!(frames.take().unwrap().unwrap().kind, Kind::Ping);
+            assert_eq!(frames.next_frame().unwrap().unwrap().kind, Kind::of(code));
+            assert_eq!(frames.next_frame().unwrap().unwrap().kind, Kind::Ping);
         }
     }
 }

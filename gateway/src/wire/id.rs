@@ -139,7 +139,7 @@ impl FreshIds {
         Self { seed, last: 0 }
     }
 
-    pub fn take(&mut self) -> [u8; 16] {
+    pub fn next_id(&mut self) -> [u8; 16] {
         self.last = self.last.wrapping_add(1);
         let mut id = [0; 16];
         let (seed, number) = id.split_at_mut(8);
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn fresh_ids_differ_within_a_source_and_between_sources() {
         let (mut one, mut other) = (FreshIds::new([1; 8]), FreshIds::new([2; 8]));
-        let ids = [one.take(), one.take(), other.take()];
+        let ids = [one.next_id(), one.next_id(), other.next_id()];
         assert!(ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2], "{ids:?}");
     }
 }

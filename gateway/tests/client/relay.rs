@@ -54,7 +54,7 @@ async fn serve(mut stream: TlsStream<TcpStream>) {
     let mut frames = Frames::new(1 << 20);
     while stream.read_buf(frames.buffer()).await.is_ok_and(|bytes| bytes > 0) {
         let mut out = Vec::new();
-        while let Some(frame) = frames.take().unwrap() {
+        while let Some(frame) = frames.next_frame().unwrap() {
             answer(decode(&frame).unwrap(), &mut out);
         }
         stream.write_all(&out).await.unwrap();

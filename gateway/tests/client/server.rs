@@ -10,11 +10,11 @@ use std::{
 
 use gateway::{
     client::{Client, Config, Timing, Transport, Trust},
-    door::connection::{Ended, Keep, serve},
+    door::connection::{ConnectionLimits, Ended, serve},
     hub::{Hub, RealmConfig},
     observe::{diagnostics::Diagnostics, metrics::Metrics},
     outbox::OutboxLimits,
-    session::{Limits, Permissions},
+    session::{Permissions, RealmLimits},
 };
 use quinn::{Endpoint, crypto::rustls::QuicServerConfig};
 use rustls::{crypto::ring::default_provider, pki_types::PrivateKeyDer};
@@ -72,7 +72,7 @@ fn hub(realm: &str, permissions: Permissions) -> Arc<Hub> {
         realm: realm.to_owned(),
         started: Instant::now(),
     };
-    let (limits, outbox) = (Limits::default(), OutboxLimits::default());
+    let (limits, outbox) = (RealmLimits::default(), OutboxLimits::default());
     Arc::new(Hub::new(&[config], limits, outbox, diagnostics, Arc::new(Metrics::new())))
 }
 
@@ -155,7 +155,9 @@ async fn serve_quic(endpoint: Endpoint, hub: Arc<Hub>) {
         clients.spawn(async move {
             let Ok(connection) = incoming.await else { return };
             let Ok((writer, reader)) = connection.accept_bi().await else { return };
-            if let Ended::Closed(close) = serve(reader, writer, None, &hub, Keep::default()).await {
+            if let Ended::Closed(close) =
+                serve(reader, writer, None, &hub, ConnectionLimits::default()).await
+            {
                 // The client closes once it has read why.
                 let _ = timeout(Duration::from_secs(1), connection.closed()).await;
                 connection.close(close.code().into(), close.reason().as_bytes());
@@ -171,7 +173,7 @@ async fn serve_tcp(listener: TcpListener, acceptor: TlsAcceptor, hub: Arc<Hub>) 
         clients.spawn(async move {
             let Ok(stream) = acceptor.accept(stream).await else { return };
             let (reader, writer) = tokio::io::split(stream);
-            serve(reader, writer, None, &hub, Keep::default()).await;
+            serve(reader, writer, None, &hub, ConnectionLimits::default()).await;
         });
     }
 }

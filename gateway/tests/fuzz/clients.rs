@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use gateway::{
-    door::connection::{Keep, serve},
+    door::connection::{ConnectionLimits, serve},
     hub::{Hub, Member, RealmConfig},
     observe::{diagnostics::Diagnostics, metrics::Metrics},
     outbox::OutboxLimits,
-    session::{Close, Limits, Permissions},
+    session::{Close, Permissions, RealmLimits},
     wire::{
         frame::Frames,
         id::{CallId, FreshIds, MessageId, NodeId},
@@ -34,7 +34,7 @@ pub fn hub() -> Hub {
     let diagnostics =
         Diagnostics { node: "n".to_owned(), realm: REALM.to_owned(), started: Instant::now() };
     let (outbox, metrics) = (OutboxLimits::default(), Arc::new(Metrics::new()));
-    Hub::new(&[realm], Limits::default(), outbox, diagnostics, metrics)
+    Hub::new(&[realm], RealmLimits::default(), outbox, diagnostics, metrics)
 }
 
 fn connect() -> Connect {
@@ -61,21 +61,21 @@ impl Client {
     }
 
     fn say(&self, message: Message) -> Result<(), Close> {
-        self.take(Incoming::Message(message))
+        self.handle(Incoming::Message(message))
     }
 
-    fn take(&self, message: Incoming) -> Result<(), Close> {
+    fn handle(&self, message: Incoming) -> Result<(), Close> {
         let mut above = Vec::new();
-        self.member.take(&mut [message].into_iter(), &mut above)?;
+        self.member.handle(&mut [message].into_iter(), &mut above)?;
         while self.member.hand_over(&mut above).is_some() {}
         Ok(())
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), Close> {
         self.frames.push(bytes);
-        while let Some(frame) = self.frames.take()? {
+        while let Some(frame) = self.frames.next_frame()? {
             let message = incoming(&frame, &mut self.fresh);
-            self.take(message)?;
+            self.handle(message)?;
         }
         Ok(())
     }
@@ -84,9 +84,9 @@ impl Client {
     async fn inbox(&self) -> Vec<Message> {
         let mut frames = Frames::new(u32::MAX);
         while self.member.outbox.bytes() > 0 {
-            frames.push(&self.member.outbox.take().await.unwrap());
+            frames.push(&self.member.outbox.next_frames().await.unwrap());
         }
-        let read = || frames.take().unwrap().map(|frame| decode(&frame).unwrap());
+        let read = || frames.next_frame().unwrap().map(|frame| decode(&frame).unwrap());
         std::iter::from_fn(read).collect()
     }
 }
@@ -189,7 +189,8 @@ async fn connections_that_carry_anything_end_by_themselves_and_harm_nobody_else(
         let (ours, theirs) = duplex(1 << 16);
         let (mut reader, mut writer) = split(ours);
         let (served_reader, served_writer) = split(theirs);
-        let keep = Keep { most_payload_bytes: 1 << 16, ..Keep::default() };
+        let limits =
+            ConnectionLimits { most_payload_bytes: 1 << 16, ..ConnectionLimits::default() };
         let say = async {
             let mut bytes = if dice.once_in(8) {
                 Vec::new()
@@ -209,12 +210,12 @@ async fn connections_that_carry_anything_end_by_themselves_and_harm_nobody_else(
             let _ = reader.read_to_end(&mut heard).await;
             let mut frames = Frames::new(u32::MAX);
             frames.push(&heard);
-            while let Some(frame) = frames.take().unwrap() {
+            while let Some(frame) = frames.next_frame().unwrap() {
                 decode(&frame).unwrap();
             }
             assert!(!frames.is_amid_frame(), "the last frame is whole");
         };
-        let served = serve(served_reader, served_writer, None, &hub, keep);
+        let served = serve(served_reader, served_writer, None, &hub, limits);
         tokio::join!(say, hear, served);
         honest.round().await;
         assert_eq!(hub.counts().clients, 4);

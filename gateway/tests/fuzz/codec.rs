@@ -20,7 +20,7 @@ fn whatever_is_read_is_refused_or_means_the_same_when_it_is_written() {
         for piece in [head, tail] {
             frames.push(piece);
             loop {
-                match frames.take() {
+                match frames.next_frame() {
                     Ok(None) => break,
                     Err(_) => {
                         refused += 1;
@@ -43,7 +43,7 @@ fn whatever_is_read_is_refused_or_means_the_same_when_it_is_written() {
                             check_terms(&message);
                             let mut again = Frames::new(u32::MAX);
                             again.push(&encode(&message));
-                            assert_eq!(decode(&again.take().unwrap().unwrap()), Ok(message));
+                            assert_eq!(decode(&again.next_frame().unwrap().unwrap()), Ok(message));
                         }
                     },
                 }

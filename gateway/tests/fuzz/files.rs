@@ -60,7 +60,8 @@ pub fn spoilt_certificates_and_keys_are_refused_with_a_reason_or_used() {
     let certificate = params.self_signed(&key).unwrap();
     let at = |name: &str| folder.path().join(name);
     let write = |path: &Path, bytes: &[u8]| fs::write(path, bytes).unwrap();
-    let source = tls::Source::of(Some(at("tls.crt")), Some(at("tls.key")), false).unwrap();
+    let source =
+        tls::CertificateSource::of(Some(at("tls.crt")), Some(at("tls.key")), false).unwrap();
     for _ in 0..TIMES {
         write(&at("tls.crt"), &spoilt(&dice, certificate.pem().as_bytes()));
         write(&at("tls.key"), &spoilt(&dice, key.serialize_pem().as_bytes()));

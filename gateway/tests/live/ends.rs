@@ -32,7 +32,7 @@ async fn ends_its_stream(peer: &mut Peer, reason: Option<&str>) {
 async fn the_stream_ends_before_the_connection_whatever_ended_it() {
     for over in Over::BOTH {
         let world = World::with(|settings| {
-            settings.keep.connect_within = Duration::from_millis(200);
+            settings.connection.connect_within = Duration::from_millis(200);
             settings.grace = Duration::from_secs(2);
         })
         .await;
@@ -68,7 +68,7 @@ async fn the_stream_ends_before_the_connection_whatever_ended_it() {
 #[tokio::test]
 async fn a_gateway_that_stops_ends_the_streams_of_clients_and_of_who_is_none_yet() {
     for over in Over::BOTH {
-        let world = World::with(|settings| settings.keep.hold_refused = HOLD).await;
+        let world = World::with(|settings| settings.connection.hold_refused = HOLD).await;
         let mut client = world.join(over, REALM).await;
         let mut silent = world.reach(over, None).await;
         silent.write(&[1]).await;
@@ -104,7 +104,7 @@ async fn a_close_with_the_code_of_a_normal_end_is_counted_as_one_and_another_is_
 async fn a_client_of_a_wrong_realm_is_told_at_once_and_its_stream_ends_a_while_later() {
     let hold = Duration::from_millis(500);
     for over in Over::BOTH {
-        let world = World::with(|settings| settings.keep.hold_refused = hold).await;
+        let world = World::with(|settings| settings.connection.hold_refused = hold).await;
         let mut refused = world.reach(over, None).await;
         refused.connect("nowhere").await;
         assert!(matches!(refused.next().await, Some(Message::Disconnect(_))));
@@ -119,7 +119,7 @@ async fn a_client_of_a_wrong_realm_is_told_at_once_and_its_stream_ends_a_while_l
 async fn refused_clients_that_are_held_are_few_and_take_no_place_of_others() {
     for over in Over::BOTH {
         let world = World::with(|settings| {
-            settings.keep.hold_refused = HOLD;
+            settings.connection.hold_refused = HOLD;
             settings.most_connections = 16;
         })
         .await;

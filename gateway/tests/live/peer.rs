@@ -126,7 +126,7 @@ impl Peer {
     /// The next message; `None` at the end.
     pub async fn next(&mut self) -> Option<Message> {
         loop {
-            if let Some(frame) = self.frames.take().unwrap() {
+            if let Some(frame) = self.frames.next_frame().unwrap() {
                 return Some(decode(&frame).unwrap());
             }
             match self.reader.read_buf(self.frames.buffer()).await {

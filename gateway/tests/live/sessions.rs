@@ -36,7 +36,7 @@ impl Line {
     fn message(&self) -> Message {
         let mut frames = Frames::new(1 << 20);
         frames.push(&self.bytes());
-        decode(&frames.take().unwrap().unwrap()).unwrap()
+        decode(&frames.next_frame().unwrap().unwrap()).unwrap()
     }
 }
 
@@ -53,7 +53,7 @@ fn every_frame_that_clients_of_upstream_sent_and_got_is_read() {
     for line in recorded() {
         let mut frames = Frames::new(1 << 20);
         frames.push(&line.bytes());
-        let frame = frames.take().unwrap().unwrap();
+        let frame = frames.next_frame().unwrap().unwrap();
         assert_eq!(frame.kind.name(), line.kind);
         let message = decode(&frame).unwrap_or_else(|error| panic!("{line:?}: {error}"));
         if line.direction == "to_gateway" {
@@ -62,7 +62,7 @@ fn every_frame_that_clients_of_upstream_sent_and_got_is_read() {
         }
         let mut again = Frames::new(1 << 20);
         again.push(&encode(&message));
-        assert_eq!(decode(&again.take().unwrap().unwrap()), Ok(message));
+        assert_eq!(decode(&again.next_frame().unwrap().unwrap()), Ok(message));
     }
 }
 

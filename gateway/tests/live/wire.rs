@@ -54,7 +54,7 @@ async fn next(receive: &mut quinn::RecvStream) -> Message {
         let mut byte = [0];
         receive.read_exact(&mut byte).await.unwrap();
         frames.push(&byte);
-        if let Some(frame) = frames.take().unwrap() {
+        if let Some(frame) = frames.next_frame().unwrap() {
             return decode(&frame).unwrap();
         }
     }

@@ -63,7 +63,7 @@ impl World {
             most_connections: 100,
             ..Settings::local()
         };
-        settings.keep.hold_refused = Duration::from_millis(50);
+        settings.connection.hold_refused = Duration::from_millis(50);
         change(&mut settings);
         let gateway = Gateway::start(settings).await.unwrap();
         Self { authority, folder, gateway }

@@ -23,7 +23,7 @@ impl Changes {
     ///
     /// # Errors
     /// The connection is over for good, and why.
-    pub async fn tell(&mut self) -> Result<()> {
+    pub async fn report_next(&mut self) -> Result<()> {
         if self.status.changed().await.is_err() {
             return std::future::pending().await;
         }

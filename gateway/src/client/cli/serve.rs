@@ -70,7 +70,7 @@ pub(super) async fn run(options: Options) -> Result<u8> {
     }
     loop {
         tokio::select! {
-            told = changes.tell() => told?,
+            reported = changes.report_next() => reported?,
             () = stop.asked() => break,
         }
     }

@@ -51,7 +51,7 @@ pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Resu
         let next = loop {
             tokio::select! {
                 next = &mut next => break next,
-                told = changes.tell() => told?,
+                reported = changes.report_next() => reported?,
                 () = stop.asked() => break 'messages,
             }
         };

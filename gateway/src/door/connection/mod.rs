@@ -25,7 +25,7 @@ use crate::{
 
 /// How a connection is kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Keep {
+pub struct ConnectionLimits {
     /// The longest payload of a frame.
     pub most_payload_bytes: u32,
     /// For the connect to come.
@@ -44,7 +44,7 @@ pub struct Keep {
     pub most_held: usize,
 }
 
-impl Default for Keep {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             most_payload_bytes: 1 << 20,
@@ -74,29 +74,29 @@ pub async fn serve<R, W>(
     writer: W,
     identity: Option<&Identity>,
     hub: &Hub,
-    keep: Keep,
+    limits: ConnectionLimits,
 ) -> Ended
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let mut input = Input { reader, frames: Frames::new(keep.most_payload_bytes), room: LITTLE };
-    let member = match admit(&mut input, identity, hub, keep).await {
+    let mut input = Input { reader, frames: Frames::new(limits.most_payload_bytes), room: LITTLE };
+    let member = match admit(&mut input, identity, hub, limits).await {
         Ok(member) => member,
         Err(Ended::Closed(close)) if close != Close::Ended => {
-            return Box::pin(turn_away(input, writer, close, hub, keep)).await;
+            return Box::pin(turn_away(input, writer, close, hub, limits)).await;
         }
         Err(ended) => return ended,
     };
     let outbox = member.outbox.clone();
     let mut output = Output::new(writer, Some(&member.realm().metrics));
     let ended = tokio::select! {
-        ended = read(&mut input, &member, hub, keep) => ended,
+        ended = read(&mut input, &member, hub, limits) => ended,
         ended = output.write(&outbox) => ended,
         // Who does not read is not waited for.
         close = async {
             let close = outbox.closed().await;
-            sleep(keep.last_words).await;
+            sleep(limits.last_words).await;
             close
         } => Ended::Closed(close),
     };
@@ -109,33 +109,39 @@ where
                 let _ = output.end(&encode(&Message::Disconnect(close.disconnect()))).await;
             }
         };
-        let _ = timeout(keep.last_words, last_words).await;
+        let _ = timeout(limits.last_words, last_words).await;
     }
     member.leave();
     ended
 }
 
 /// Tells a client that was not admitted why. One that would be refused again is held a while, if there is room.
-async fn turn_away<R, W>(input: Input<R>, writer: W, close: Close, hub: &Hub, keep: Keep) -> Ended
+async fn turn_away<R, W>(
+    input: Input<R>,
+    writer: W,
+    close: Close,
+    hub: &Hub,
+    limits: ConnectionLimits,
+) -> Ended
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let place = if close.would_recur() { hub.hold(keep.most_held) } else { None };
+    let place = if close.would_recur() { hub.hold(limits.most_held) } else { None };
     if place.is_none() {
-        return refuse(writer, close, keep).await;
+        return refuse(writer, close, limits).await;
     }
     let mut reader = input.reader;
     drop(input.frames);
     let mut output = Output::new(writer, None);
     let last = encode(&Message::Disconnect(close.disconnect()));
-    if let Ok(Ok(())) = timeout(keep.last_words, output.say(&last)).await {
+    if let Ok(Ok(())) = timeout(limits.last_words, output.say(&last)).await {
         tokio::select! {
-            () = sleep(keep.hold_refused) => {}
+            () = sleep(limits.hold_refused) => {}
             () = hub.stopping() => {}
             () = gone(&mut reader) => {}
         }
-        let _ = timeout(keep.last_words, output.writer.shutdown()).await;
+        let _ = timeout(limits.last_words, output.writer.shutdown()).await;
     }
     Ended::Closed(close)
 }
@@ -152,10 +158,14 @@ async fn gone<R: AsyncRead + Unpin>(reader: &mut R) {
 }
 
 /// Tells a client that is not served why.
-pub async fn refuse<W: AsyncWrite + Unpin>(writer: W, close: Close, keep: Keep) -> Ended {
+pub async fn refuse<W: AsyncWrite + Unpin>(
+    writer: W,
+    close: Close,
+    limits: ConnectionLimits,
+) -> Ended {
     let last = encode(&Message::Disconnect(close.disconnect()));
     let mut output = Output::new(writer, None);
-    let _ = timeout(keep.last_words, output.end(&last)).await;
+    let _ = timeout(limits.last_words, output.end(&last)).await;
     Ended::Closed(close)
 }
 
@@ -221,12 +231,14 @@ async fn admit<R: AsyncRead + Unpin>(
     input: &mut Input<R>,
     identity: Option<&Identity>,
     hub: &Hub,
-    keep: Keep,
+    limits: ConnectionLimits,
 ) -> Result<Member, Ended> {
-    let until = Instant::now() + keep.connect_within;
+    let until = Instant::now() + limits.connect_within;
     let mut bytes = 0;
     let frame = loop {
-        if let Some(frame) = input.frames.take().map_err(|error| Ended::Closed(error.into()))? {
+        if let Some(frame) =
+            input.frames.next_frame().map_err(|error| Ended::Closed(error.into()))?
+        {
             break frame;
         }
         let filled = tokio::select! {
@@ -236,7 +248,7 @@ async fn admit<R: AsyncRead + Unpin>(
         match filled {
             Ok(Ok(more)) => bytes += more,
             Ok(Err(ended)) => return Err(ended),
-            Err(_) => return Err(Ended::Closed(Close::Idle(keep.connect_within.as_secs()))),
+            Err(_) => return Err(Ended::Closed(Close::Idle(limits.connect_within.as_secs()))),
         }
     };
     let connect: Connect = match (frame.kind, decode(&frame)) {
@@ -252,12 +264,12 @@ async fn admit<R: AsyncRead + Unpin>(
 }
 
 /// All whole frames that are there. What came before one that is none is in `messages` too.
-fn take_frames(
+fn decode_frames(
     frames: &mut Frames,
     fresh: &mut FreshIds,
     messages: &mut Vec<Incoming>,
 ) -> Result<(), Close> {
-    while let Some(frame) = frames.take()? {
+    while let Some(frame) = frames.next_frame()? {
         messages.push(incoming(&frame, fresh));
     }
     Ok(())
@@ -267,21 +279,21 @@ async fn read<R: AsyncRead + Unpin>(
     input: &mut Input<R>,
     member: &Member,
     hub: &Hub,
-    keep: Keep,
+    limits: ConnectionLimits,
 ) -> Ended {
     let metrics = &member.realm().metrics;
     let mut messages = Vec::new();
     let mut fresh = FreshIds::new(random());
     let mut pace =
-        Pace { allowance: Allowance::new(keep.control_per_second), began: Instant::now() };
+        Pace { allowance: Allowance::new(limits.control_per_second), began: Instant::now() };
     loop {
-        let decoded = take_frames(&mut input.frames, &mut fresh, &mut messages);
+        let decoded = decode_frames(&mut input.frames, &mut fresh, &mut messages);
         metrics.received(messages.len(), 0);
-        let taken = take_all(&mut messages.drain(..), member, hub, &mut pace).await;
-        if let Err(close) = taken.and(decoded) {
+        let handled = handle_all(&mut messages.drain(..), member, hub, &mut pace).await;
+        if let Err(close) = handled.and(decoded) {
             return Ended::Closed(close);
         }
-        match fill_in_time(input, member, keep).await {
+        match fill_in_time(input, member, limits).await {
             Ok(bytes) => metrics.received(0, bytes),
             Err(ended) => return ended,
         };
@@ -289,7 +301,7 @@ async fn read<R: AsyncRead + Unpin>(
 }
 
 /// What was read, in its order; slowed where others cannot follow and where the client asks for too much.
-async fn take_all(
+async fn handle_all(
     messages: &mut impl Iterator<Item = Incoming>,
     member: &Member,
     hub: &Hub,
@@ -297,15 +309,15 @@ async fn take_all(
 ) -> Result<(), Close> {
     let mut above = Vec::new();
     loop {
-        let used = member.take(messages, &mut above)?;
+        let used = member.handle(messages, &mut above)?;
         drained(&mut above).await;
         if used == 0 {
             return Ok(());
         }
-        pace.keep(used, hub).await;
+        pace.wait(used, hub).await;
         while let Some(used) = member.hand_over(&mut above) {
             drained(&mut above).await;
-            pace.keep(used, hub).await;
+            pace.wait(used, hub).await;
             yield_now().await;
         }
     }
@@ -328,7 +340,7 @@ struct Pace {
 }
 
 impl Pace {
-    async fn keep(&mut self, used: u32, hub: &Hub) {
+    async fn wait(&mut self, used: u32, hub: &Hub) {
         let wait = self.allowance.spend(used, self.began.elapsed());
         if !wait.is_zero() {
             hub.metrics.slowed.inc();
@@ -340,9 +352,9 @@ impl Pace {
 async fn fill_in_time<R: AsyncRead + Unpin>(
     input: &mut Input<R>,
     member: &Member,
-    keep: Keep,
+    limits: ConnectionLimits,
 ) -> Result<usize, Ended> {
-    let Some(idle) = keep.idle else { return input.fill().await };
+    let Some(idle) = limits.idle else { return input.fill().await };
     for pings in 0..=PINGS {
         match timeout(idle / (PINGS + 1), input.fill()).await {
             Ok(filled) => return filled,
@@ -378,7 +390,7 @@ impl<'a, W: AsyncWrite + Unpin> Output<'a, W> {
             if let Err(error) = self.flush().await {
                 return Ended::Lost(error);
             }
-            match outbox.take().await {
+            match outbox.next_frames().await {
                 Ok(frames) => {
                     self.unwritten = (frame::each(&frames).count(), frames.len());
                     self.taken = frames;

@@ -13,7 +13,7 @@ use crate::{
         metrics::{Metrics, Realms},
     },
     outbox::OutboxLimits,
-    session::{Limits, Permissions},
+    session::{Permissions, RealmLimits},
     wire::{
         id::{CallId, MessageId, NodeId},
         message::{
@@ -38,7 +38,7 @@ fn hub(outbox: OutboxLimits) -> Arc<Hub> {
         started: std::time::Instant::now(),
     };
     let metrics = Arc::new(Metrics::new());
-    Arc::new(Hub::new(&realms, Limits::default(), outbox, diagnostics, metrics))
+    Arc::new(Hub::new(&realms, RealmLimits::default(), outbox, diagnostics, metrics))
 }
 
 struct Client {
@@ -50,19 +50,24 @@ struct Client {
 
 impl Client {
     /// Begins a connection, without a connect. Its pipe holds `room` bytes each way.
-    fn begin(hub: &Arc<Hub>, keep: Keep, room: usize, identity: Option<Identity>) -> Self {
+    fn begin(
+        hub: &Arc<Hub>,
+        limits: ConnectionLimits,
+        room: usize,
+        identity: Option<Identity>,
+    ) -> Self {
         let (ours, theirs) = duplex(room);
         let (reader, writer) = split(ours);
         let hub = hub.clone();
         let served = tokio::spawn(async move {
             let (reader, writer) = split(theirs);
-            serve(reader, writer, identity.as_ref(), &hub, keep).await
+            serve(reader, writer, identity.as_ref(), &hub, limits).await
         });
         Self { reader, writer, frames: Frames::new(1 << 20), served }
     }
 
     async fn connect(hub: &Arc<Hub>) -> Self {
-        let mut client = Self::begin(hub, Keep::default(), CHUNK, None);
+        let mut client = Self::begin(hub, ConnectionLimits::default(), CHUNK, None);
         client.send(connect(REALM)).await;
         assert!(matches!(client.next().await, Some(Message::Pong(_))));
         client
@@ -75,7 +80,7 @@ impl Client {
     /// The next message; `None` at the end of the stream.
     async fn next(&mut self) -> Option<Message> {
         loop {
-            if let Some(frame) = self.frames.take().unwrap() {
+            if let Some(frame) = self.frames.next_frame().unwrap() {
                 return Some(decode(&frame).unwrap());
             }
             if self.reader.read_buf(self.frames.buffer()).await.unwrap() == 0 {
@@ -150,7 +155,7 @@ async fn what_one_publishes_the_other_gets_in_order() {
 #[tokio::test]
 async fn messages_and_bytes_are_counted_as_they_are_read_and_written() {
     let hub = hub(OutboxLimits::default());
-    let mut client = Client::begin(&hub, Keep::default(), CHUNK, None);
+    let mut client = Client::begin(&hub, ConnectionLimits::default(), CHUNK, None);
     let large = publish(1, CHUNK);
     let topics = vec!["#".parse().unwrap()];
     let said = [
@@ -192,7 +197,7 @@ async fn messages_and_bytes_are_counted_as_they_are_read_and_written() {
 #[tokio::test]
 async fn realms_do_not_hear_each_other() {
     let hub = hub(OutboxLimits::default());
-    let mut publisher = Client::begin(&hub, Keep::default(), CHUNK, None);
+    let mut publisher = Client::begin(&hub, ConnectionLimits::default(), CHUNK, None);
     publisher.send(connect("other")).await;
     publisher.next().await;
     let mut subscriber = Client::connect(&hub).await;
@@ -307,11 +312,11 @@ async fn who_is_not_admitted_is_told_why() {
         (version, None, "protocol"),
         (Message::Ping(Ping { timestamp: 1 }), None, "protocol"),
     ] {
-        let mut client = Client::begin(&hub, Keep::default(), CHUNK, identity);
+        let mut client = Client::begin(&hub, ConnectionLimits::default(), CHUNK, identity);
         client.send(first).await;
         assert_eq!(client.ended().await.0, reason);
     }
-    let mut member = Client::begin(&hub, Keep::default(), CHUNK, Some(of("closed")));
+    let mut member = Client::begin(&hub, ConnectionLimits::default(), CHUNK, Some(of("closed")));
     member.send(connect("closed")).await;
     assert!(matches!(member.next().await, Some(Message::Pong(_))));
 }
@@ -323,11 +328,11 @@ async fn a_realm_is_found_by_its_hash_and_by_any_spelling_of_its_name() {
     let hash = <[u8; 32]>::from(Sha256::digest(REALM));
     let spelling = "  BE.CortexIQ.energy\n".to_owned();
     for realm_id in [RealmId::Sha256(hash), RealmId::Name(spelling)] {
-        let mut client = Client::begin(&hub, Keep::default(), CHUNK, None);
+        let mut client = Client::begin(&hub, ConnectionLimits::default(), CHUNK, None);
         client.send(Message::Connect(Connect { realm_id, ..named.clone() })).await;
         assert!(matches!(client.next().await, Some(Message::Pong(_))));
     }
-    let mut client = Client::begin(&hub, Keep::default(), CHUNK, None);
+    let mut client = Client::begin(&hub, ConnectionLimits::default(), CHUNK, None);
     let realm_id = RealmId::Sha256([0xee; 32]);
     client.send(Message::Connect(Connect { realm_id, ..named })).await;
     assert_eq!(client.ended().await.0, "unknown_realm");
@@ -354,7 +359,7 @@ async fn who_sent_a_long_frame_once_does_not_keep_its_memory() {
         std::future::pending::<()>().await;
     };
     let receiving = async {
-        while input.frames.take().unwrap().is_none() {
+        while input.frames.next_frame().unwrap().is_none() {
             input.fill().await.unwrap();
         }
         tokio::select! {
@@ -398,7 +403,7 @@ async fn what_came_before_a_wrong_frame_was_processed() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_says_nothing_is_let_go() {
     let hub = hub(OutboxLimits::default());
-    let silent = Client::begin(&hub, Keep::default(), CHUNK, None);
+    let silent = Client::begin(&hub, ConnectionLimits::default(), CHUNK, None);
     assert_eq!(silent.ended().await.0, "timeout");
     let client = Client::connect(&hub).await;
     assert_eq!(client.ended().await.0, "timeout");
@@ -420,8 +425,8 @@ async fn a_client_that_answers_pings_stays() {
 #[tokio::test(start_paused = true)]
 async fn where_the_transport_notices_a_dead_client_a_silent_one_stays() {
     let hub = hub(OutboxLimits::default());
-    let keep = Keep { idle: None, ..Keep::default() };
-    let mut client = Client::begin(&hub, keep, CHUNK, None);
+    let limits = ConnectionLimits { idle: None, ..ConnectionLimits::default() };
+    let mut client = Client::begin(&hub, limits, CHUNK, None);
     client.send(connect(REALM)).await;
     assert!(matches!(client.next().await, Some(Message::Pong(_))));
     sleep(Duration::from_secs(3600)).await;
@@ -431,7 +436,7 @@ async fn where_the_transport_notices_a_dead_client_a_silent_one_stays() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_nothing_is_not_waited_for_at_the_end() {
     let hub = hub(OutboxLimits::default());
-    let mut stuck = Client::begin(&hub, Keep::default(), 128, None);
+    let mut stuck = Client::begin(&hub, ConnectionLimits::default(), 128, None);
     stuck.send(connect(REALM)).await;
     assert!(matches!(stuck.next().await, Some(Message::Pong(_))));
     stuck.subscribe("#").await;
@@ -441,13 +446,13 @@ async fn a_client_that_reads_nothing_is_not_waited_for_at_the_end() {
     let began = Instant::now();
     hub.drain();
     assert_eq!(stuck.served.await.unwrap().reason(), "draining");
-    assert!(began.elapsed() <= 2 * Keep::default().last_words);
+    assert!(began.elapsed() <= 2 * ConnectionLimits::default().last_words);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_last_frame_is_whole_where_a_write_was_under_way() {
     let hub = hub(OutboxLimits::default());
-    let mut slow = Client::begin(&hub, Keep::default(), 128, None);
+    let mut slow = Client::begin(&hub, ConnectionLimits::default(), 128, None);
     slow.send(connect(REALM)).await;
     assert!(matches!(slow.next().await, Some(Message::Pong(_))));
     slow.subscribe("#").await;
@@ -477,7 +482,7 @@ async fn a_gateway_that_stops_lets_calls_end_and_admits_nobody() {
     hub.stop();
     assert_eq!(hub.drain_some(usize::MAX), 2);
     assert_eq!(idle.ended().await.0, "draining");
-    let mut late = Client::begin(&hub, Keep::default(), CHUNK, None);
+    let mut late = Client::begin(&hub, ConnectionLimits::default(), CHUNK, None);
     late.send(connect(REALM)).await;
     assert_eq!(late.ended().await.0, "draining");
     let outcome = Ok(Term::from("3"));
@@ -531,10 +536,10 @@ async fn a_gateway_that_stops_tells_its_clients() {
 #[tokio::test(start_paused = true)]
 async fn who_says_again_and_again_what_is_passed_over_is_slowed_and_stays() {
     let hub = hub(OutboxLimits::default());
-    let keep = Keep { control_per_second: 100, ..Keep::default() };
+    let limits = ConnectionLimits { control_per_second: 100, ..ConnectionLimits::default() };
     let unreadable = [&frame::header(Kind::Publish, 1)[..], &[0xc1]].concat();
     for said in [frame::header(Kind::Other(0x99), 0).to_vec(), unreadable] {
-        let mut client = Client::begin(&hub, keep, CHUNK, None);
+        let mut client = Client::begin(&hub, limits, CHUNK, None);
         client.send(connect(REALM)).await;
         assert!(matches!(client.next().await, Some(Message::Pong(_))));
         let mut other = Client::connect(&hub).await;

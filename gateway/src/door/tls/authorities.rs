@@ -16,7 +16,7 @@ use rustls::{
     },
 };
 
-use super::{CertificateError, Looked, pair};
+use super::{CertificateError, FileChange, pair};
 
 const WHAT: &str = "client authority";
 
@@ -39,13 +39,13 @@ impl Authorities {
     }
 
     /// From now on handshakes are verified by these; connections that are there stay.
-    pub(super) fn trust(&self, trusted: Trusted) -> Looked {
+    pub(super) fn trust(&self, trusted: Trusted) -> FileChange {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if current.roots == trusted.roots {
-            return Looked::Unchanged;
+            return FileChange::Unchanged;
         }
         *current = trusted;
-        Looked::Replaced
+        FileChange::Replaced
     }
 
     fn current(&self) -> Arc<dyn ClientCertVerifier> {

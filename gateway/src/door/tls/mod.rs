@@ -20,8 +20,8 @@ use rustls::{
 
 pub use authorities::Authorities;
 pub use identity::identity;
-pub use pair::{CertificateError, Pair, Source};
-pub use rotation::{Looked, Rotation};
+pub use pair::{CertificateError, CertificateSource, Pair};
+pub use rotation::{FileChange, Rotation};
 
 /// What both sides must offer.
 pub const ALPN: &[u8] = b"macula";
@@ -36,13 +36,13 @@ impl Certificates {
     }
 
     /// From now on handshakes get this one; connections that are there stay.
-    fn serve(&self, pair: Pair) -> Looked {
+    fn serve(&self, pair: Pair) -> FileChange {
         let mut served = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if served.key.cert == pair.key.cert {
-            return Looked::Unchanged;
+            return FileChange::Unchanged;
         }
         *served = pair;
-        Looked::Replaced
+        FileChange::Replaced
     }
 
     /// Until when the pair is valid, in seconds since 1970.

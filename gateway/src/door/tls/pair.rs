@@ -49,12 +49,12 @@ pub enum CertificateError {
 
 /// Where the certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum CertificateSource {
     Files { certificate: PathBuf, key: PathBuf },
     SelfSigned,
 }
 
-impl Source {
+impl CertificateSource {
     /// # Errors
     /// None is given, half of one, or two.
     pub fn of(
@@ -83,7 +83,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for CertificateSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Files { certificate, key } => {

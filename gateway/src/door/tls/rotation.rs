@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tracing::{error, info};
 
 use super::{
-    Authorities, CertificateError, Certificates, Source,
+    Authorities, CertificateError, CertificateSource, Certificates,
     authorities::{self, Trusted},
     now,
     pair::Contents,
@@ -22,17 +22,17 @@ pub struct Rotation {
     certificates: Arc<Certificates>,
     authorities: Option<(PathBuf, Arc<Authorities>)>,
     metrics: Arc<Metrics>,
-    seen_pair: Seen,
-    seen_authorities: Seen,
+    seen_pair: LastRead,
+    seen_authorities: LastRead,
 }
 
 /// The hash of what was read last, or why it could not be.
 #[derive(Debug, Default)]
-struct Seen(Option<Result<[u8; 32], CertificateError>>);
+struct LastRead(Option<Result<[u8; 32], CertificateError>>);
 
 /// What a look showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Looked {
+pub enum FileChange {
     Unchanged,
     Replaced,
     Refused(CertificateError),
@@ -41,21 +41,23 @@ pub enum Looked {
 impl Rotation {
     /// `certificates` serves what `source` held a moment ago, and `authorities` trusts what its file held.
     pub fn new(
-        source: &Source,
+        source: &CertificateSource,
         certificates: Arc<Certificates>,
         authorities: Option<(PathBuf, Arc<Authorities>)>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let pair = match source {
-            Source::Files { certificate, key } => Some((certificate.clone(), key.clone())),
-            Source::SelfSigned => None,
+            CertificateSource::Files { certificate, key } => {
+                Some((certificate.clone(), key.clone()))
+            }
+            CertificateSource::SelfSigned => None,
         };
-        let (seen_pair, seen_authorities) = (Seen::default(), Seen::default());
+        let (seen_pair, seen_authorities) = (LastRead::default(), LastRead::default());
         Self { pair, certificates, authorities, metrics, seen_pair, seen_authorities }
     }
 
     /// Looks every so often, until the end of the program.
-    pub async fn keep(mut self, every: Duration) {
+    pub async fn run(mut self, every: Duration) {
         let mut ticks = tokio::time::interval(every);
         loop {
             ticks.tick().await;
@@ -73,52 +75,52 @@ impl Rotation {
     }
 
     /// Looks once. A pair that was refused is refused again only when it has changed.
-    pub fn look_at_pair(&mut self) -> Looked {
-        let looked = self.compare_pair().unwrap_or_else(Looked::Refused);
-        self.tell("certificate", "serves new connections", &looked);
+    pub fn look_at_pair(&mut self) -> FileChange {
+        let looked = self.compare_pair().unwrap_or_else(FileChange::Refused);
+        self.log("certificate", "serves new connections", &looked);
         let left = self.certificates.not_after().saturating_sub(now());
         self.metrics.certificate_expiry_seconds.set(left.max(0));
         looked
     }
 
     /// The same for the authorities of clients.
-    pub fn look_at_authorities(&mut self) -> Looked {
-        let looked = self.compare_authorities().unwrap_or_else(Looked::Refused);
-        self.tell("client authority", "verifies new connections", &looked);
+    pub fn look_at_authorities(&mut self) -> FileChange {
+        let looked = self.compare_authorities().unwrap_or_else(FileChange::Refused);
+        self.log("client authority", "verifies new connections", &looked);
         looked
     }
 
-    fn tell(&self, what: &str, does: &str, looked: &Looked) {
+    fn log(&self, what: &str, does: &str, looked: &FileChange) {
         match looked {
-            Looked::Unchanged => {}
-            Looked::Replaced => info!("the new {what} {does}"),
-            Looked::Refused(error) => {
+            FileChange::Unchanged => {}
+            FileChange::Replaced => info!("the new {what} {does}"),
+            FileChange::Refused(error) => {
                 self.metrics.certificates_refused.inc();
                 error!("the new {what} is refused, the old one stays: {error}");
             }
         }
     }
 
-    fn compare_pair(&mut self) -> Result<Looked, CertificateError> {
-        let Some((certificate, key)) = &self.pair else { return Ok(Looked::Unchanged) };
+    fn compare_pair(&mut self) -> Result<FileChange, CertificateError> {
+        let Some((certificate, key)) = &self.pair else { return Ok(FileChange::Unchanged) };
         let contents = Contents::read(certificate, key);
         if !self.seen_pair.is_new(contents.as_ref().map(|it| [&it.certificate[..], &it.key])) {
-            return Ok(Looked::Unchanged);
+            return Ok(FileChange::Unchanged);
         }
         Ok(self.certificates.serve(contents?.pair(now())?))
     }
 
-    fn compare_authorities(&mut self) -> Result<Looked, CertificateError> {
-        let Some((path, authorities)) = &self.authorities else { return Ok(Looked::Unchanged) };
+    fn compare_authorities(&mut self) -> Result<FileChange, CertificateError> {
+        let Some((path, authorities)) = &self.authorities else { return Ok(FileChange::Unchanged) };
         let contents = authorities::contents(path);
         if !self.seen_authorities.is_new(contents.as_ref().map(|it| [&it[..]])) {
-            return Ok(Looked::Unchanged);
+            return Ok(FileChange::Unchanged);
         }
         Ok(authorities.trust(Trusted::of(path, &contents?)?))
     }
 }
 
-impl Seen {
+impl LastRead {
     fn is_new<const N: usize>(&mut self, read: Result<[&[u8]; N], &CertificateError>) -> bool {
         let now = read.map_err(Clone::clone).map(|files| {
             let each = files.map(Sha256::digest);

@@ -11,37 +11,37 @@ use super::*;
 use crate::observe::metrics::Metrics;
 
 /// Writes a pair to a folder; returns where it can be loaded from.
-fn write_pair(folder: &Path) -> Source {
+fn write_pair(folder: &Path) -> CertificateSource {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
     fs::write(&certificate, made.cert.pem()).unwrap();
     fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    Source::Files { certificate, key }
+    CertificateSource::Files { certificate, key }
 }
 
-fn refused(source: &Source) -> String {
+fn refused(source: &CertificateSource) -> String {
     source.load().unwrap_err().to_string()
 }
 
 #[test]
 fn a_certificate_comes_from_two_files_or_by_an_explicit_wish() {
     let path = || Some("x".into());
-    assert_eq!(Source::of(None, None, true), Ok(Source::SelfSigned));
-    assert!(Source::of(path(), path(), false).is_ok());
+    assert_eq!(CertificateSource::of(None, None, true), Ok(CertificateSource::SelfSigned));
+    assert!(CertificateSource::of(path(), path(), false).is_ok());
     for (certificate, key, self_signed, why) in [
         (None, None, false, "no certificate"),
         (path(), None, false, "TLS_CERT_FILE is set and TLS_KEY_FILE is not"),
         (None, path(), false, "TLS_KEY_FILE is set and TLS_CERT_FILE is not"),
         (path(), path(), true, "exclude each other"),
     ] {
-        let error = Source::of(certificate, key, self_signed).unwrap_err().to_string();
+        let error = CertificateSource::of(certificate, key, self_signed).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     }
 }
 
 #[test]
 fn a_self_signed_pair_is_valid_for_long() {
-    assert!(Source::SelfSigned.load().unwrap().not_after > 2_000_000_000);
+    assert!(CertificateSource::SelfSigned.load().unwrap().not_after > 2_000_000_000);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn what_cannot_be_used_says_which_file_and_why() {
     let folder = tempfile::tempdir().unwrap();
     let source = write_pair(folder.path());
     assert!(source.load().is_ok());
-    let Source::Files { certificate, key } = &source else { panic!("files") };
+    let CertificateSource::Files { certificate, key } = &source else { panic!("files") };
     let other = tempfile::tempdir().unwrap();
     write_pair(other.path());
     fs::copy(other.path().join("tls.key"), key).unwrap();
@@ -72,7 +72,7 @@ fn what_cannot_be_used_says_which_file_and_why() {
 fn the_certificates_end_is_told_in_seconds() {
     let folder = tempfile::tempdir().unwrap();
     let source = write_pair(folder.path());
-    let Source::Files { certificate, key } = &source else { panic!("files") };
+    let CertificateSource::Files { certificate, key } = &source else { panic!("files") };
     let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.not_after = rcgen::date_time_ymd(2200, 1, 1);
     let made = rcgen::KeyPair::generate().unwrap();
@@ -101,26 +101,27 @@ fn a_new_pair_behind_a_swapped_link_is_served_and_a_bad_one_is_not() {
         symlink(folder.path().join(name), &link).unwrap();
     };
     point_to("one");
-    let source = Source::Files { certificate: link.join("tls.crt"), key: link.join("tls.key") };
+    let source =
+        CertificateSource::Files { certificate: link.join("tls.crt"), key: link.join("tls.key") };
     let certificates = Arc::new(Certificates::new(source.load().unwrap()));
     let served = || certificates.0.read().unwrap().key.cert.clone();
     let first = served();
     let metrics = Arc::new(Metrics::new());
     let mut rotation = Rotation::new(&source, certificates.clone(), None, metrics.clone());
-    assert_eq!(rotation.look_at_pair(), Looked::Unchanged);
+    assert_eq!(rotation.look_at_pair(), FileChange::Unchanged);
     point_to("bad");
-    assert!(matches!(rotation.look_at_pair(), Looked::Refused(_)));
-    assert_eq!(rotation.look_at_pair(), Looked::Unchanged);
+    assert!(matches!(rotation.look_at_pair(), FileChange::Refused(_)));
+    assert_eq!(rotation.look_at_pair(), FileChange::Unchanged);
     assert_eq!((served(), metrics.certificates_refused.get()), (first.clone(), 1));
     point_to("two");
-    assert_eq!(rotation.look_at_pair(), Looked::Replaced);
+    assert_eq!(rotation.look_at_pair(), FileChange::Replaced);
     assert_ne!(served(), first);
     assert!(metrics.certificate_expiry_seconds.get() > 0);
     fs::remove_file(&link).unwrap();
     assert!(matches!(
         rotation.look_at_pair(),
-        Looked::Refused(CertificateError::Unreadable { .. })
+        FileChange::Refused(CertificateError::Unreadable { .. })
     ));
     point_to("two");
-    assert_eq!(rotation.look_at_pair(), Looked::Unchanged);
+    assert_eq!(rotation.look_at_pair(), FileChange::Unchanged);
 }

@@ -7,7 +7,7 @@ fn what_is_passed_over_is_told_of_once_a_client_and_counted_each_time() {
     let mut world = World::new();
     let client = world.join();
     for kind in [Kind::Other(0x27), Kind::SwimPing, Kind::Other(0x99), Kind::Other(0)] {
-        let out = world.take(client, Message::Unserved(kind)).unwrap();
+        let out = world.handle(client, Message::Unserved(kind)).unwrap();
         let [Action::PassedOver(reason, first)] = &out[..] else { panic!("{out:?}") };
         let expect = match kind {
             Kind::Other(0x27) => "type_0x27",
@@ -15,11 +15,11 @@ fn what_is_passed_over_is_told_of_once_a_client_and_counted_each_time() {
             _ => "type_other",
         };
         assert_eq!(*reason, expect);
-        let told = first.as_ref().map(|first| first.what.as_str());
-        assert_eq!(told, (kind == Kind::Other(0x27)).then_some("type 0x27 is not served"));
+        let logged = first.as_ref().map(|first| first.what.as_str());
+        assert_eq!(logged, (kind == Kind::Other(0x27)).then_some("type 0x27 is not served"));
     }
     let (strict, _) = world.join_strict();
-    let close = world.take(strict, Message::Unserved(Kind::Other(0x27))).unwrap_err();
+    let close = world.handle(strict, Message::Unserved(Kind::Other(0x27))).unwrap_err();
     assert_eq!((close.reason(), close.code()), ("error", 1));
 }
 
@@ -30,7 +30,7 @@ fn what_a_client_did_wrong_is_told_shortened() {
     let permissions = Permissions { rules: vec![rule] };
     let (client, _) = world.join_as(NodeId([0; 32]), false, &permissions);
     let cast = Cast { procedure: Procedure("p".repeat(1 << 20)), args: "".into() };
-    let out = world.take(client, Message::Cast(cast)).unwrap();
+    let out = world.handle(client, Message::Cast(cast)).unwrap();
     let [Action::PassedOver("forbidden", Some(first))] = &out[..] else { panic!("{out:?}") };
     assert!(first.what.len() <= 256);
 }
@@ -43,7 +43,7 @@ fn a_pattern_that_is_not_permitted_costs_those_beside_it_nothing() {
     let (client, _) = world.join_as(NodeId([0; 32]), false, &permissions);
     let topics = ["secret", "a.b", "#"].map(|text| text.parse().unwrap()).to_vec();
     let subscribe = Message::Subscribe(Subscribe { topics, qos: Qos::AtMostOnce });
-    let out = world.take(client, subscribe).unwrap();
+    let out = world.handle(client, subscribe).unwrap();
     assert_eq!(passed_over(&out), ["forbidden", "forbidden"]);
     assert_eq!(world.realm.counts().subscriptions, 1);
 }
@@ -54,7 +54,7 @@ fn a_strict_client_is_told_what_is_not_permitted() {
     let (strict, _) = world.join_strict();
     let rule = Rule { publish: vec!["a".parse().unwrap()], ..Rule::default() };
     world.realm.permit(&Permissions { rules: vec![rule] });
-    let close = world.take(strict, publish("b")).unwrap_err();
+    let close = world.handle(strict, publish("b")).unwrap_err();
     assert_eq!(close.to_string(), "publishing to b is not permitted");
     assert_eq!((close.reason(), close.code()), ("forbidden", 5));
 }

@@ -79,10 +79,10 @@ pub fn decode(frame: &Frame) -> Result<Message, DecodeError> {
     })
 }
 
-/// Calls `take` with each key; `take` says whether it has read the value. Returns how many keys there are.
+/// Calls `read_value` with each key; `read_value` says whether it has read the value. Returns how many keys there are.
 fn each_key<'a>(
     reader: &mut Reader<'a>,
-    mut take: impl FnMut(&[u8], &mut Reader<'a>) -> Result<bool, DecodeError>,
+    mut read_value: impl FnMut(&[u8], &mut Reader<'a>) -> Result<bool, DecodeError>,
 ) -> Result<usize, DecodeError> {
     let of_map = |error| DecodeError::Pack { key: "payload", error };
     let keys = reader.map().map_err(of_map)?;
@@ -91,7 +91,7 @@ fn each_key<'a>(
     }
     for _ in 0..keys {
         let key = reader.bytes().map_err(of_map)?;
-        if !take(key, reader)? {
+        if !read_value(key, reader)? {
             reader.skip().map_err(of_map)?;
         }
     }
@@ -101,10 +101,10 @@ fn each_key<'a>(
 /// The keys of a whole payload.
 fn fields<'a>(
     payload: &'a [u8],
-    take: impl FnMut(&[u8], &mut Reader<'a>) -> Result<bool, DecodeError>,
+    read_value: impl FnMut(&[u8], &mut Reader<'a>) -> Result<bool, DecodeError>,
 ) -> Result<(), DecodeError> {
     let mut reader = Reader::new(payload);
-    each_key(&mut reader, take)?;
+    each_key(&mut reader, read_value)?;
     at_end(&reader)
 }
 
@@ -289,7 +289,7 @@ fn publication(frame: &Frame, fresh: &mut FreshIds) -> Result<Publication, Decod
     }
     let mut publish = fields.publish(frame)?;
     if publish.message_id.bytes().len() != MessageId::BYTES {
-        publish.message_id = fresh.take().into();
+        publish.message_id = fresh.next_id().into();
     }
     Ok(publish.into())
 }

@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
             other => return Err(wrong("bytes", other)),
         };
         self.plain &= matches!(marker, Marker::Bin8 | Marker::Bin16 | Marker::Bin32);
-        self.take(length)
+        self.next_bytes(length)
     }
 
     /// `bin` or `str` that is UTF-8.
@@ -224,12 +224,12 @@ impl<'a> Reader<'a> {
     }
 
     fn bytes_of(&mut self, length: usize) -> Result<Value<'a>, PackError> {
-        self.take(length).map(Value::Bytes)
+        self.next_bytes(length).map(Value::Bytes)
     }
 
     fn extension(&mut self, length: usize) -> Result<Value<'a>, PackError> {
         let kind = self.fixed().map(i8::from_be_bytes)?;
-        self.take(length).map(|bytes| Value::Extension(kind, bytes))
+        self.next_bytes(length).map(|bytes| Value::Extension(kind, bytes))
     }
 
     fn skip_below(&mut self, depth: usize) -> Result<(), PackError> {
@@ -286,7 +286,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn take(&mut self, bytes: usize) -> Result<&'a [u8], PackError> {
+    fn next_bytes(&mut self, bytes: usize) -> Result<&'a [u8], PackError> {
         let (taken, left) = self.left.split_at_checked(bytes).ok_or(PackError::Ends)?;
         self.left = left;
         Ok(taken)

@@ -80,7 +80,7 @@ fn named(name: &str) -> Message {
 fn read(bytes: &[u8]) -> Result<Message, DecodeError> {
     let mut frames = Frames::new(1 << 20);
     frames.push(bytes);
-    decode(&frames.take().unwrap().unwrap())
+    decode(&frames.next_frame().unwrap().unwrap())
 }
 
 fn read_payload(kind: Kind, payload: &[u8]) -> Result<Message, DecodeError> {
@@ -111,7 +111,7 @@ fn a_publish_passes_as_it_came_if_that_is_how_peers_read_it_and_is_else_written_
     let passed = |bytes: &[u8]| {
         let mut frames = Frames::new(1 << 20);
         frames.push(bytes);
-        match incoming(&frames.take().unwrap().unwrap(), &mut FreshIds::new([7; 8])) {
+        match incoming(&frames.next_frame().unwrap().unwrap(), &mut FreshIds::new([7; 8])) {
             Incoming::Publication(publication) => publication.frame,
             other => panic!("{other:?} is no publication"),
         }
@@ -323,7 +323,8 @@ fn a_publish_whose_id_has_not_sixteen_bytes_gets_a_fresh_one_and_stays_as_it_was
     for id in [&b""[..], b"twelve bytes", &[1; 17]] {
         let mut frames = Frames::new(1 << 20);
         frames.push(&frame(id));
-        let Incoming::Publication(passed) = incoming(&frames.take().unwrap().unwrap(), &mut fresh)
+        let Incoming::Publication(passed) =
+            incoming(&frames.next_frame().unwrap().unwrap(), &mut fresh)
         else {
             panic!("no publication")
         };
@@ -340,7 +341,7 @@ fn what_cannot_be_read_tells_who_waits_for_it() {
     let unread = |kind, payload: &[u8]| {
         let mut frames = Frames::new(1 << 20);
         frames.push(&[&header(kind, u32::try_from(payload.len()).unwrap())[..], payload].concat());
-        match incoming(&frames.take().unwrap().unwrap(), &mut FreshIds::new([7; 8])) {
+        match incoming(&frames.next_frame().unwrap().unwrap(), &mut FreshIds::new([7; 8])) {
             Incoming::Unread(unread) => (unread.kind, unread.call_id),
             other => panic!("{other:?} was read"),
         }
@@ -390,7 +391,7 @@ proptest! {
         let mut frames = Frames::new(64);
         frames.push(&bytes);
         loop {
-            match frames.take() {
+            match frames.next_frame() {
                 Ok(Some(frame)) => drop(decode(&frame)),
                 Ok(None) => break,
                 Err(FrameError::Version(_) | FrameError::TooLong { .. }) => {

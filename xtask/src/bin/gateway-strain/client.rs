@@ -131,7 +131,7 @@ impl Listener {
     /// The next message; `None` at the end of the stream.
     pub async fn next(&mut self) -> anyhow::Result<Option<Message>> {
         loop {
-            if let Some(frame) = self.frames.take()? {
+            if let Some(frame) = self.frames.next_frame()? {
                 return Ok(Some(decode(&frame)?));
             }
             let read = self.reader.read_buf(self.frames.buffer()).await;

@@ -12,7 +12,7 @@ use gateway::door::{
     bind,
     keys::Keys,
     quic,
-    tls::{self, Certificates, Source},
+    tls::{self, CertificateSource, Certificates},
 };
 use quinn::{Endpoint, Incoming};
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ pub async fn shake(road: Road, seconds: u64) -> anyhow::Result<Value> {
 
 /// The floor, on a port of this machine alone.
 pub fn floor() -> anyhow::Result<(Endpoint, SocketAddr)> {
-    let certificates = Arc::new(Certificates::new(Source::SelfSigned.load()?));
+    let certificates = Arc::new(Certificates::new(CertificateSource::SelfSigned.load()?));
     let tls = tls::server_config(certificates, None)?;
     let (socket, _) = bind::udp((Ipv4Addr::LOCALHOST, 0).into(), "--at")?;
     let endpoint = quic::endpoint(socket, tls, Keys::of(None, "floor")?)?;

@@ -132,7 +132,7 @@ async fn receive(
     let mut last = Instant::now();
     while tally.distinct < all {
         let Ok(Some(message)) = timeout(PATIENCE, messages.next()).await else { break };
-        tally.take(&message.payload);
+        tally.count(&message.payload);
         last = Instant::now();
     }
     client.close().await;
@@ -149,7 +149,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn take(&mut self, payload: &[u8]) {
+    fn count(&mut self, payload: &[u8]) {
         let Some((publisher, rest)) = payload.split_first_chunk() else { return };
         let Some((sequence, _)) = rest.split_first_chunk() else { return };
         let (publisher, sequence) = (u16::from_be_bytes(*publisher), u64::from_be_bytes(*sequence));
@@ -172,9 +172,9 @@ mod tests {
     fn what_is_missing_late_or_there_twice_is_seen() {
         let mut tally = Tally { next: vec![0; 2], distinct: 0, disordered: 0 };
         for (publisher, sequence) in [(0, 0), (1, 0), (0, 1), (0, 3), (0, 2), (1, 0), (9, 0)] {
-            tally.take(&payload(publisher, sequence, 16));
+            tally.count(&payload(publisher, sequence, 16));
         }
-        tally.take(b"short");
+        tally.count(b"short");
         assert_eq!(tally, Tally { next: vec![4, 1], distinct: 4, disordered: 2 });
     }
 }

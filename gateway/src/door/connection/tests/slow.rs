@@ -12,8 +12,8 @@ use crate::{
 #[tokio::test(start_paused = true)]
 async fn a_client_that_asks_too_much_is_slowed_and_nobody_else() {
     let hub = hub(OutboxLimits::default());
-    let keep = Keep { control_per_second: 100, ..Keep::default() };
-    let mut greedy = Client::begin(&hub, keep, CHUNK, None);
+    let limits = ConnectionLimits { control_per_second: 100, ..ConnectionLimits::default() };
+    let mut greedy = Client::begin(&hub, limits, CHUNK, None);
     greedy.send(connect(REALM)).await;
     assert!(matches!(greedy.next().await, Some(Message::Pong(_))));
     let mut other = Client::connect(&hub).await;
@@ -41,8 +41,8 @@ async fn publishing_and_calling_are_not_slowed() {
     let register = RegisterProcedure { procedure: procedure.clone() };
     provider.send(Message::RegisterProcedure(register)).await;
     subscriber.subscribe("#").await;
-    let keep = Keep { control_per_second: 1, ..Keep::default() };
-    let mut client = Client::begin(&hub, keep, CHUNK, None);
+    let limits = ConnectionLimits { control_per_second: 1, ..ConnectionLimits::default() };
+    let mut client = Client::begin(&hub, limits, CHUNK, None);
     client.send(connect(REALM)).await;
     assert!(matches!(client.next().await, Some(Message::Pong(_))));
     for number in 0..100 {
