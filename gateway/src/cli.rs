@@ -1,4 +1,5 @@
-//! The command line: its definition, from which completions and man pages are made, and where each command goes.
+//! The command line: its definition, from which the completions and man pages are made, and the code that each command
+//! starts.
 
 use std::{
     io::{ErrorKind, Write},

@@ -1,5 +1,4 @@
-//! Files that were named in a setting, and why one cannot be read, for whoever has to mend it. It must not know what they
-//! hold.
+//! Reads files that a setting names, and explains why one cannot be read. The contents are not known here.
 
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 

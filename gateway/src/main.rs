@@ -1,4 +1,4 @@
-//! The binary `gateway`: everything is in the library.
+//! The binary `gateway`. The library has all of its code.
 
 fn main() -> std::process::ExitCode {
     gateway::cli::main()

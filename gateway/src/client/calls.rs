@@ -1,4 +1,4 @@
-//! Calling procedures and offering them. It knows no handler's inside.
+//! The client calls procedures and offers its own. What a handler does is not known here.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What a client is told before it connects. Plain data.
+//! The settings of a client. Plain data.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Connections over QUIC and over TLS on TCP: two halves of one stream of bytes. It knows no frame.
+//! The client connects over QUIC, or over TLS on TCP. The result is a stream of bytes; frames are not known here.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},

@@ -1,4 +1,4 @@
-//! Why a client cannot do what it was asked.
+//! The errors of a client: why it cannot do what its user asked for.
 
 use std::{fmt, path::PathBuf};
 

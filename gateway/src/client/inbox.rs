@@ -1,4 +1,4 @@
-//! Messages on their way to one subscription. Bounded; knows no pattern and no connection.
+//! The messages that wait for one subscription, up to a limit. Patterns and connections are not known here.
 
 use std::{
     collections::VecDeque,

@@ -1,5 +1,5 @@
-//! Packed terms as JSON, and JSON as packed terms. What JSON cannot hold has a form of its own, an object with one key that
-//! begins with `$`, which is read back as what it was. It knows no message.
+//! Packed terms to JSON, and back. A value that JSON cannot hold becomes an object with one key that begins with `$`.
+//! Messages are not known here.
 
 use std::collections::HashSet;
 

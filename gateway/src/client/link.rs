@@ -1,5 +1,5 @@
-//! What lives and ends with one connection: the bytes to be written, the calls and pings without an answer. It knows no
-//! socket and no subscription.
+//! The state of one connection: the bytes to be written, and the calls and pings that wait for an answer. Sockets and
+//! subscriptions are not known here.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -1,4 +1,4 @@
-//! Publishing and subscribing. What becomes of a message on its way is not known here.
+//! The client publishes and subscribes. How messages travel is not known here.
 
 use std::slice;
 

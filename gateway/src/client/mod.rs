@@ -1,5 +1,5 @@
-//! A client of a gateway: publishes, subscribes, calls and offers procedures over one connection, and comes back when it
-//! is lost. It knows no server.
+//! A client of a gateway: it publishes, subscribes, calls and offers procedures over one connection, and connects again when
+//! that connection is lost. Of the gateway it uses `wire` alone.
 //!
 //! ```
 //! use std::time::Duration;

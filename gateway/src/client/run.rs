@@ -1,4 +1,4 @@
-//! The task that owns the connection: reads, writes and pings it, and makes a new one when it is lost.
+//! The task that owns the connection: it reads, writes and pings, and makes a new connection when one is lost.
 
 use std::{
     sync::{

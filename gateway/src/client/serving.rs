@@ -1,4 +1,4 @@
-//! Runs the handlers of calls and casts, so many at a time. Each call is answered, whatever becomes of its handler.
+//! Runs the handlers of calls and casts, up to a limit at a time. Every call gets a reply, whatever happens to its handler.
 
 use std::{
     sync::{Arc, atomic::Ordering},

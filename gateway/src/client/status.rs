@@ -1,4 +1,4 @@
-//! What a client says of itself. Plain data.
+//! What a client reports of itself: its connection and its losses. Plain data.
 
 use super::Error;
 

@@ -1,4 +1,4 @@
-//! The messages of one pattern, as a stream.
+//! One subscription: the messages that match its patterns, as a stream.
 
 use std::{
     future::poll_fn,

@@ -1,4 +1,5 @@
-//! What outlives a connection: subscriptions and procedures, told anew to the gateway after each reconnect.
+//! The subscriptions and procedures of a client. They outlive a connection: the client sends all of them to the gateway
+//! after each reconnect.
 
 use std::{
     collections::HashMap,

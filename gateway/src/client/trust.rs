@@ -1,4 +1,4 @@
-//! TLS of a client: whom it believes, and by what it proves itself. It knows no socket.
+//! The client's TLS: how it verifies the gateway, and the certificate by which it proves itself. Sockets are not known here.
 
 use std::{path::Path, sync::Arc};
 

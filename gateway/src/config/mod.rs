@@ -1,4 +1,4 @@
-//! Settings of `gateway run`: flags and variables, and the file of realms. It must not know what is done with them.
+//! The settings of `gateway run`, from flags, variables and the file of realms. How the settings are used is not known here.
 
 mod options;
 mod realms;

@@ -1,4 +1,4 @@
-//! The file of realms and permissions: TOML to what the realms are. docs/gateway.md describes it.
+//! The TOML file of realms and permissions. docs/gateway.md describes its keys.
 
 use std::{
     collections::HashSet,

@@ -1,4 +1,4 @@
-//! Files of realms, and settings that do not fit each other.
+//! Files of realms, and settings that contradict each other.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! The sockets that the gateway listens on, and why one cannot be had. It must not know what is said on them.
+//! Opens the sockets that the gateway listens on, and explains why one cannot be opened. The protocols on them are not known
+//! here.
 
 use std::{
     io,

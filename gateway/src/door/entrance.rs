@@ -1,5 +1,5 @@
-//! What every connection passes, whatever carries it: limits before it is anybody, counters, and the realms behind. It
-//! knows no transport.
+//! The checks that every new connection passes, over QUIC and TCP alike: limits, then counters. The transport is not known
+//! here.
 
 use std::{
     net::IpAddr,

@@ -1,5 +1,5 @@
-//! How much a client may ask for that costs the gateway more than it costs the client. Pure: the time is passed in. It
-//! knows no message.
+//! Limits the work that one client may cause in the gateway itself. Pure: the time is an argument. Messages are not known
+//! here.
 
 use std::time::Duration;
 

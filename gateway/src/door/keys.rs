@@ -1,5 +1,5 @@
-//! Keys that QUIC needs besides the certificate's: derived from the secret that all gateways share, so that a retry token of
-//! one is good for the others. They must not know who uses them.
+//! The keys that QUIC needs beside the certificate's. They are derived from the secret that all gateways share, so a gateway
+//! accepts the retry tokens of another.
 
 use std::fmt;
 

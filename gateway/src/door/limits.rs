@@ -1,5 +1,5 @@
-//! How many handshakes a second are served: of all clients, and of one network. Pure: the time is passed in. It knows no
-//! transport.
+//! Limits the handshakes a second, of all clients and of each network. Pure: the time is an argument. The transport is not
+//! known here.
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 

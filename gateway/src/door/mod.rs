@@ -1,5 +1,5 @@
-//! How clients come in: the sockets, QUIC and TCP with their TLS, the limits before a client is admitted, and the connection
-//! of one client. What a message means is not known here.
+//! How clients come in: the sockets, QUIC and TCP with TLS, the limits on new connections, and the connection of one client.
+//! What a message means is not known here.
 
 pub mod bind;
 pub mod connection;

@@ -1,5 +1,5 @@
-//! Clients over QUIC: one bidirectional stream a connection, everything else is refused by the transport's limits. What is
-//! said on the stream is not known here.
+//! Clients over QUIC: each connection has one bidirectional stream; the transport's limits refuse everything else. Frames
+//! are not known here.
 
 use std::{any::Any, net::UdpSocket, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Clients over TLS on TCP. What is said inside is not known here.
+//! Clients over TLS on TCP. Frames are not known here.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -45,7 +45,7 @@ pub async fn run(
                     }
                 }
                 Err(error) => {
-                    warn!("a TCP connection cannot be taken: {error}");
+                    warn!("cannot accept a TCP connection: {error}");
                     sleep(BREATH).await;
                 }
             },

@@ -1,4 +1,5 @@
-//! The realms of this process: who is admitted to which, and what befalls all of them. It knows no transport.
+//! All realms of this process: the hub admits clients to them, and stops and counts all of them at once. The transport is
+//! not known here.
 
 mod realm;
 mod services;

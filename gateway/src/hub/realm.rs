@@ -1,4 +1,4 @@
-//! One realm with the outboxes of its clients. It carries out what `session` decides; it knows no transport.
+//! One realm with the outboxes of its clients. It carries out the actions of `session`. The transport is not known here.
 
 use std::{
     collections::HashSet,

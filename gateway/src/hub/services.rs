@@ -1,5 +1,5 @@
-//! What all realms of this process use: the clock, the counters, the built-in procedures and the log of what was passed
-//! over. It knows no realm.
+//! What all realms share: the clock, the counters, the built-in procedures, and the log of messages that were passed over.
+//! Realms are not known here.
 
 use std::{
     sync::{
@@ -40,9 +40,9 @@ impl Services {
     pub(super) fn log_passed_over(&self, FirstPassedOver { node, what }: &FirstPassedOver) {
         let second = self.started.elapsed().as_secs() + 1;
         if self.last_logged.swap(second, Ordering::Relaxed) == second {
-            debug!(%node, "passed over: {what}");
+            debug!(%node, "the gateway passed over a message: {what}");
         } else {
-            info!(%node, "passed over, and counted from now on: {what}");
+            info!(%node, "the gateway passed over a message, and only counts further ones of this client: {what}");
         }
     }
 }

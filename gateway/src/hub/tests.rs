@@ -1,4 +1,4 @@
-//! What the hub holds while it takes many messages at once.
+//! How much memory the hub holds while it handles many messages at once, and that its loop turns.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! How many connections the process may have open: each over TCP is a file descriptor, and the health port needs some too.
+//! Raises the limit of open files: each TCP connection needs a file descriptor, and the health port needs some.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;

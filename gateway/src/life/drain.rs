@@ -1,4 +1,4 @@
-//! How the gateway stops: nobody new, calls under way end, every client is told, and then it waits until they have left.
+//! How the gateway stops: it admits nobody, lets calls end, disconnects every client, and waits until all of them have left.
 
 use std::time::Duration;
 
@@ -26,7 +26,10 @@ impl Gateway {
         self.disconnect_clients(grace, until - LEAVING.min(grace / 4)).await;
         let all_left = timeout_at(until, self.empty()).await.is_ok();
         if !all_left {
-            warn!(clients = self.hub.counts().clients, "the grace is over: clients are cut");
+            warn!(
+                clients = self.hub.counts().clients,
+                "the grace period is over: the gateway cuts the clients that are left"
+            );
         }
         // The last frames of clients that have left are on their way; who never was a client is not waited for.
         let last = timeout_at(until.min(Instant::now() + LEAVING), async {

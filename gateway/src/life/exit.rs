@@ -1,4 +1,4 @@
-//! Every way in which the gateway ends: its line and its exit code. docs/gateway.md has the table.
+//! Each way in which the gateway ends, with its last log line and its exit code. docs/gateway.md has the table.
 
 use std::{
     io::{self, Write},
@@ -91,13 +91,13 @@ fn live(options: Options) -> Result<&'static str, Failure> {
         let mut signals = signals::Signals::listen()?;
         let mut gateway = Gateway::start(settings).await?;
         let signal = signals.until_stop(&mut gateway).await?;
-        info!(signal, "asked to stop");
+        info!(signal, "stopping");
         tokio::select! {
             all_left = gateway.drain() => Ok(match all_left {
-                true => "it was asked to, and every client has left",
-                false => "it was asked to, and the grace is over",
+                true => "it was asked to stop, and every client has left",
+                false => "it was asked to stop, and the grace period is over",
             }),
-            _ = signals.stop() => Ok("it was asked twice, and waits for nobody"),
+            _ = signals.stop() => Ok("it was asked to stop twice, and does not wait for clients"),
         }
     })
 }

@@ -1,4 +1,4 @@
-//! Logs on stderr, and a line for a panic, wherever it happens.
+//! Sets up the log on stderr, and a last line for a panic of any thread.
 
 use std::panic;
 

@@ -1,5 +1,5 @@
-//! The gateway's life: each step of its start is told before it is tried, and each way in which it ends has a line and an
-//! exit code. What clients say is not known here.
+//! The gateway's life, from start to end: it logs each step of the start before it tries the step. What clients send is not
+//! known here.
 
 mod descriptors;
 mod drain;
@@ -62,7 +62,7 @@ impl Gateway {
         };
         let metrics = Arc::new(Metrics::new());
         let names: Vec<_> = realms.iter().map(|realm| realm.name.as_str()).collect();
-        info!(node = settings.node, realms = names.join(" "), "realms are known");
+        info!(node = settings.node, realms = names.join(" "), "the realms are configured");
         let default_realm = names.first().copied().unwrap_or_default().to_owned();
         let diagnostics = Diagnostics {
             node: settings.node.clone(),
@@ -77,17 +77,19 @@ impl Gateway {
         let (tls, rotation) = certificates(&settings, &metrics)?;
         let keys = Keys::of(settings.cookie.as_ref(), &settings.node)?;
         if let Some(why) = keys.random {
-            warn!("{why}: keys are random, and another gateway does not know this one's tokens");
+            warn!(
+                "{why}: the keys are random, and other gateways do not accept the tokens of this gateway"
+            );
         }
 
         let at = |port| SocketAddr::new(settings.address, port);
         let health_at = at(settings.health_port);
-        info!(address = %health_at, protocol = "TCP", "binding for health");
+        info!(address = %health_at, protocol = "TCP", "opening the socket for health");
         let health = listener(bind::tcp(health_at, "HEALTH_PORT")?)?;
-        info!(address = %at(settings.port), protocol = "UDP", "binding for clients");
+        info!(address = %at(settings.port), protocol = "UDP", "opening the socket for clients");
         let (socket, granted) = bind::udp(at(settings.port), "GATEWAY_PORT")?;
         metrics.udp_receive_buffer_bytes.set(i64::try_from(granted).unwrap_or(i64::MAX));
-        info!(address = %at(settings.port), protocol = "TCP", "binding for clients");
+        info!(address = %at(settings.port), protocol = "TCP", "opening the socket for clients");
         let tcp = listener(bind::tcp(at(settings.port), "GATEWAY_PORT")?)?;
         let endpoint = quic::endpoint(socket, tls.clone(), keys)
             .map_err(|error| Failure::Runtime(format!("{error:#}")))?;
@@ -112,7 +114,7 @@ impl Gateway {
         let routes = state.clone().routes();
         lasting.spawn(async move {
             if let Err(error) = axum::serve(health, routes).await {
-                error!("health is no longer served: {error}");
+                error!("the health port is no longer served: {error}");
             }
         });
         accepting.spawn(quic::run(endpoint.clone(), entrance.clone(), state.quic.clone()));
@@ -141,11 +143,11 @@ impl Gateway {
 
     /// Reads realms and permissions anew; what cannot be read changes nothing. Returns whether it could.
     pub fn reload(&self) -> bool {
-        info!("reading realms and permissions anew");
+        info!("reading realms and permissions again");
         match self.settings.realms.read() {
             Ok(realms) => {
                 self.hub.configure(&realms);
-                info!(realms = realms.len(), "realms and permissions are new");
+                info!(realms = realms.len(), "realms and permissions are replaced");
                 true
             }
             Err(error) => {

@@ -1,4 +1,4 @@
-//! What the gateway is told from outside: SIGTERM and SIGINT stop it, SIGHUP has realms and permissions read anew.
+//! The signals that the gateway handles: SIGTERM and SIGINT stop it, SIGHUP reloads realms and permissions.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

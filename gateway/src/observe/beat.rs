@@ -1,4 +1,4 @@
-//! The pulse of a loop that must never stand still: the loop notes each turn, and health sees when it stops.
+//! The heartbeat of a loop that must never stop: the loop notes each turn, and health reports a loop that is stuck.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},

@@ -1,4 +1,4 @@
-//! The procedures that the gateway answers itself. It must not know who calls.
+//! The procedures that the gateway answers itself. The caller is not known here.
 
 use std::{sync::OnceLock, time::Instant};
 

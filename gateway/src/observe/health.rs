@@ -1,4 +1,4 @@
-//! Health over HTTP, for probes and Prometheus: `/health`, `/ready`, `/live`, `/metrics`. It decides nothing: it shows.
+//! Health over HTTP, for probes and Prometheus: `/health`, `/ready`, `/live`, `/metrics`. It reports and decides nothing.
 
 use std::{
     sync::{

@@ -1,5 +1,4 @@
-//! What the gateway counts about itself, in the text format of OpenMetrics; those of upstream by their names. It must not
-//! know who counts.
+//! The gateway's metrics in the text format of OpenMetrics. Metrics that upstream has keep upstream's names.
 
 use std::{fmt, sync::atomic::AtomicU64, time::Instant};
 

@@ -1,4 +1,4 @@
-//! What the gateway shows of itself: counters, health for probes, and the procedures that the gateway answers itself.
+//! What the gateway reports of itself: metrics, health for probes, and the procedures that it answers itself.
 
 pub mod beat;
 pub mod diagnostics;

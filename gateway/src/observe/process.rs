@@ -1,4 +1,4 @@
-//! What the kernel says in /proc of this process and of its network namespace. Who asks is not known here.
+//! Reads from /proc what the kernel counts for this process and its network namespace.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! Frames that wait for one client, in the order in which they came. Small ones lie together in pieces, which are written
-//! as they are; so a frame costs no memory but its own, whatever it was read with. It knows no client and no waiting.
+//! The queue of frames inside an outbox. It joins small frames to pieces that are written as they are, so a frame keeps no
+//! memory but its own. Clients and waiting are not known here.
 
 use std::{collections::VecDeque, mem};
 

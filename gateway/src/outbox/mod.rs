@@ -1,5 +1,5 @@
-//! What waits to be written to one client: bounded, so that a client that does not read costs its own messages and nobody
-//! else's time. It knows no realm and no socket.
+//! The messages that wait to be written to one client, up to a limit, so that a client that does not read costs nobody else
+//! time or messages. Realms and sockets are not known here.
 //!
 //! Above `mark_bytes` publishers wait a moment until the client has caught up. If it does not, it counts as slow until half
 //! of that is left: nobody waits for it, and once `most_bytes` are queued its oldest published messages are dropped, or

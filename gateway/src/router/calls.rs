@@ -1,5 +1,5 @@
-//! Calls under way within one realm: who asked, who was asked, until when. Time is passed in. It must not know what is
-//! called.
+//! The calls under way within one realm: caller, provider, deadline. Pure: the time is an argument. Procedures are not known
+//! here.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

@@ -1,4 +1,5 @@
-//! Who gets what within one realm: topic in, clients out. It knows no I/O, no clock, no session and no bytes of the wire.
+//! Who gets what within one realm: topics and procedures in, clients out. Pure: no I/O and no clock. Sessions and bytes are
+//! not known here.
 
 mod calls;
 mod retained;

@@ -1,4 +1,4 @@
-//! The last retained message of each topic. It must not know who gets it.
+//! The last retained message of each topic. The receivers are not known here.
 
 use std::{collections::BTreeMap, ops::Bound};
 

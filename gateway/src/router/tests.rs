@@ -1,4 +1,4 @@
-//! The router against its plain meaning: each pattern tried on its own.
+//! The router, compared with a plain list of patterns that are tried one by one.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Patterns by their segments, so that what does not match costs nothing. It must not know who the clients are.
+//! A trie of patterns: finds the clients whose patterns match a topic without a look at all others.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -1,5 +1,5 @@
-//! Why a connection is closed, as the client is told: by a DISCONNECT and by QUIC's application error code.
-//! docs/gateway.md has the table.
+//! The reasons for which a connection ends, with the texts and codes that the client gets: in a DISCONNECT, and as QUIC's
+//! application error code. docs/gateway.md has the table.
 
 use thiserror::Error;
 

@@ -1,5 +1,5 @@
-//! What a realm does with the messages of its clients. Pure: time is passed in, and what is to be done comes out as
-//! actions. It knows no socket, no task and no metric.
+//! What a realm does with the messages of its clients. Pure: messages and time are arguments, the result is a list of
+//! actions. Sockets, tasks and metrics are not known here.
 
 mod close;
 mod passed;

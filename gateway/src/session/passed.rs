@@ -1,5 +1,5 @@
-//! What a client says that is passed over: it harms nobody, and a client that was thrown out for it would come back and say
-//! it again. It is counted, uses the client's allowance, and is told of once a client.
+//! What the gateway passes over: messages that it cannot serve, but that harm nobody. A client that was disconnected for one
+//! would connect and send it again. Each is counted and uses the client's allowance; the first of a client is logged.
 
 use std::fmt;
 

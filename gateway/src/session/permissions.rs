@@ -1,4 +1,4 @@
-//! What the nodes of a realm may do. Pure; where the rules come from is not known here.
+//! What the nodes of a realm may do. Pure. Where the rules come from is not known here.
 
 use std::collections::HashSet;
 

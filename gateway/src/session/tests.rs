@@ -1,4 +1,4 @@
-//! A realm with clients in it, on a clock of its own.
+//! A realm with clients in it, on a simulated clock.
 
 mod passed;
 

@@ -1,5 +1,5 @@
-//! Frames as they travel on a stream: a header of 8 bytes and a payload; put together from whatever pieces the stream
-//! delivers. Knows no message.
+//! Frames: a header of 8 bytes and a payload. Builds whole frames from the pieces that a stream delivers. Messages are not
+//! known here.
 
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;

@@ -1,5 +1,5 @@
-//! Ids of the protocol, shown in hexadecimal: of nodes, of a fixed length; of messages and calls, as long as their sender
-//! made them. They must not know who has them.
+//! The ids of nodes, messages and calls, shown in hexadecimal. A node's id has a fixed length; the other ids are as long as
+//! their sender chose.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What travels between a client and a gateway: frames, the messages in them, and the names and ids that messages carry.
-//! Pure: bytes in, types out, and back. The gateway and the client library share this module.
+//! What travels between a client and a gateway: frames, the messages in them, and the names and ids in messages. Pure. The
+//! gateway and the client library share this module.
 
 pub mod frame;
 pub mod id;

@@ -1,4 +1,4 @@
-//! Names of realms. A realm is a mesh of its own: nothing crosses from one to another.
+//! The names of realms. Each realm is a mesh of its own: no message passes from one to another.
 
 use std::{fmt, str::FromStr, sync::Arc};
 

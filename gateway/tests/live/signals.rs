@@ -42,7 +42,10 @@ async fn sigterm_tells_every_client_and_ends_with_0() {
     }
     drop(peers);
     let last = until(&mut process.log, "the gateway ends");
-    assert_eq!(last["message"], "the gateway ends: it was asked to, and every client has left");
+    assert_eq!(
+        last["message"],
+        "the gateway ends: it was asked to stop, and every client has left"
+    );
     assert_eq!(process.child.wait().unwrap().code(), Some(0));
 }
 
@@ -109,7 +112,10 @@ async fn a_second_signal_ends_it_at_once() {
         let asked = Instant::now();
         process.signal(second);
         let last = until(&mut process.log, "the gateway ends");
-        assert_eq!(last["message"], "the gateway ends: it was asked twice, and waits for nobody");
+        assert_eq!(
+            last["message"],
+            "the gateway ends: it was asked to stop twice, and does not wait for clients"
+        );
         assert_eq!(process.child.wait().unwrap().code(), Some(0));
         assert!(asked.elapsed() < LONG);
     }
@@ -146,7 +152,10 @@ async fn a_grace_that_is_over_is_said_in_the_last_line() {
     publisher.ping().await;
     process.signal(Signal::INT);
     let last = until(&mut process.log, "the gateway ends");
-    assert_eq!(last["message"], "the gateway ends: it was asked to, and the grace is over");
+    assert_eq!(
+        last["message"],
+        "the gateway ends: it was asked to stop, and the grace period is over"
+    );
     assert_eq!(process.child.wait().unwrap().code(), Some(0));
 }
 
@@ -203,7 +212,7 @@ async fn sighup_brings_new_permissions_for_what_clients_do_from_then_on() {
 
     permit(&file, "news.#", "other.#");
     process.signal(Signal::HUP);
-    until(&mut process.log, "realms and permissions are new");
+    until(&mut process.log, "realms and permissions are replaced");
     let mut publisher = reach(&process, Over::Tcp, &authority).await;
     publisher.join("a").await;
     publisher.send(publish("news.today", b"!")).await;

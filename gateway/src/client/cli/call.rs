@@ -1,4 +1,4 @@
-//! `gateway client call`: the result to standard output, an error to standard error.
+//! `gateway client call` writes the result to standard output and an error to standard error.
 
 use std::{io::Write, time::Duration};
 

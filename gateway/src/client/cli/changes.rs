@@ -1,4 +1,4 @@
-//! What a command that stays tells of its connection.
+//! Reports on stderr when a command that keeps running loses its connection and when it has a new one.
 
 use anyhow::{Result, bail};
 use tokio::sync::watch;

@@ -1,4 +1,4 @@
-//! The options that every command has: which gateway, as whom, and why it is believed.
+//! The options that every command has: which gateway, as which node, and how the client verifies the gateway.
 
 use std::{path::PathBuf, time::Duration};
 

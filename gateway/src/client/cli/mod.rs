@@ -1,4 +1,4 @@
-//! `gateway client`: publish, subscribe, call, serve and measure from a shell. It knows the client's public interface only.
+//! `gateway client`: publish, subscribe, call, serve and measure from a shell. It uses the client's public interface only.
 
 mod bench;
 mod call;

@@ -1,4 +1,4 @@
-//! `gateway client ping`: round trips, as ping(8) shows them.
+//! `gateway client ping` measures round trips and prints them as ping(8) does.
 
 use std::{io::Write, time::Duration};
 

@@ -1,4 +1,4 @@
-//! `gateway client pub`. It knows no output.
+//! `gateway client pub` publishes one message. It prints nothing.
 
 use anyhow::Result;
 use clap::Args;

@@ -1,4 +1,5 @@
-//! `gateway client serve`: each call runs a command, whose input are the arguments and whose output is the result.
+//! `gateway client serve` runs a command for each call: the arguments are the input of the command, its output is the
+//! result.
 
 use std::{ffi::OsString, process::Stdio, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! The wish to end: ^C, and SIGTERM as a service gets it.
+//! The signals that end a command: SIGINT from ^C, and SIGTERM.
 
 use std::io;
 

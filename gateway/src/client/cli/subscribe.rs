@@ -1,4 +1,4 @@
-//! `gateway client sub`: one line a message.
+//! `gateway client sub` prints one line for each message.
 
 use std::{io::Write, time::Duration};
 

@@ -1,5 +1,5 @@
-//! One client's connection, whatever carries it: reads its frames, hands them to its realm, writes what is queued for it.
-//! It knows no transport.
+//! One client's connection, over any byte stream: reads frames, hands their messages to the client's realm, and writes what
+//! the outbox holds. The transport is not known here.
 
 use std::{fmt, future::poll_fn, io, sync::Arc, task::Poll, time::Duration};
 

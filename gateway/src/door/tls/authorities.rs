@@ -1,5 +1,5 @@
-//! Whom clients' certificates are verified by. It may change between two handshakes. It must not know what a certificate
-//! names.
+//! The authorities that verify clients' certificates. They may change between two handshakes. What a certificate names is
+//! not known here.
 
 use std::{
     path::Path,

@@ -1,5 +1,5 @@
-//! Whom a client's certificate names: `macula://REALM/NODE_ID_HEX` among its alternative names. Verifying it is not done
-//! here.
+//! Reads realm and node out of a client's certificate: `macula://REALM/NODE_ID_HEX` among its alternative names. The
+//! handshake has verified the certificate before.
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;

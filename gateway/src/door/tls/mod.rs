@@ -1,5 +1,5 @@
-//! The gateway's certificate and what it asks of its clients': TLS 1.3 with ALPN `macula`, for QUIC and for TCP. It must not
-//! know what is said inside.
+//! The gateway's TLS, for QUIC and TCP: TLS 1.3 with ALPN `macula`, the gateway's certificate, and the verification of
+//! clients.
 
 mod authorities;
 mod identity;

@@ -1,5 +1,4 @@
-//! A certificate with its key: read from files, or made for trying the gateway out. Every way in which that can fail says
-//! what to do. It must not know who is served with them.
+//! A certificate with its key, read from files or self-signed. Each error says what to do.
 
 use std::{
     fmt,

@@ -1,5 +1,5 @@
-//! New certificates and clients' authorities without a restart: the files are looked at again and again by what they hold,
-//! since Kubernetes swaps links beneath them. What is of no use is refused and counted; the old one goes on.
+//! Loads new certificates and client authorities without a restart. It compares the contents of the files, since Kubernetes
+//! swaps links beneath them. A file that cannot be used is refused and counted, and the old one stays in use.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

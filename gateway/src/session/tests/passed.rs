@@ -1,4 +1,4 @@
-//! What is passed over, and what peers of other make may say.
+//! What the gateway passes over, and messages that other implementations send.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! Frames to messages. Accepts or refuses a payload whole and never panics, whatever the bytes. It is lenient: what need not
-//! be there may be missing, and counts as missing where it is something else.
+//! Frames to messages. A payload is accepted or refused as a whole, and no payload causes a panic. Decoding is lenient: an
+//! optional key may be missing, and one with a value of another type counts as missing.
 
 use bytes::Bytes;
 use thiserror::Error;

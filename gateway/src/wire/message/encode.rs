@@ -1,4 +1,4 @@
-//! Messages to frames, as macula peers read them: keys and texts are `bin`.
+//! Messages to frames, in the forms that macula peers read: keys and texts are `bin`.
 
 use bytes::Bytes;
 use rmp::encode::ByteBuf;

@@ -1,4 +1,4 @@
-//! The messages of the protocol. Plain data; `decode` makes them of frames, `encode` frames of them.
+//! The messages of the protocol. Plain data; `decode` reads them from frames, `encode` writes them to frames.
 
 mod decode;
 mod encode;

@@ -1,5 +1,4 @@
-//! What a procedure is called with and what it answers: one value of MessagePack, whatever it is, kept as it was packed. It
-//! must not know who wrote it.
+//! The arguments or the result of a call: one value of MessagePack of any type. The gateway passes it on as it was packed.
 
 use std::fmt;
 

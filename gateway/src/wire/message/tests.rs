@@ -1,4 +1,4 @@
-//! Messages against frames that another implementation of MessagePack packed, and against whatever bytes.
+//! Messages, compared with frames that another implementation of MessagePack packed, and with random bytes.
 
 use proptest::prelude::*;
 

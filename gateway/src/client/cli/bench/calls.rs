@@ -1,4 +1,4 @@
-//! Calls of a benchmark: one provider that echoes, one caller with so many under way.
+//! The calls of a benchmark: one caller keeps a number of calls under way, one provider echoes them.
 
 use std::{
     collections::BTreeMap,

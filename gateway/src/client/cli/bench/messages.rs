@@ -1,4 +1,4 @@
-//! Publishers and subscribers of a benchmark, and the check of what arrived.
+//! The messages of a benchmark: publishers send, subscribers check what arrived.
 
 use std::time::{Duration, Instant};
 

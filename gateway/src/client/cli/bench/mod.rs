@@ -1,5 +1,5 @@
-//! `gateway client bench`: how fast a gateway passes messages and calls. Each message carries its publisher and number, so
-//! that one that is missing, late or there twice is seen.
+//! `gateway client bench` measures how fast a gateway passes on messages and calls. Each message carries its publisher and a
+//! number, so the benchmark sees a message that is missing, late or doubled.
 
 mod calls;
 mod messages;

@@ -1,4 +1,4 @@
-//! Clients that ask too much or read too little: they are slowed, and nobody else is.
+//! Clients that ask too much or read too little: the gateway slows them and nobody else.
 
 use super::*;
 use crate::{
