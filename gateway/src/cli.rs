@@ -77,7 +77,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// As a file of variables has them.
+/// Prints the settings as a file of variables has them.
 fn print_config(options: config::Options, matches: &ArgMatches) -> anyhow::Result<u8> {
     options.settings()?.realms.read()?;
     let command = command();
@@ -90,16 +90,16 @@ fn print_config(options: config::Options, matches: &ArgMatches) -> anyhow::Resul
             lines += &format!("{}={}\n", name.display(), value.display());
         }
     }
-    // A reader that goes away wants no more.
+    // A reader that has gone away is no error.
     match std::io::stdout().write_all(lines.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         Ok(()) | Err(_) => Ok(0),
     }
 }
 
-/// Help, or what is wrong with the command line.
+/// Prints the help, or what is wrong with the command line.
 fn report_usage(error: &clap::Error) -> ExitCode {
-    // Nobody can be told that it cannot be printed.
+    // There is nowhere to report that printing failed.
     let _ = error.print();
     let runs = std::env::args_os().nth(1).is_some_and(|word| word == "run");
     if !error.use_stderr() || !runs {
@@ -112,7 +112,7 @@ fn report_usage(error: &clap::Error) -> ExitCode {
     life::wrong_usage(&format!("{}{}", why.join(" "), set_by.unwrap_or_default()))
 }
 
-/// The variable that may have set what is wrong: clap names the flag alone.
+/// The variable that may have set the wrong value: clap names the flag alone.
 fn variable(error: &clap::Error) -> Option<String> {
     if !matches!(error.kind(), Wrong::InvalidValue | Wrong::ValueValidation) {
         return None;

@@ -5,7 +5,7 @@ use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 use nix::errno::Errno;
 
 /// # Errors
-/// It cannot be read: errno, owner, mode and what to do.
+/// Why the file cannot be read: errno, owner, mode, and what to do.
 pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|error| why_unreadable(&error, path))
 }

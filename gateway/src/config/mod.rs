@@ -20,7 +20,7 @@ use crate::{
 
 pub use options::{LogFormat, Options};
 
-/// A setting that is none.
+/// Why the settings cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     #[error("{0}")]
@@ -37,18 +37,18 @@ pub enum ConfigError {
     Value(String),
 }
 
-/// Everything that can be set.
+/// All settings of a gateway.
 #[derive(Debug)]
 pub struct Settings {
     pub address: IpAddr,
     pub port: u16,
     pub health_port: u16,
-    /// Both or none, unless `self_signed`; what is wrong with them is for [`crate::door::tls::CertificateSource`] to say.
+    /// Both files or none, unless `self_signed`; [`crate::door::tls::CertificateSource`] checks that.
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
     pub self_signed: bool,
     pub client_ca: Option<PathBuf>,
-    /// How often the certificate's files are looked at.
+    /// How often the gateway looks at the certificate's files.
     pub look_every: Duration,
     pub realms: RealmSettings,
     pub node: String,
@@ -62,8 +62,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Of a gateway for the tests of its clients: a certificate that nobody can verify, free ports of 127.0.0.1, the usual
-    /// realm, open to everybody. Nothing is read from files or the environment.
+    /// The settings of a gateway for the tests of its clients: a certificate that nobody can verify, free ports of
+    /// 127.0.0.1, the usual realm, open to everybody. Nothing is read from files or the environment.
     pub fn local() -> Self {
         Self {
             address: Ipv4Addr::LOCALHOST.into(),
@@ -91,19 +91,19 @@ impl Settings {
 #[derive(Clone, Debug)]
 pub struct RealmSettings {
     pub file: Option<PathBuf>,
-    /// As it was set; without a file there is this one, or upstream's.
+    /// The default realm, if one is set. Without a file it is the only realm; if none is set, it is upstream's.
     pub default: Option<RealmName>,
     pub has_client_ca: bool,
 }
 
-/// Upstream's.
+/// The default realm of upstream.
 const DEFAULT_REALM: &str = "be.cortexiq.energy";
 
 impl RealmSettings {
-    /// Reads them, the default realm first.
+    /// Reads the realms, the default realm first.
     ///
     /// # Errors
-    /// The file is none, or does not fit the other settings.
+    /// The file cannot be used, or contradicts other settings.
     pub fn read(&self) -> Result<Vec<RealmConfig>, ConfigError> {
         let Some(file) = &self.file else {
             let usual = || DEFAULT_REALM.parse().map_err(realms::RealmsError::from);

@@ -18,7 +18,7 @@ use crate::{
     wire::realm::RealmName,
 };
 
-/// A day, in seconds: a clock has an end, beyond which a sum would be a panic.
+/// A day, in seconds. A longer wait could exceed what the clock can count, and panic.
 const LONGEST_WAIT: u64 = 86_400;
 
 #[derive(Debug, Args)]
@@ -122,7 +122,7 @@ pub enum LogFormat {
 
 impl Options {
     /// # Errors
-    /// A setting does not fit another.
+    /// Two settings contradict each other.
     pub fn settings(self) -> Result<Settings, ConfigError> {
         let outbox = OutboxLimits {
             most_bytes: self.max_queue,
@@ -156,7 +156,7 @@ impl Options {
             },
             client_ca,
             node: self.node.filter(|name| !name.is_empty()).unwrap_or_else(host_name),
-            // No flag: everybody on a machine can read the arguments of a process.
+            // There is no flag for it: everybody on a machine can read the arguments of a process.
             cookie: std::env::var("RELEASE_COOKIE")
                 .ok()
                 .filter(|text| !text.is_empty())
@@ -179,12 +179,12 @@ impl Options {
     }
 }
 
-/// A path that may be empty: in a pod's specification a variable often is.
+/// A path that may be empty: in the specification of a pod a variable often is.
 fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
-/// An empty one is one that is not set.
+/// An empty path counts as not set.
 fn given(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty())
 }

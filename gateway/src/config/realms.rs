@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Why a file has no realms for us.
+/// Why the file of realms cannot be used.
 #[derive(Debug, Error)]
 pub enum RealmsError {
     #[error("cannot read realms {path}: {why}")]
@@ -76,7 +76,7 @@ struct RuleEntry {
 }
 
 /// # Errors
-/// The file cannot be read or means nothing.
+/// The file cannot be read, or is not a file of realms.
 pub fn read(path: &Path) -> Result<Vec<RealmConfig>, RealmsError> {
     let bytes =
         file::read(path).map_err(|why| RealmsError::Unreadable { path: path.to_owned(), why })?;
@@ -102,7 +102,7 @@ pub fn read(path: &Path) -> Result<Vec<RealmConfig>, RealmsError> {
     Ok(realms)
 }
 
-/// Whether a realm means nothing unless clients can prove who they are.
+/// Whether a realm is of use only if clients can prove who they are.
 pub fn asks_for_certificates(realm: &RealmConfig) -> bool {
     let names_nodes = |rule: &Rule| rule.nodes != Nodes::All;
     realm.certificate_required || realm.permissions.rules.iter().any(names_nodes)

@@ -11,12 +11,12 @@ use nix::errno::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 use thiserror::Error;
 
-/// What is asked of the kernel for datagrams that wait; it grants what net.core.rmem_max allows.
+/// The receive buffer that the gateway asks the kernel for; the kernel grants what net.core.rmem_max allows.
 const RECEIVE_BUFFER: usize = 4 << 20;
-/// Connections that wait to be accepted.
+/// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// A socket that cannot be had.
+/// A socket cannot be opened.
 #[derive(Debug, Error)]
 #[error("cannot bind {protocol} {address}: {}; {}", errno(.source), next_step(.source, .setting))]
 pub struct BindError {
@@ -27,14 +27,14 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-/// A socket for datagrams, and how many bytes may wait in it.
+/// Opens a socket for datagrams. Returns it with the bytes that may wait in it.
 ///
 /// # Errors
-/// It cannot be had.
+/// The socket cannot be opened.
 pub fn udp(address: SocketAddr, setting: &'static str) -> Result<(UdpSocket, usize), BindError> {
     let open = |address| {
         let socket = bound(address, SocketType::DGRAM)?;
-        // Where it is not granted, what is granted is told.
+        // The kernel may grant less; the gateway reports what it granted.
         let _ = sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER);
         let granted = sockopt::socket_recv_buffer_size(&socket)?;
         Ok((UdpSocket::from(socket), granted))
@@ -47,10 +47,10 @@ pub fn udp(address: SocketAddr, setting: &'static str) -> Result<(UdpSocket, usi
     })
 }
 
-/// A socket for connections, which does not block.
+/// Opens a socket for connections, which does not block.
 ///
 /// # Errors
-/// It cannot be had.
+/// The socket cannot be opened.
 pub fn tcp(address: SocketAddr, setting: &'static str) -> Result<TcpListener, BindError> {
     let open = |address| {
         let socket = bound(address, SocketType::STREAM)?;
@@ -77,14 +77,14 @@ fn bound(address: SocketAddr, kind: SocketType) -> io::Result<OwnedFd> {
         sockopt::set_ipv6_v6only(&socket, false)?;
     }
     if kind == SocketType::STREAM {
-        // Connections of an earlier life must not keep the port.
+        // Connections of an earlier gateway must not keep the port.
         sockopt::set_socket_reuseaddr(&socket, true)?;
     }
     bind(&socket, &address)?;
     Ok(socket)
 }
 
-/// All addresses are those of IPv4 where the kernel has no IPv6.
+/// Falls back to all IPv4 addresses where the kernel has no IPv6.
 fn any_family<T>(address: SocketAddr, open: impl Fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
     let without_v6 = [Errno::EAFNOSUPPORT as i32, Errno::EADDRNOTAVAIL as i32];
     match open(address) {

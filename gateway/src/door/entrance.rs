@@ -22,7 +22,7 @@ use crate::{
     observe::metrics::{ByReason, ByTransport},
 };
 
-/// The way in, of both transports.
+/// The entrance that QUIC and TCP share.
 #[derive(Debug)]
 pub struct Entrance {
     pub hub: Arc<Hub>,
@@ -42,7 +42,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// The label in the metrics.
+    /// The label `transport` in the metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Quic => "quic",
@@ -51,24 +51,24 @@ impl Transport {
     }
 }
 
-/// What a new connection is told.
+/// What happens to a new connection.
 #[derive(Debug)]
 pub enum Decision {
     Enter(Pass),
-    /// Prove the address first.
+    /// The client has to prove its address first.
     Retry,
     Refuse(Refusal),
 }
 
 impl Entrance {
-    /// `most_connections`: those in their handshake among them.
+    /// `most_connections`: the most connections at once, handshakes included.
     pub fn new(
         hub: Arc<Hub>,
         limits: ConnectionLimits,
         handshakes: HandshakeLimits,
         most_connections: usize,
     ) -> Self {
-        // Those that are held take up no more than an eighth of the places.
+        // Held connections take up no more than an eighth of the places.
         let limits =
             ConnectionLimits { most_held: limits.most_held.min(most_connections / 8), ..limits };
         Self {
@@ -83,7 +83,7 @@ impl Entrance {
         }
     }
 
-    /// Somebody knocks. `proven`: it gets what is sent to its address.
+    /// Decides about a new connection. `proven`: the client receives what is sent to its address.
     pub fn admit(self: &Arc<Self>, from: IpAddr, proven: bool) -> Decision {
         let admission = if *self.stopped.borrow() {
             Admission::Refuse(Refusal::Draining)
@@ -111,14 +111,14 @@ impl Entrance {
         }
     }
 
-    /// From now on nobody enters.
+    /// Refuses every new connection from now on.
     pub fn stop(&self) {
         self.stopped.send_replace(true);
     }
 
-    /// Waits until nobody enters any more.
+    /// Waits until the entrance is stopped.
     pub async fn stopped(&self) {
-        // The sender lives as long as this.
+        // The sender lives as long as the entrance, so there is no error.
         let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
     }
 
@@ -128,7 +128,7 @@ impl Entrance {
     }
 }
 
-/// One connection's place, until this is dropped.
+/// The place of one connection, until this is dropped.
 #[derive(Debug)]
 pub struct Pass {
     entrance: Arc<Entrance>,
@@ -147,7 +147,7 @@ impl Pass {
         self.entrance.hub.metrics.connections.get_or_create(&ByTransport { transport }).inc();
     }
 
-    /// The handshake came to nothing.
+    /// The handshake failed.
     pub fn failed(self, why: &dyn std::fmt::Display) {
         self.entrance.refused("handshake", why);
     }

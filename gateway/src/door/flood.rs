@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-/// A second's worth may be used at once.
+/// A client may use the allowance of one second at once.
 const SPAN: Duration = Duration::from_secs(1);
 
-/// What one client may use: so many units a second. A unit is a frame that changes something or is answered by the
-/// gateway itself; some frames are several.
+/// What one client may use in a second, in units. A unit is a frame that changes something or that the gateway itself
+/// answers; some frames cost several units.
 #[derive(Clone, Copy, Debug)]
 pub struct Allowance {
     per_second: u32,
-    /// When all of it is free again.
+    /// The time at which the whole allowance is free again.
     used_until: Duration,
 }
 
@@ -20,7 +20,7 @@ impl Allowance {
         Self { per_second: per_second.max(1), used_until: Duration::ZERO }
     }
 
-    /// Uses some; returns how long the client has to wait before it asks for more. `now`: of a clock that only goes
+    /// Uses units, and returns how long the client has to wait before its next message. `now`: of a clock that only goes
     /// forward.
     pub fn spend(&mut self, units: u32, now: Duration) -> Duration {
         self.used_until = self.used_until.max(now) + SPAN * units / self.per_second;

@@ -10,12 +10,12 @@ use ring::{
 };
 use thiserror::Error;
 
-/// A shorter secret is guessed too easily.
+/// A shorter secret can be guessed.
 const SHORTEST: usize = 32;
-/// Public for years, in a troubleshooting guide.
+/// Defaults that a troubleshooting guide has published.
 const WELL_KNOWN: &[&str] = &["macula-gateway-cookie", "test-cookie"];
 
-/// RELEASE_COOKIE. It is shown nowhere.
+/// The secret of all gateways (RELEASE_COOKIE). It is printed nowhere.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
 
@@ -26,11 +26,11 @@ impl fmt::Debug for Secret {
 }
 
 pub struct Keys {
-    /// Of tokens by which clients prove their addresses; the same for all gateways with the secret.
+    /// Signs the tokens by which clients prove their addresses; the same for all gateways with the secret.
     pub token: Prk,
-    /// Of stateless resets: each gateway's own (RFC 9000, 21.11).
+    /// Signs stateless resets; each gateway has its own (RFC 9000, 21.11).
     pub reset: hmac::Key,
-    /// Why they are random, where they are.
+    /// Why the keys are random, if they are.
     pub random: Option<&'static str>,
 }
 
@@ -39,10 +39,10 @@ pub struct Keys {
 pub struct NoRandom;
 
 impl Keys {
-    /// `node`: the gateway's name.
+    /// Derives the keys from the secret, or makes random ones where there is no good secret. `node`: the gateway's name.
     ///
     /// # Errors
-    /// They would have to be random, and the system has no random numbers.
+    /// The keys would have to be random, and the system has no random numbers.
     pub fn of(secret: Option<&Secret>, node: &str) -> Result<Self, NoRandom> {
         let random = match secret {
             None => Some("RELEASE_COOKIE is not set"),

@@ -3,14 +3,15 @@
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
-/// What handshakes may cost.
+/// How many handshakes the gateway serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandshakeLimits {
-    /// A second, of all.
+    /// Handshakes a second, of all clients.
     pub per_second: u32,
-    /// A second, of a network: an IPv4 /24 or an IPv6 /56. A Service may give many clients one address.
+    /// Handshakes a second, of one network: an IPv4 /24 or an IPv6 /56. A Kubernetes Service may give many clients one
+    /// address.
     pub per_second_of_prefix: u32,
-    /// With more than so many under way an address must be proven before it costs anything.
+    /// While more handshakes than this are under way, a client must first prove its address.
     pub retry_above: usize,
 }
 
@@ -20,11 +21,11 @@ impl Default for HandshakeLimits {
     }
 }
 
-/// What is to be done with a handshake.
+/// What the gateway does with a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     Accept,
-    /// Only once the address is proven.
+    /// The client has to prove its address first.
     Retry,
     Refuse(Refusal),
 }
@@ -38,7 +39,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The label in the metrics.
+    /// The label `reason` in the metrics.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Rate => "rate",
@@ -49,7 +50,7 @@ impl Refusal {
     }
 }
 
-/// Counts handshakes.
+/// The handshakes of the last second, in all and for each network.
 #[derive(Debug)]
 pub struct Handshakes {
     limits: HandshakeLimits,
@@ -62,8 +63,8 @@ impl Handshakes {
         Self { limits, all: Meter::default(), prefixes: HashMap::new() }
     }
 
-    /// `proven`: the client has shown that it gets what is sent to its address. `under_way`: handshakes that are not
-    /// complete. `now`: of a clock that only goes forward.
+    /// Decides about a handshake, and counts it if it is accepted. `proven`: the client receives what is sent to its
+    /// address. `under_way`: handshakes that are not complete. `now`: of a clock that only goes forward.
     pub fn admit(
         &mut self,
         from: IpAddr,
@@ -93,7 +94,8 @@ impl Handshakes {
         Admission::Accept
     }
 
-    /// A network in use has had a handshake within the last second, so there are never many more than `per_second`.
+    /// Forgets networks without a recent handshake. A network in use has had one within the last second, so there are never
+    /// many more than `per_second`.
     fn forget_unused(&mut self, now: Duration) {
         let most = usize::try_from(self.limits.per_second).unwrap_or(usize::MAX);
         if self.prefixes.len() > most.saturating_mul(2).max(64) {
@@ -102,10 +104,10 @@ impl Handshakes {
     }
 }
 
-/// Lets a second's worth through at once, and then as many a second.
+/// Allows the handshakes of one second at once, and then as many a second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Meter {
-    /// When all of it is free again.
+    /// The time at which all of it is free again.
     used_until: Duration,
 }
 
@@ -129,7 +131,7 @@ impl Meter {
     }
 }
 
-/// The network's address.
+/// The address of the network.
 fn prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => {

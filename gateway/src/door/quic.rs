@@ -23,22 +23,22 @@ use crate::{
     session::Close,
 };
 
-/// What a client may send before it is read.
+/// How many bytes a client may send before the gateway reads them.
 const RECEIVE_WINDOW: u32 = 1 << 20;
-/// What is kept of what a client has not acknowledged.
+/// How many sent bytes the gateway keeps until the client acknowledges them.
 const SEND_WINDOW: u64 = 2 << 20;
 const IDLE: Duration = Duration::from_secs(30);
-/// Packets that keep a connection, and a NAT's memory of it, alive.
+/// How often a packet keeps the connection alive, and a NAT's memory of it.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// Handshakes that wait to be looked at, and what may wait for them.
+/// How many handshakes may wait, and how many bytes for each and for all of them.
 const MOST_INCOMING: usize = 4096;
 const INCOMING_BYTES: u64 = 64 << 10;
 const INCOMING_BYTES_TOTAL: u64 = 8 << 20;
 
-/// An endpoint on a socket.
+/// Opens the QUIC endpoint on a socket.
 ///
 /// # Errors
-/// The socket or the settings are of no use.
+/// The socket or the TLS settings cannot be used.
 pub fn endpoint(
     socket: UdpSocket,
     tls: rustls::ServerConfig,
@@ -71,7 +71,7 @@ fn transport() -> TransportConfig {
     transport
 }
 
-/// Serves clients until the entrance was stopped and all have left.
+/// Serves clients until the entrance is stopped and all clients have left.
 pub async fn run(endpoint: Endpoint, entrance: Arc<Entrance>, beat: Arc<Beat>) {
     let mut clients = JoinSet::new();
     let mut ticks = tokio::time::interval(Beat::EVERY);
@@ -92,7 +92,7 @@ pub async fn run(endpoint: Endpoint, entrance: Arc<Entrance>, beat: Arc<Beat>) {
 }
 
 fn knock(incoming: Incoming, entrance: &Arc<Entrance>, clients: &mut JoinSet<()>) {
-    // Who cannot be asked to prove its address has done so.
+    // A client to which no retry may be sent has proven its address already.
     let proven = incoming.remote_address_validated() || !incoming.may_retry();
     match entrance.admit(incoming.remote_address().ip(), proven) {
         Decision::Enter(pass) => {
@@ -134,7 +134,7 @@ async fn client(incoming: Incoming, mut pass: Pass) {
     pass.left(&ended);
 }
 
-/// Returns once the last bytes have arrived, or were waited for long enough.
+/// Serves the client on its stream. Returns once the client has the last bytes, or after a while.
 async fn talk(
     connection: &Connection,
     mut send: SendStream,
@@ -151,7 +151,7 @@ async fn talk(
         Err(why) => refuse(&mut send, Close::Identity(why), limits).await,
     };
     let ended = if said_goodbye(connection) { Ended::Closed(Close::Ended) } else { ended };
-    // It may be finished already. Clients of upstream notice at once only the end of the stream.
+    // The stream may be finished already. Upstream's clients notice at once only the end of the stream.
     let _ = send.finish();
     let _ = timeout(limits.last_words, send.stopped()).await;
     ended

@@ -21,10 +21,10 @@ use crate::{
     session::Close,
 };
 
-/// Before the next attempt where a connection could not be taken, as with too many open files.
+/// The pause after a connection could not be accepted, for example because too many files are open.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// Serves clients until the entrance was stopped and all have left.
+/// Serves clients until the entrance is stopped and all clients have left.
 pub async fn run(
     listener: TcpListener,
     tls: rustls::ServerConfig,
@@ -54,7 +54,7 @@ pub async fn run(
             () = &mut stopped => break,
         }
     }
-    // The kernel refuses whoever comes now.
+    // The kernel refuses new connections from here on.
     drop(listener);
     while !clients.is_empty() {
         tokio::select! {

@@ -35,19 +35,19 @@ pub use services::calendar_ms;
 
 use self::services::Services;
 
-/// How much later than at its deadline a call may end.
+/// How much later than its deadline a call may end.
 const FINEST: Duration = Duration::from_millis(10);
-/// The one version of the protocol.
+/// The only version of the protocol.
 const VERSION: &str = "1.0";
 
-/// Who a client's certificate says it is.
+/// The realm and node that a client's certificate names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     pub realm: RealmName,
     pub node: NodeId,
 }
 
-/// All realms.
+/// All realms of this process.
 #[derive(Debug)]
 pub struct Hub {
     realms: RwLock<HashMap<RealmName, Arc<SharedRealm>>>,
@@ -58,7 +58,7 @@ pub struct Hub {
     /// Published messages dropped for clients that read too slowly.
     dropped: Arc<AtomicU64>,
     stops: watch::Sender<bool>,
-    /// Refused connections that are held.
+    /// How many refused connections are held.
     held: AtomicUsize,
 }
 
@@ -94,7 +94,7 @@ impl Hub {
         hub
     }
 
-    /// Takes new realms and permissions; a realm that is no longer named goes, with its clients.
+    /// Replaces realms and permissions; a realm that is no longer named ends, with its clients.
     pub fn configure(&self, realms: &[RealmConfig]) {
         let mut known = self.realms.write().unwrap_or_else(PoisonError::into_inner);
         known.retain(|name, shared| {
@@ -164,15 +164,16 @@ impl Hub {
         });
     }
 
-    /// Tells at most so many clients that have no part in a call under way that the gateway stops. Returns how many
-    /// clients were not told yet.
+    /// Disconnects at most so many clients that have no part in a call under way, with the reason that the gateway stops.
+    /// Returns how many clients are left.
     pub fn drain_some(&self, most: usize) -> usize {
         let (mut most, mut left) = (most, 0);
         self.each(|realm| left += realm.drain_some(&mut most));
         left
     }
 
-    /// Tells every client that the gateway stops. Calls under way end: each caller gets a reply that says so.
+    /// Disconnects every client, with the reason that the gateway stops. Calls under way end: each caller gets a reply that
+    /// says so.
     pub fn drain(&self) {
         self.each(|realm| {
             realm.end_calls();
@@ -180,8 +181,7 @@ impl Hub {
         });
     }
 
-    /// Ends calls whose time is over, until the end of the program. Each turn goes through all realms: `beat` shows that
-    /// they work.
+    /// Ends calls whose deadline has passed, until the program ends. `beat` shows that the loop goes on through all realms.
     pub async fn keep_deadlines(self: Arc<Self>, beat: Arc<Beat>) {
         let mut ticks = tokio::time::interval(FINEST);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

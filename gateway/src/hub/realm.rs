@@ -20,19 +20,19 @@ use crate::{
     },
 };
 
-/// What was decided is carried out, and others get their turn, after so many actions.
+/// After so many actions they are carried out, and other clients get their turn.
 pub(super) const MOST_ACTIONS: usize = 4096;
 
-/// What a realm is, as it was configured.
+/// A realm as the settings describe it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RealmConfig {
     pub name: RealmName,
-    /// Only nodes with a certificate of the realm may come.
+    /// Only nodes with a certificate of the realm are admitted.
     pub certificate_required: bool,
     pub permissions: Permissions,
 }
 
-/// One realm that its clients' tasks share.
+/// One realm, shared by the tasks of its clients.
 #[derive(Debug)]
 pub struct SharedRealm {
     pub name: RealmName,
@@ -48,12 +48,12 @@ pub(super) struct Inner {
     pub(super) realm: Realm,
     certificate_required: bool,
     permissions: Permissions,
-    /// By the client's number.
+    /// The outbox of each client, by the client's number.
     outboxes: Vec<Option<Arc<Outbox>>>,
     pub(super) actions: Vec<Action>,
-    /// For whom something was queued.
+    /// The clients for whom something was queued.
     wake: Vec<ClientId>,
-    /// Nobody is admitted any more.
+    /// Why nobody is admitted any more.
     refuses: Option<Close>,
 }
 
@@ -161,7 +161,7 @@ impl SharedRealm {
 }
 
 impl Inner {
-    /// Does what was decided. `above` gets the outboxes that have more than their mark.
+    /// Carries out the actions. `above` gets the outboxes that are above their mark.
     fn carry_out(&mut self, services: &Services, above: &mut Vec<Arc<Outbox>>) {
         let Self { outboxes, actions, wake, .. } = self;
         let of = |id: ClientId| outboxes.get(id.index()).and_then(Option::as_ref);
@@ -225,12 +225,12 @@ impl Member {
         &self.realm
     }
 
-    /// Takes messages in their order, up to one that uses some of the client's allowance; returns how many units that
-    /// used. [`Member::hand_over`] comes after it, before the next. `above` gets the outboxes for which the client should
-    /// wait before it reads on.
+    /// Handles messages in their order, up to one that uses some of the client's allowance; returns how many units it used.
+    /// The caller then calls [`Member::hand_over`], before the next message. `above` gets the outboxes for which the client
+    /// should wait before it reads on.
     ///
     /// # Errors
-    /// The connection must be closed, and why.
+    /// Why the connection must be closed.
     pub fn handle(
         &self,
         messages: &mut impl Iterator<Item = Incoming>,
@@ -261,8 +261,8 @@ impl Member {
         used
     }
 
-    /// Sends it a piece of the retained messages that its subscriptions have brought it. Returns how many units of its
-    /// allowance that has used; `None` where nothing is left.
+    /// Sends the client some of the retained messages for its new subscriptions. Returns how many units of its allowance
+    /// that used; `None` when nothing is left.
     pub fn hand_over(&self, above: &mut Vec<Arc<Outbox>>) -> Option<u32> {
         let mut inner = self.realm.lock();
         let Inner { realm, actions, .. } = &mut *inner;
@@ -271,7 +271,7 @@ impl Member {
         used
     }
 
-    /// Leaves, telling those who wait for it.
+    /// Removes the client from its realm. Callers who wait for its replies get an error.
     pub fn leave(self) {
         let mut inner = self.realm.lock();
         let Inner { realm, actions, outboxes, .. } = &mut *inner;

@@ -20,9 +20,9 @@ use crate::{
 pub(super) struct Services {
     pub(super) metrics: Arc<Metrics>,
     pub(super) diagnostics: Diagnostics,
-    /// Where the steady clock begins.
+    /// The beginning of the steady clock.
     started: Instant,
-    /// The second, on the steady clock and from 1, in which something passed over was last logged.
+    /// The second, on the steady clock and counted from 1, of the last log line about a message that was passed over.
     last_logged: AtomicU64,
 }
 
@@ -36,7 +36,8 @@ impl Services {
         Now { steady: microseconds(self.started.elapsed()), calendar: calendar_ms() }
     }
 
-    /// Logs the first message of a client that was passed over; one a second of all clients, so that nobody fills the log.
+    /// Logs the first message of a client that was passed over. At level info it is one line a second for all clients, so
+    /// that nobody fills the log.
     pub(super) fn log_passed_over(&self, FirstPassedOver { node, what }: &FirstPassedOver) {
         let second = self.started.elapsed().as_secs() + 1;
         if self.last_logged.swap(second, Ordering::Relaxed) == second {

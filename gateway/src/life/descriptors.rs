@@ -5,14 +5,14 @@ use tracing::warn;
 
 use super::Failure;
 
-/// Those that no client may take: sockets that listen, health, files that are read.
+/// The descriptors that clients cannot use: sockets that listen, health, files that are read.
 const RESERVED: u64 = 128;
 
 /// Raises the soft limit of open files as far as `connections` need and the hard limit allows; returns how many connections
 /// there is room for.
 ///
 /// # Errors
-/// Too few files may be open for any client.
+/// The limit leaves no room for a client.
 pub fn make_room(connections: usize) -> Result<usize, Failure> {
     let limit = getrlimit(Resource::Nofile);
     let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(RESERVED);

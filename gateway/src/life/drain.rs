@@ -7,14 +7,14 @@ use tracing::{info, warn};
 
 use super::Gateway;
 
-/// Clients are told over at most so long, that they do not all come to the next gateway at once.
+/// The time over which clients are disconnected, so that they do not all connect to the next gateway at once.
 const SPREAD: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(20);
-/// Of the grace, for the last clients to leave.
+/// The part of the grace period that is left for the last clients to leave.
 const LEAVING: Duration = Duration::from_secs(2);
 
 impl Gateway {
-    /// Returns when every client has left, or the time is over: whether they have.
+    /// Stops the gateway. Returns whether every client has left before the grace period was over.
     pub async fn drain(mut self) -> bool {
         let (delay, grace) = (self.settings.drain_delay, self.settings.grace);
         info!(clients = self.hub.counts().clients, ?delay, ?grace, "draining");
@@ -31,18 +31,18 @@ impl Gateway {
                 "the grace period is over: the gateway cuts the clients that are left"
             );
         }
-        // The last frames of clients that have left are on their way; who never was a client is not waited for.
+        // Clients that have left may still get their last frames; connections that never became clients are not waited for.
         let last = timeout_at(until.min(Instant::now() + LEAVING), async {
             while self.accepting.join_next().await.is_some() {}
         });
         if last.await.is_err() {
             self.accepting.shutdown().await;
-            // Their streams end before their connections do.
+            // The streams of clients end before their connections do.
             sleep(STEP).await;
         }
         self.state.set_ready(false);
         self.endpoint.close(0_u8.into(), b"the gateway has stopped");
-        // What is on its way to clients is sent.
+        // The endpoint sends what is on its way to clients.
         let _ = timeout_at(until.max(Instant::now() + STEP), self.endpoint.wait_idle()).await;
         self.lasting.shutdown().await;
         all_left
@@ -56,7 +56,7 @@ impl Gateway {
         }
     }
 
-    /// Tells clients step by step; those with a part in a call when it has ended, or when `until` has come.
+    /// Disconnects clients step by step; those with a part in a call when the call has ended, or when `until` has come.
     async fn disconnect_clients(&self, grace: Duration, until: Instant) {
         let steps = SPREAD.min(grace / 4).as_millis() / STEP.as_millis();
         let steps = usize::try_from(steps).unwrap_or(usize::MAX).max(1);

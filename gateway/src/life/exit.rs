@@ -14,12 +14,12 @@ use crate::{
     door::{bind::BindError, keys::NoRandom, tls::CertificateError},
 };
 
-/// What clap uses too.
+/// The exit code for wrong usage; clap uses the same.
 pub const USAGE: u8 = 2;
-/// What Rust's own runtime uses.
+/// The exit code after a panic; Rust's runtime uses the same.
 pub const PANIC: u8 = 101;
 
-/// Why the gateway ends other than drained.
+/// Why the gateway ends without being asked.
 #[derive(Debug, Error)]
 pub enum Failure {
     #[error("{0}")]
@@ -48,7 +48,7 @@ impl Failure {
         }
     }
 
-    /// Writes the last line; returns the exit code.
+    /// Logs the last line; returns the exit code.
     pub(super) fn log(&self) -> u8 {
         let code = self.code();
         error!(exit_code = code, "the gateway ends: {self}");
@@ -56,9 +56,9 @@ impl Failure {
     }
 }
 
-/// The last line where there is no log yet: the command line or a variable is wrong.
+/// Writes the last line where there is no log yet, as the command line or a variable is wrong.
 pub fn wrong_usage(why: &str) -> ExitCode {
-    // Where stderr cannot be written the code alone tells.
+    // Where stderr cannot be written the exit code remains.
     let _ = writeln!(io::stderr(), "the gateway ends: {why} exit_code={USAGE}");
     ExitCode::from(USAGE)
 }
@@ -87,7 +87,7 @@ fn live(options: Options) -> Result<&'static str, Failure> {
         .build()
         .map_err(|error| Failure::Runtime(format!("the runtime cannot be started: {error}")))?;
     runtime.block_on(async {
-        // A signal that comes during the start is not lost.
+        // From here on no signal is lost.
         let mut signals = signals::Signals::listen()?;
         let mut gateway = Gateway::start(settings).await?;
         let signal = signals.until_stop(&mut gateway).await?;

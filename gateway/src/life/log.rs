@@ -8,15 +8,15 @@ use tracing_subscriber::EnvFilter;
 use super::{Failure, PANIC};
 use crate::config::{LogFormat, Options};
 
-/// How tokio panics where the kernel refuses it a thread (runtime/blocking/pool.rs), which is no bug.
+/// The text with which tokio panics where the kernel refuses it a thread (runtime/blocking/pool.rs), which is no bug.
 const NO_THREAD: &str = "OS can't spawn worker thread: ";
 
 /// # Errors
-/// The filter is none.
+/// `--log` is not a filter.
 pub fn begin(options: &Options) -> Result<(), String> {
     let filter = EnvFilter::try_new(&options.log)
         .map_err(|error| format!("--log {:?} is no filter: {error}", options.log))?;
-    // Where stderr cannot be written, as when who reads it is gone, an error about that would panic.
+    // Where stderr cannot be written, as when its reader is gone, an error about that would panic.
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -25,7 +25,7 @@ pub fn begin(options: &Options) -> Result<(), String> {
         LogFormat::Text => logs.with_ansi(false).init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
     }
-    // What was half done when a thread panicked may be wrong in any way: a new process is right.
+    // A panic may leave any state half changed, so the process ends: a new one is right.
     panic::set_hook(Box::new(|what| {
         let refused = what.payload_as_str().and_then(|text| text.strip_prefix(NO_THREAD));
         let code = match refused {

@@ -29,10 +29,10 @@ use crate::{
 
 pub use exit::{Failure, PANIC, USAGE, run, wrong_usage};
 
-/// A gateway that serves clients. It ends when this is dropped; [`Gateway::drain`] is the polite way.
+/// A gateway that serves clients. It ends at once when this is dropped; [`Gateway::drain`] lets clients leave first.
 #[derive(Debug)]
 pub struct Gateway {
-    /// Where it is reached.
+    /// The addresses at which it is reached.
     pub udp: SocketAddr,
     pub tcp: SocketAddr,
     pub health: SocketAddr,
@@ -41,9 +41,9 @@ pub struct Gateway {
     state: Arc<Health>,
     settings: Settings,
     endpoint: quinn::Endpoint,
-    /// They end when all clients have left.
+    /// The loops that accept clients. They end when all clients have left.
     accepting: JoinSet<()>,
-    /// They end with the gateway.
+    /// The tasks that end with the gateway.
     lasting: JoinSet<()>,
 }
 
@@ -51,7 +51,7 @@ impl Gateway {
     /// Starts it, within a tokio runtime.
     ///
     /// # Errors
-    /// A step failed: which, and why.
+    /// Which step failed, and why.
     pub async fn start(settings: Settings) -> Result<Self, Failure> {
         let realms = match &settings.realms.file {
             Some(file) => {
@@ -129,7 +129,7 @@ impl Gateway {
         &self.hub
     }
 
-    /// Waits until a part of it ends that should not, such as an endpoint whose socket failed.
+    /// Waits until a part of the gateway ends that should not, such as an endpoint whose socket failed.
     pub async fn broken(&mut self) -> Failure {
         tokio::select! {
             _ = self.accepting.join_next() => {
@@ -141,7 +141,7 @@ impl Gateway {
         }
     }
 
-    /// Reads realms and permissions anew; what cannot be read changes nothing. Returns whether it could.
+    /// Reads realms and permissions again. A file that cannot be read changes nothing. Returns whether it could be read.
     pub fn reload(&self) -> bool {
         info!("reading realms and permissions again");
         match self.settings.realms.read() {
@@ -163,7 +163,7 @@ fn listener(socket: std::net::TcpListener) -> Result<TcpListener, Failure> {
         .map_err(|error| Failure::Runtime(format!("a TCP socket cannot be used: {error}")))
 }
 
-/// The settings of TLS, and what keeps them up to date.
+/// The TLS settings, and the task that keeps the certificates up to date.
 fn certificates(
     settings: &Settings,
     metrics: &Arc<Metrics>,

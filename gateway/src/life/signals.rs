@@ -33,10 +33,10 @@ impl Signals {
         }
     }
 
-    /// The same, reloading the gateway meanwhile.
+    /// Waits for the signal that stops the gateway, and reloads the gateway on SIGHUP meanwhile; returns the signal's name.
     ///
     /// # Errors
-    /// The gateway does not work any more.
+    /// A part of the gateway has failed.
     pub async fn until_stop(&mut self, gateway: &mut Gateway) -> Result<&'static str, Failure> {
         loop {
             tokio::select! {

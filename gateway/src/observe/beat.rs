@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-/// When a loop last turned.
+/// Remembers when a loop last turned.
 #[derive(Debug)]
 pub struct Beat {
     started: Instant,
@@ -15,10 +15,10 @@ pub struct Beat {
 }
 
 impl Beat {
-    /// How often a loop turns at least.
+    /// Each loop turns at least this often.
     pub const EVERY: Duration = Duration::from_secs(1);
 
-    /// The loop turns now.
+    /// Notes that the loop turns now.
     pub fn turn(&self) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.turned_ms.store(now, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use crate::{
     wire::message::{CallError, Procedure, Term},
 };
 
-/// What the gateway says of itself.
+/// What the gateway reports in its answers.
 #[derive(Debug)]
 pub struct Diagnostics {
     /// The node's name (RELEASE_NODE).

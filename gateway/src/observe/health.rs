@@ -23,10 +23,10 @@ use super::{
     metrics::{self, Metrics, Realms},
 };
 
-/// A loop that has not turned for so long is stuck.
+/// A loop that has not turned for this long is stuck.
 const STUCK: Duration = Duration::from_secs(10);
 
-/// What probes are told.
+/// The state that probes ask for.
 #[derive(Debug)]
 pub struct Health {
     realms: Arc<dyn Realms>,
@@ -40,7 +40,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Not ready yet.
+    /// A gateway that is not ready yet.
     pub fn new(realms: Arc<dyn Realms>, metrics: Arc<Metrics>) -> Self {
         Self {
             realms,
@@ -54,8 +54,8 @@ impl Health {
         }
     }
 
-    /// While a gateway drains it stays ready until its last client has left: kube-proxy forgets where the datagrams of a
-    /// connection go once its pod is not.
+    /// Sets whether the gateway is ready. While it drains it stays ready until its last client has left: kube-proxy drops
+    /// the route of a connection's datagrams as soon as the pod is not ready.
     pub fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
     }
@@ -77,7 +77,7 @@ impl Health {
         self.ready.load(Ordering::Relaxed)
     }
 
-    /// The loops that do not turn.
+    /// The names of the loops that are stuck.
     fn stuck(&self) -> Vec<&'static str> {
         let beats = [("quic", &self.quic), ("tcp", &self.tcp), ("router", &self.router)];
         let stuck = beats.into_iter().filter(|(_, beat)| beat.since() > STUCK);

@@ -39,7 +39,7 @@ labels! {
     ByTransport { transport: &'static str }
     /// Why a connection was refused or ended, or a message was passed over.
     ByReason { reason: &'static str }
-    /// Of a configured realm: there are few.
+    /// The name of a configured realm: there are few.
     ByRealm { realm: String }
     Build { version: &'static str }
 }
@@ -72,19 +72,19 @@ pub struct Metrics {
     pub retries: Counter,
     /// Connections that ended.
     pub closed: Family<ByReason, Counter>,
-    /// Calls that came to nothing.
+    /// Calls that failed.
     pub calls_failed: Family<ByCode, Counter>,
-    /// From a call to its reply.
+    /// The time from a call to its reply.
     pub call_seconds: Histogram,
-    /// Times that a client had to wait because it had used up its allowance.
+    /// How often a client had to wait because it had used up its allowance.
     pub slowed: Counter,
-    /// Messages that found no room among the retained.
+    /// Messages that could not be retained for want of room.
     pub not_retained: Counter,
     /// Messages of clients that were passed over.
     pub passed_over: Family<ByReason, Counter>,
     /// Seconds until the certificate is no longer valid.
     pub certificate_expiry_seconds: Gauge,
-    /// What may wait in the UDP socket.
+    /// How many bytes may wait in the UDP socket.
     pub udp_receive_buffer_bytes: Gauge,
     udp_receive_errors: Gauge,
     /// New certificates and clients' authorities that could not be used.
@@ -103,21 +103,21 @@ pub struct Snapshot {
     pub dropped: u64,
 }
 
-/// Whoever holds the realms; asked each time that the metrics are read.
+/// The owner of the realms, whom the metrics ask each time that they are read.
 pub trait Realms: fmt::Debug + Send + Sync {
     fn snapshot(&self) -> Snapshot;
 }
 
-/// Of one realm.
+/// The counters of one realm.
 #[derive(Clone, Debug)]
 pub struct RealmMetrics {
     /// Messages that came from clients.
     pub messages_in: Counter,
-    /// Their frames' bytes.
+    /// The bytes of their frames.
     pub bytes_in: Counter,
-    /// Messages that were written to clients, whole.
+    /// Messages that were written to clients as a whole.
     pub messages_out: Counter,
-    /// Their frames' bytes.
+    /// The bytes of their frames.
     pub bytes_out: Counter,
 }
 
@@ -176,7 +176,7 @@ impl Metrics {
         }
     }
 
-    /// Counters of a realm.
+    /// The counters of a realm.
     pub fn realm(&self, name: &RealmName) -> RealmMetrics {
         let of = ByRealm { realm: name.to_string() };
         RealmMetrics {

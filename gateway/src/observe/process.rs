@@ -2,24 +2,24 @@
 
 use std::fs;
 
-/// Memory of this process; 0 where /proc does not tell.
+/// The resident memory of this process; 0 where /proc does not have it.
 pub fn resident_bytes() -> u64 {
     status("VmRSS:").map_or(0, |kibibytes| kibibytes * 1024)
 }
 
-/// Threads of this process; 0 where /proc does not tell.
+/// The threads of this process; 0 where /proc does not have them.
 pub fn threads() -> u64 {
     status("Threads:").unwrap_or(0)
 }
 
-/// Datagrams dropped for want of room in a socket of this network namespace; 0 where /proc does not tell.
+/// The datagrams that found no room in a socket of this network namespace; 0 where /proc does not have them.
 pub fn udp_receive_errors() -> u64 {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     v4_receive_errors(&read("/proc/net/snmp")).unwrap_or(0)
         + v6_receive_errors(&read("/proc/net/snmp6")).unwrap_or(0)
 }
 
-/// A line of names above a line of numbers.
+/// In /proc/net/snmp a line of names stands above a line of numbers.
 fn v4_receive_errors(snmp: &str) -> Option<u64> {
     let mut lines = snmp.lines().filter(|line| line.starts_with("Udp: "));
     let (names, numbers) = (lines.next()?, lines.next()?);
@@ -27,7 +27,7 @@ fn v4_receive_errors(snmp: &str) -> Option<u64> {
     both.find(|(name, _)| *name == "RcvbufErrors")?.1.parse().ok()
 }
 
-/// A line for each number.
+/// In /proc/net/snmp6 each number has a line.
 fn v6_receive_errors(snmp6: &str) -> Option<u64> {
     let line = snmp6.lines().find_map(|line| line.strip_prefix("Udp6RcvbufErrors"))?;
     line.trim().parse().ok()

@@ -7,30 +7,30 @@ use bytes::{Bytes, BytesMut};
 
 use crate::wire::frame::{self, Kind};
 
-/// A bounded part of what waits.
+/// Frames that lie one after the other, up to a size.
 #[derive(Debug, Default)]
 struct Piece {
     /// Whole frames.
     bytes: Bytes,
-    /// How many of them are published messages, which may be dropped.
+    /// How many of the frames are published messages, which may be dropped.
     published: u64,
 }
 
 #[derive(Debug)]
 pub struct Backlog {
-    /// The oldest first.
+    /// The full pieces, the oldest first.
     pieces: VecDeque<Piece>,
-    /// The newest frames: the piece that is being filled.
+    /// The newest frames, in the piece that is being filled.
     open: BytesMut,
     published: u64,
     bytes: usize,
     piece_bytes: usize,
-    /// How long the last piece became.
+    /// The length of the last piece, as a guess for the next.
     usual: usize,
 }
 
 impl Backlog {
-    /// `piece_bytes`: how long a piece becomes; a frame a quarter as long is a piece of its own, and not copied.
+    /// `piece_bytes`: the length of a piece. A frame of a quarter of it or more is a piece of its own, and is not copied.
     pub fn new(piece_bytes: usize) -> Self {
         Self {
             pieces: VecDeque::new(),
@@ -60,7 +60,7 @@ impl Backlog {
         self.published += published;
     }
 
-    /// The oldest frames.
+    /// Removes the oldest piece, and returns its frames.
     pub fn pop(&mut self) -> Option<Bytes> {
         if self.pieces.is_empty() {
             self.close();
@@ -70,8 +70,8 @@ impl Backlog {
         Some(piece.bytes)
     }
 
-    /// Drops the oldest published messages, a piece's at a time, until no more than `most_bytes` are left, if that many can
-    /// be dropped. Returns how many they were.
+    /// Drops the oldest published messages, those of a piece at a time, until no more than `most_bytes` are left or there is
+    /// nothing more to drop. Returns how many messages were dropped.
     pub fn make_room(&mut self, most_bytes: usize) -> u64 {
         self.close();
         let mut dropped = 0;
@@ -92,7 +92,7 @@ impl Backlog {
         dropped
     }
 
-    /// Drops everything. Returns how many published messages were in it.
+    /// Drops everything. Returns how many published messages were dropped.
     pub fn clear(&mut self) -> u64 {
         self.close();
         let dropped = self.pieces.iter().map(|piece| piece.published).sum();
@@ -118,7 +118,7 @@ impl Backlog {
     }
 }
 
-/// Published messages are delivered at most once.
+/// Only a published message may be dropped: it is delivered at most once.
 fn is_published(frame: &[u8]) -> bool {
     frame.get(1) == Some(&Kind::Publish.code())
 }

@@ -21,7 +21,7 @@ use tokio::{sync::Notify, time::timeout};
 use self::backlog::Backlog;
 use crate::session::Close;
 
-/// What is done with a client that does not read.
+/// What happens to a client that does not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
     #[default]
@@ -31,10 +31,11 @@ pub enum WhenFull {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxLimits {
-    /// From here on publishers wait.
+    /// Above this many bytes publishers wait.
     pub mark_bytes: usize,
     pub most_bytes: usize,
-    /// How long a publisher waits for one client that takes nothing; for one that takes little, [`WHILE`] times as long.
+    /// How long a publisher waits for a client that reads nothing; for one that reads little it waits [`WHILE`] times as
+    /// long.
     pub patience: Duration,
     pub when_full: WhenFull,
 }
@@ -50,43 +51,43 @@ impl Default for OutboxLimits {
     }
 }
 
-/// Frames on their way to one client.
+/// The frames that wait for one client.
 #[derive(Debug)]
 pub struct Outbox {
     queue: Mutex<Queue>,
-    /// Something is there to be written.
+    /// Notified when there is something to write.
     filled: Notify,
-    /// Less than half of the mark is there.
+    /// Notified when less than half of the mark is left.
     drained: Notify,
-    /// The connection is to end.
+    /// Notified when the connection has to end.
     closing: Notify,
     limits: OutboxLimits,
-    /// Messages dropped, of all clients.
+    /// How many messages were dropped, of all clients.
     dropped: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
 struct Queue {
     frames: Backlog,
-    /// How often frames were taken.
+    /// How often the writer has taken frames.
     taken: u64,
     slow: bool,
     dropped: u64,
     close: Option<Close>,
 }
 
-/// What whoever queued a frame has to do then.
+/// What the code that queued a frame has to do next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pushed {
-    /// Nobody knows of the frame yet: call [`Outbox::wake`], once all that comes at once was queued.
+    /// The writer does not know of the frame yet: call [`Outbox::wake`], once all frames that come together are queued.
     pub wake: bool,
-    /// More than the mark is there: the publisher should wait for [`Outbox::drained`].
+    /// The outbox is above its mark: the publisher should wait for [`Outbox::drained`].
     pub above: bool,
 }
 
-/// How many patiences a client may take to catch up: 1 s for half a MiB.
+/// How many times the patience a client gets to catch up: 1 s for half a MiB.
 const WHILE: u32 = 4;
-/// Most bytes that are written at once.
+/// The most bytes that one write takes.
 const PIECE: usize = 64 << 10;
 
 impl Outbox {
@@ -107,7 +108,7 @@ impl Outbox {
         }
     }
 
-    /// Queues a frame. Never waits, and wakes nobody.
+    /// Queues a frame. Never waits, and does not wake the writer.
     pub fn push(&self, frame: Bytes) -> Pushed {
         let mut queue = self.lock();
         if queue.close.is_some() {
@@ -127,19 +128,19 @@ impl Outbox {
         Pushed { wake, above }
     }
 
-    /// Lets what was queued be written.
+    /// Wakes the writer.
     pub fn wake(&self) {
         self.filled.notify_one();
     }
 
-    /// Queues a frame, and lets it be written.
+    /// Queues a frame, and wakes the writer.
     pub fn send(&self, frame: Bytes) {
         if self.push(frame).wake {
             self.wake();
         }
     }
 
-    /// The connection is to end once what is queued was written, or at once if the client does not read.
+    /// Ends the connection once what is queued is written, or soon if the client does not read.
     pub fn close(&self, close: Close) {
         self.lock().close.get_or_insert(close);
         self.filled.notify_one();
@@ -147,12 +148,12 @@ impl Outbox {
         self.closing.notify_waiters();
     }
 
-    /// Whether the connection is to end.
+    /// Why the connection has to end, if it has to.
     pub fn closes(&self) -> Option<Close> {
         self.lock().close.clone()
     }
 
-    /// Waits until the connection is to end; returns why.
+    /// Waits until the connection has to end; returns why.
     pub async fn closed(&self) -> Close {
         loop {
             let closing = self.closing.notified();
@@ -166,7 +167,7 @@ impl Outbox {
         }
     }
 
-    /// Waits for frames; `Err` says why the connection ends, when nothing is left.
+    /// Waits for frames to write. `Err`: nothing is left, and the connection has to end for this reason.
     pub async fn next_frames(&self) -> Result<Bytes, Close> {
         loop {
             {
@@ -192,7 +193,7 @@ impl Outbox {
         }
     }
 
-    /// Waits until half of the mark is left, no longer than patience lasts; then the client is slow.
+    /// Waits until only half of the mark is left, for no longer than the patience; then the client counts as slow.
     pub async fn drained(&self) {
         for _ in 0..WHILE {
             let drained = self.drained.notified();
@@ -218,7 +219,7 @@ impl Outbox {
         queue.slow = queue.frames.bytes() > self.limits.mark_bytes / 2;
     }
 
-    /// Bytes that wait.
+    /// How many bytes wait.
     pub fn bytes(&self) -> usize {
         self.lock().frames.bytes()
     }
@@ -226,7 +227,7 @@ impl Outbox {
     fn make_room(&self, queue: &mut Queue) {
         let most = self.limits.most_bytes;
         let mut dropped = queue.frames.make_room(most);
-        // Calls and replies are never dropped: where there is no room for them the client has to go.
+        // Calls and replies are never dropped: a client without room for them is disconnected.
         if queue.frames.bytes() > most || self.limits.when_full == WhenFull::Disconnect {
             dropped += queue.frames.clear();
             queue.close.get_or_insert(Close::Slow(queue.dropped + dropped));

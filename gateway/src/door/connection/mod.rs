@@ -23,24 +23,24 @@ use crate::{
     },
 };
 
-/// How a connection is kept.
+/// The limits and times of one connection.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionLimits {
     /// The longest payload of a frame.
     pub most_payload_bytes: u32,
-    /// For the connect to come.
+    /// The time for the client's CONNECT to come.
     pub connect_within: Duration,
-    /// Without any frame for so long it ends; `None` where the transport itself notices that nobody is there. A third of
-    /// it before each end the client is asked with a PING.
+    /// The connection ends after this time without a frame; `None` where the transport itself notices that the client is
+    /// gone. The gateway sends a PING after each third of it.
     pub idle: Option<Duration>,
-    /// For the last frames to be written.
+    /// The time for the last frames to be written.
     pub last_words: Duration,
-    /// Units of its allowance that a client may use a second.
+    /// How many units of its allowance a client may use in a second.
     pub control_per_second: u32,
-    /// How long the connection of a client stays that was not admitted and told so: those of upstream come again a second
+    /// How long the gateway holds the connection of a client that it refused: upstream's clients connect again a second
     /// after the end of their stream, for ever.
     pub hold_refused: Duration,
-    /// So many at once; others end at once.
+    /// How many refused connections the gateway holds at once; others end at once.
     pub most_held: usize,
 }
 
@@ -58,17 +58,17 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// Read at once while much comes.
+/// The room for one read while much comes.
 const CHUNK: usize = 64 << 10;
-/// Room for reading while a client says little.
+/// The room for one read while little comes.
 const LITTLE: usize = 1 << 10;
-/// How many pings remain without an answer before an idle connection ends.
+/// How many pings a client may leave without an answer before its idle connection ends.
 const PINGS: u32 = 2;
-/// Who says more than this after it was refused does not wait.
+/// A refused client that sends more than this is not held any longer.
 const MOST_OF_REFUSED: usize = 4 << 10;
 
-/// Serves a client until it ends; returns why. The last frame that it is sent is a DISCONNECT, but for one that said goodbye
-/// or ended its stream.
+/// Serves a client until its connection ends, and returns why it ended. The last frame to the client is a DISCONNECT, unless
+/// the client said goodbye or ended its stream.
 pub async fn serve<R, W>(
     reader: R,
     writer: W,
@@ -93,7 +93,7 @@ where
     let ended = tokio::select! {
         ended = read(&mut input, &member, hub, limits) => ended,
         ended = output.write(&outbox) => ended,
-        // Who does not read is not waited for.
+        // A client that does not read is not waited for.
         close = async {
             let close = outbox.closed().await;
             sleep(limits.last_words).await;
@@ -115,7 +115,7 @@ where
     ended
 }
 
-/// Tells a client that was not admitted why. One that would be refused again is held a while, if there is room.
+/// Sends a refused client the reason. A client that would be refused again is held for a while, if there is room.
 async fn turn_away<R, W>(
     input: Input<R>,
     writer: W,
@@ -146,7 +146,7 @@ where
     Ended::Closed(close)
 }
 
-/// Waits until a client has gone, or says more than one that waits does.
+/// Waits until a held client has gone, or sends more than a held client does.
 async fn gone<R: AsyncRead + Unpin>(reader: &mut R) {
     let mut unread = vec![0; MOST_OF_REFUSED];
     let mut left = MOST_OF_REFUSED;
@@ -157,7 +157,7 @@ async fn gone<R: AsyncRead + Unpin>(reader: &mut R) {
     }
 }
 
-/// Tells a client that is not served why.
+/// Sends a client the reason why it is not served, and ends its stream.
 pub async fn refuse<W: AsyncWrite + Unpin>(
     writer: W,
     close: Close,
@@ -172,9 +172,9 @@ pub async fn refuse<W: AsyncWrite + Unpin>(
 /// How a connection ended.
 #[derive(Debug)]
 pub enum Ended {
-    /// As one of both wanted.
+    /// One of both sides ended it.
     Closed(Close),
-    /// The client's side went away.
+    /// The client is gone.
     Lost(io::Error),
 }
 
@@ -188,7 +188,7 @@ impl fmt::Display for Ended {
 }
 
 impl Ended {
-    /// The label in the metrics.
+    /// The label `reason` in the metrics.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Closed(close) => close.reason(),
@@ -200,17 +200,17 @@ impl Ended {
 struct Input<R> {
     reader: R,
     frames: Frames,
-    /// What is read at once: more while much comes, so that an idle client holds little.
+    /// The room for one read: it grows while much comes, so that an idle client holds little memory.
     room: usize,
 }
 
 impl<R: AsyncRead + Unpin> Input<R> {
-    /// Reads what is there.
+    /// Waits for bytes, and reads what has arrived.
     async fn fill(&mut self) -> Result<usize, Ended> {
         let buffer = self.frames.buffer();
         buffer.reserve(self.room);
         if buffer.is_empty() && buffer.capacity() > 2 * CHUNK {
-            // A long frame was here: who is silent from now on does not keep its memory.
+            // A long frame was read here: its memory goes back before the client is silent.
             *buffer = BytesMut::with_capacity(self.room);
         }
         match self.reader.read_buf(buffer).await {
@@ -263,7 +263,7 @@ async fn admit<R: AsyncRead + Unpin>(
     Ok(member)
 }
 
-/// All whole frames that are there. What came before one that is none is in `messages` too.
+/// Decodes all whole frames that have arrived. `messages` gets those before a bad frame too.
 fn decode_frames(
     frames: &mut Frames,
     fresh: &mut FreshIds,
@@ -300,7 +300,7 @@ async fn read<R: AsyncRead + Unpin>(
     }
 }
 
-/// What was read, in its order; slowed where others cannot follow and where the client asks for too much.
+/// Handles messages in their order. Waits where receivers cannot follow, and where the client asks for too much.
 async fn handle_all(
     messages: &mut impl Iterator<Item = Incoming>,
     member: &Member,
@@ -323,7 +323,7 @@ async fn handle_all(
     }
 }
 
-/// Waits for all of them at once: many that do not read cost no more than one.
+/// Waits for all outboxes at once: many clients that do not read cost no more time than one.
 async fn drained(above: &mut Vec<Arc<Outbox>>) {
     let each = |outbox: Arc<Outbox>| Box::pin(async move { outbox.drained().await });
     let mut waits: Vec<_> = above.drain(..).map(each).collect();
@@ -367,15 +367,15 @@ async fn fill_in_time<R: AsyncRead + Unpin>(
     Err(Ended::Closed(Close::Idle(idle.as_secs())))
 }
 
-/// The stream to the client, with what was taken from its outbox and is not written yet: a write that is given up goes on
-/// at the same byte, since a frame that was cut would make all after it unreadable.
+/// The stream to the client, with the frames that were taken from the outbox and are not written yet. A write that was
+/// interrupted continues at the same byte, since half a frame would make all later frames unreadable.
 struct Output<'a, W> {
     writer: W,
-    /// Where what was written is counted; nowhere for a client of no realm.
+    /// Where written frames are counted; `None` for a client of no realm.
     metrics: Option<&'a RealmMetrics>,
-    /// Whole frames.
+    /// Frames that are not written yet, whole ones.
     taken: Bytes,
-    /// Frames and bytes of it, to be counted once they are written.
+    /// The numbers of frames and bytes in `taken`, counted once all of them are written.
     unwritten: (usize, usize),
 }
 
@@ -384,7 +384,7 @@ impl<'a, W: AsyncWrite + Unpin> Output<'a, W> {
         Self { writer, metrics, taken: Bytes::new(), unwritten: (0, 0) }
     }
 
-    /// Writes what is queued until the connection is to end.
+    /// Writes what is queued until the connection has to end.
     async fn write(&mut self, outbox: &Outbox) -> Ended {
         loop {
             if let Err(error) = self.flush().await {
@@ -428,7 +428,7 @@ impl<'a, W: AsyncWrite + Unpin> Output<'a, W> {
     }
 }
 
-/// From the system; zeros where it has none, which only makes ids of two connections alike.
+/// Random bytes of the system; zeros where it has none, which only makes the ids of two connections alike.
 fn random() -> [u8; 8] {
     let mut bytes = [0; 8];
     let _ = rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes);

@@ -20,7 +20,7 @@ use super::{CertificateError, FileChange, pair};
 
 const WHAT: &str = "client authority";
 
-/// The authorities that new handshakes are verified by.
+/// The authorities that verify the clients of new handshakes.
 #[derive(Debug)]
 pub struct Authorities(RwLock<Trusted>);
 
@@ -33,12 +33,12 @@ pub(super) struct Trusted {
 
 impl Authorities {
     /// # Errors
-    /// They cannot be read or are none.
+    /// The file cannot be read, or holds no certificates.
     pub fn read(path: &Path) -> Result<Self, CertificateError> {
         Ok(Self(RwLock::new(Trusted::of(path, &contents(path)?)?)))
     }
 
-    /// From now on handshakes are verified by these; connections that are there stay.
+    /// Uses these authorities for new handshakes; open connections stay.
     pub(super) fn trust(&self, trusted: Trusted) -> FileChange {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if current.roots == trusted.roots {
@@ -82,7 +82,7 @@ impl ClientCertVerifier for Authorities {
         false
     }
 
-    /// None: they may change, and a client has one certificate for us or none.
+    /// No hints: the authorities may change, and a client has at most one certificate for this gateway.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

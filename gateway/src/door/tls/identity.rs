@@ -8,10 +8,10 @@ use crate::{hub::Identity, wire::id::NodeId};
 
 const SCHEME: &str = "macula://";
 
-/// The node that a client's chain names; `None` without a certificate.
+/// The node and realm that a client's chain names; `None` without a certificate.
 ///
 /// # Errors
-/// It names no node, and why.
+/// Why the certificate names no node.
 pub fn identity(chain: Option<&[CertificateDer<'_>]>) -> Result<Option<Identity>, String> {
     chain.and_then(<[_]>::first).map(|leaf| of(leaf)).transpose()
 }

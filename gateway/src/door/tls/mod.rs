@@ -23,10 +23,10 @@ pub use identity::identity;
 pub use pair::{CertificateError, CertificateSource, Pair};
 pub use rotation::{FileChange, Rotation};
 
-/// What both sides must offer.
+/// The protocol that both sides must offer.
 pub const ALPN: &[u8] = b"macula";
 
-/// The pair that new handshakes are served with.
+/// The certificate for new handshakes.
 #[derive(Debug)]
 pub struct Certificates(RwLock<Pair>);
 
@@ -35,7 +35,7 @@ impl Certificates {
         Self(RwLock::new(pair))
     }
 
-    /// From now on handshakes get this one; connections that are there stay.
+    /// Uses this certificate for new handshakes; open connections stay.
     fn serve(&self, pair: Pair) -> FileChange {
         let mut served = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if served.key.cert == pair.key.cert {
@@ -45,7 +45,7 @@ impl Certificates {
         FileChange::Replaced
     }
 
-    /// Until when the pair is valid, in seconds since 1970.
+    /// The end of the certificate's validity, in seconds since 1970.
     pub fn not_after(&self) -> i64 {
         self.0.read().unwrap_or_else(PoisonError::into_inner).not_after
     }
@@ -57,8 +57,8 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-/// Settings of both transports. With `authorities` a client's certificate is verified by them where it presents one;
-/// without, none is asked for.
+/// The TLS settings of both transports. With `authorities` the gateway verifies a client's certificate, if the client has
+/// one; without, it asks for none.
 ///
 /// # Errors
 /// The provider of cryptography has no TLS 1.3.
@@ -75,7 +75,7 @@ pub fn server_config(
     };
     let mut config = builder.with_cert_resolver(certificates);
     config.alpn_protocols = vec![ALPN.to_vec()];
-    // A resumed session would not be asked for its certificate again.
+    // A resumed session would skip the client's certificate.
     config.send_tls13_tickets = 0;
     Ok(config)
 }

@@ -19,7 +19,7 @@ use x509_parser::time::ASN1Time;
 use super::now;
 use crate::file;
 
-/// Why there is no certificate to serve with.
+/// Why the gateway has no certificate to serve with.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CertificateError {
     #[error(
@@ -46,7 +46,7 @@ pub enum CertificateError {
     Tls(String),
 }
 
-/// Where the certificate comes from.
+/// Where the gateway's certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateSource {
     Files { certificate: PathBuf, key: PathBuf },
@@ -55,7 +55,7 @@ pub enum CertificateSource {
 
 impl CertificateSource {
     /// # Errors
-    /// None is given, half of one, or two.
+    /// The settings name no certificate, half of a pair, or two.
     pub fn of(
         certificate: Option<PathBuf>,
         key: Option<PathBuf>,
@@ -73,7 +73,7 @@ impl CertificateSource {
     }
 
     /// # Errors
-    /// There is no such pair, it is of no use, or no longer valid.
+    /// The pair cannot be read or used, or is no longer valid.
     pub fn load(&self) -> Result<Pair, CertificateError> {
         match self {
             Self::Files { certificate, key } => Contents::read(certificate, key)?.pair(now()),
@@ -97,7 +97,7 @@ impl fmt::Display for CertificateSource {
 #[derive(Clone, Debug)]
 pub struct Pair {
     pub key: Arc<CertifiedKey>,
-    /// Seconds since 1970.
+    /// The end of its validity, in seconds since 1970.
     pub not_after: i64,
 }
 
@@ -131,7 +131,7 @@ impl Pair {
     }
 }
 
-/// What both files hold.
+/// The contents of both files.
 pub(super) struct Contents<'a> {
     certificate_path: &'a Path,
     key_path: &'a Path,
@@ -179,7 +179,7 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// The certificates of a file of PEM; there is one at least.
+/// The certificates in a PEM file; there is at least one.
 pub(super) fn certificates(
     what: &'static str,
     path: &Path,

@@ -14,10 +14,10 @@ use super::{
 };
 use crate::observe::metrics::Metrics;
 
-/// Looks after the certificate that is served, and the authorities that clients are verified by.
+/// Keeps the gateway's certificate and the authorities of its clients up to date.
 #[derive(Debug)]
 pub struct Rotation {
-    /// Of a self-signed pair there are none.
+    /// The files of certificate and key; `None` for a self-signed pair.
     pair: Option<(PathBuf, PathBuf)>,
     certificates: Arc<Certificates>,
     authorities: Option<(PathBuf, Arc<Authorities>)>,
@@ -26,11 +26,11 @@ pub struct Rotation {
     seen_authorities: LastRead,
 }
 
-/// The hash of what was read last, or why it could not be.
+/// The hash of the contents that were read last, or why they could not be read.
 #[derive(Debug, Default)]
 struct LastRead(Option<Result<[u8; 32], CertificateError>>);
 
-/// What a look showed.
+/// What a look at the files showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileChange {
     Unchanged,
@@ -39,7 +39,7 @@ pub enum FileChange {
 }
 
 impl Rotation {
-    /// `certificates` serves what `source` held a moment ago, and `authorities` trusts what its file held.
+    /// `certificates` serves what `source` holds, and `authorities` trusts what its file holds.
     pub fn new(
         source: &CertificateSource,
         certificates: Arc<Certificates>,
@@ -56,12 +56,12 @@ impl Rotation {
         Self { pair, certificates, authorities, metrics, seen_pair, seen_authorities }
     }
 
-    /// Looks every so often, until the end of the program.
+    /// Looks at the files again and again, until the program ends.
     pub async fn run(mut self, every: Duration) {
         let mut ticks = tokio::time::interval(every);
         loop {
             ticks.tick().await;
-            // A volume that hangs must hold no thread that serves clients.
+            // A volume that hangs must not block a thread that serves clients.
             let looked = tokio::task::spawn_blocking(move || {
                 self.look_at_pair();
                 self.look_at_authorities();
@@ -74,7 +74,7 @@ impl Rotation {
         }
     }
 
-    /// Looks once. A pair that was refused is refused again only when it has changed.
+    /// Looks at certificate and key once. A pair that was refused is refused again only after it has changed.
     pub fn look_at_pair(&mut self) -> FileChange {
         let looked = self.compare_pair().unwrap_or_else(FileChange::Refused);
         self.log("certificate", "serves new connections", &looked);
@@ -83,7 +83,7 @@ impl Rotation {
         looked
     }
 
-    /// The same for the authorities of clients.
+    /// Looks at the authorities of clients once.
     pub fn look_at_authorities(&mut self) -> FileChange {
         let looked = self.compare_authorities().unwrap_or_else(FileChange::Refused);
         self.log("client authority", "verifies new connections", &looked);
