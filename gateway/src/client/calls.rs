@@ -12,7 +12,7 @@ use crate::wire::{
 };
 
 impl Client {
-    /// Calls a procedure with one value, whatever it is: bytes, or a [`Term`] from [`Term::of_json`]. The gateway shortens a
+    /// Calls a procedure with one value of any type: bytes, or a [`Term`] from [`Term::of_json`]. The gateway shortens a
     /// timeout that is longer than it allows. A result that is a map with an `error` in it, as upstream's relay answers, is
     /// an error.
     ///
@@ -64,10 +64,10 @@ impl Client {
         timeout(within, asked).await.unwrap_or_else(timed_out)
     }
 
-    /// Calls a procedure without an answer: nobody says whether it ran.
+    /// Calls a procedure without an answer: the caller does not learn whether it ran.
     ///
     /// # Errors
-    /// There is no connection, or it is no procedure's name, or the arguments are too long.
+    /// There is no connection, the name is no procedure's, or the arguments are too long.
     pub async fn cast(&self, procedure: &str, args: impl Into<Term>) -> Result<(), Error> {
         let procedure = named(procedure)?;
         let args = args.into();
@@ -82,12 +82,13 @@ impl Client {
             .await
     }
 
-    /// Offers a procedure as long as the client lives, as the protocol knows no way to withdraw one; returns once the gateway
-    /// has taken it. Handlers of all procedures run together, `most_handlers` of them at a time; one is dropped at its call's
-    /// deadline, and one that panics is answered for by `handler_error`. A handler that holds this client keeps it alive until it is closed.
+    /// Offers a procedure as long as the client lives, as the protocol has no way to withdraw one; returns once the gateway
+    /// knows it. Handlers of all procedures run together, `most_handlers` of them at a time. A handler is dropped at its
+    /// call's deadline; a handler that panics answers by `handler_error`. A handler that holds this client keeps the client
+    /// alive until it is closed.
     ///
     /// # Errors
-    /// It is not permitted, it is no procedure's name, there are too many, or the client was closed.
+    /// The procedure is not permitted, the name is no procedure's, there are too many, or the client was closed.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -120,7 +121,7 @@ impl Client {
     }
 }
 
-/// A call whose answer is waited for.
+/// A call that waits for its answer.
 struct Pending<'a> {
     link: &'a Link,
     call_id: CallId,

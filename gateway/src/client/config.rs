@@ -5,32 +5,32 @@ use std::{path::PathBuf, time::Duration};
 use super::{Error, trust};
 use crate::wire::{id::NodeId, realm::RealmName};
 
-/// Where to connect, as whom, and how.
+/// Where a client connects, as which node, and how.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Host and port: `gateway.example:9443`, `10.0.0.7:9443`, `[::1]:9443`.
     pub address: String,
-    /// The realm to enter.
+    /// The client's realm.
     pub realm: RealmName,
-    /// Random unless it is set. With a client certificate it must be the certificate's, as
+    /// The client's node id, random unless it is set. With a client certificate it must be the certificate's, as
     /// [`Config::with_certificate`] sets it.
     pub node_id: NodeId,
     /// What carries the frames.
     pub transport: Transport,
-    /// Why the gateway is believed. Files are read once, when the client connects for the first time.
+    /// How the client verifies the gateway. Files are read once, when the client connects for the first time.
     pub trust: Trust,
-    /// `None`: the realm asks for no certificate.
+    /// The client's own certificate. `None`: the realm asks for no certificate.
     pub certificate: Option<ClientCertificate>,
     /// The longest payload of a frame, sent or received, in bytes. The gateway's own limit is 1 MiB by default.
     pub most_payload_bytes: u32,
-    /// Handlers of calls and casts that run at a time. A call above that is answered by `busy`.
+    /// How many handlers of calls and casts run at a time. A call above that gets the error `busy`.
     pub most_handlers: usize,
-    /// How long things may take.
+    /// The times of a client.
     pub timing: Timing,
 }
 
 impl Config {
-    /// QUIC, a random node id, no client certificate.
+    /// A configuration with QUIC, a random node id and no client certificate.
     pub fn new(address: impl Into<String>, realm: RealmName, trust: Trust) -> Self {
         Self {
             address: address.into(),
@@ -45,7 +45,7 @@ impl Config {
         }
     }
 
-    /// As the node that a certificate names by `macula://REALM/NODE_ID_HEX`, for realms that ask for one.
+    /// Sets the client certificate, and the node that it names by `macula://REALM/NODE_ID_HEX`, for realms that ask for one.
     ///
     /// ```no_run
     /// # use gateway::client::{Config, Error, Trust};
@@ -76,7 +76,7 @@ pub enum Transport {
     /// QUIC over UDP.
     #[default]
     Quic,
-    /// TLS over TCP: where UDP is blocked.
+    /// TLS over TCP, for networks that block UDP.
     Tcp,
 }
 
@@ -90,12 +90,12 @@ impl Transport {
     }
 }
 
-/// Why the gateway is believed to be the gateway.
+/// How the client verifies the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// Its certificate was signed by one of those in this PEM file, or is in it.
+    /// One of the certificates in this PEM file has signed the gateway's, or is the gateway's.
     Authority(PathBuf),
-    /// Whoever answers is believed: for trials on one's own machine.
+    /// Trusts whoever answers: for trials on one's own machine.
     Insecure,
 }
 
@@ -104,25 +104,25 @@ pub enum Trust {
 pub struct ClientCertificate {
     /// The chain, the client's own certificate first.
     pub chain: PathBuf,
-    /// The private key of the first.
+    /// The private key of the first certificate.
     pub key: PathBuf,
 }
 
-/// How long things may take.
+/// The times of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// For the handshake and the gateway's answer to the connect.
+    /// The time for the handshake and the gateway's answer to the CONNECT.
     pub connect_within: Duration,
-    /// Between two pings. When nothing came between two of them the connection counts as lost.
+    /// The time between two pings. When nothing came between two of them the connection counts as lost.
     pub ping_every: Duration,
     /// The longest wait before the first attempt to connect again; it doubles with each failure. The wait is a random part of it.
     pub wait_first: Duration,
-    /// The longest that wait becomes.
+    /// The limit to which that wait grows.
     pub wait_most: Duration,
 }
 
 impl Timing {
-    /// The wait before another attempt: at random, so that all clients of a gateway that was restarted do not come at once.
+    /// The wait before another attempt: random, so that all clients of a gateway that was restarted do not come at once.
     /// `random` is from 0 to 1.
     pub(super) fn wait(&self, failures: u32, random: f64) -> Duration {
         let longest = self.wait_first.saturating_mul(1 << failures.min(16)).min(self.wait_most);

@@ -18,9 +18,9 @@ use tokio_rustls::TlsConnector;
 
 use super::{Config, Error, Transport, trust};
 
-/// The next address is tried when the one before was silent for so long.
+/// If an address is silent for this long, the client tries the next one as well.
 const HEAD_START: Duration = Duration::from_millis(250);
-/// For the gateway to end its side.
+/// The time for the gateway to end its side.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Makes connections to one gateway.
@@ -57,7 +57,7 @@ impl Dialer {
         })
     }
 
-    /// Connects from a new socket: of a path that a router has forgotten nothing is left.
+    /// Connects from a new socket, so that nothing is left of a path that a router has forgotten.
     pub async fn dial(&self) -> Result<ByteStream, Error> {
         match self.transport {
             Transport::Quic => self.dial_quic().await,
@@ -65,7 +65,7 @@ impl Dialer {
         }
     }
 
-    /// An error of connecting here.
+    /// The error of a failed attempt to connect here.
     pub fn failed(&self, why: impl ToString) -> Error {
         Error::Connect {
             address: self.address.clone(),
@@ -136,8 +136,8 @@ async fn attempt(
     }
 }
 
-/// Waits until the kernel hears that nobody listens there. It tells that to a connected socket alone, which quinn's is not,
-/// as its connections may move. No gateway answers an empty datagram.
+/// Waits until the kernel learns that nobody listens there. The kernel reports that only on a connected socket, which
+/// quinn's is not, as its connections may move. No gateway answers an empty datagram.
 async fn refused(from: SocketAddr, address: SocketAddr) -> std::io::Error {
     let asked = async {
         let socket = UdpSocket::bind(from).await?;
@@ -157,7 +157,7 @@ async fn refused(from: SocketAddr, address: SocketAddr) -> std::io::Error {
 }
 
 impl ByteStream {
-    /// What the gateway said by closing the connection, if it did.
+    /// The reason with which the gateway closed the connection, if it did.
     pub fn last_word(&self) -> Option<Error> {
         match self.quic.as_ref()?.1.close_reason()? {
             ConnectionError::ApplicationClosed(close) => {
@@ -173,20 +173,20 @@ impl ByteStream {
         }
     }
 
-    /// Why it was lost, as its transport knows it; else `error`.
+    /// Why the connection was lost, as its transport knows it; else `error`.
     pub fn loss(&self, error: impl ToString) -> String {
         let known = self.quic.as_ref().and_then(|(_, connection)| connection.close_reason());
         known.map_or_else(|| error.to_string(), |reason| reason.to_string())
     }
 
-    /// Ends it, after the gateway has: then it has read everything.
+    /// Ends the stream after the gateway has ended its side, when it has read everything.
     pub async fn close(self) {
         let Self { mut reader, mut writer, quic } = self;
         let ended = async {
             writer.shutdown().await?;
             copy(&mut reader, &mut sink()).await
         };
-        // Nothing can be done for a connection that fails now.
+        // A connection that fails now needs nothing more.
         let _ = timeout(LAST_WORD, ended).await;
         if let Some((endpoint, connection)) = quic {
             connection.close(0u32.into(), b"");

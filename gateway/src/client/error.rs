@@ -9,41 +9,41 @@ use crate::wire::{
     topic::TopicError,
 };
 
-/// Why a client cannot do what it was asked. Its text says what to do where that is known.
+/// Why a client cannot do what its user asked for. The text says what to do where that is known.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum Error {
-    /// It is not HOST:PORT.
+    /// The address is not HOST:PORT.
     #[error("{address:?} is no gateway's address: {why}; it is like gateway.example:9443")]
     Address { address: String, why: String },
-    /// A PEM file that cannot be read, or has something else in it.
+    /// A PEM file cannot be read, or does not hold what it should.
     #[error("cannot use the {what} {}: {why}", path.display())]
     File { what: &'static str, path: PathBuf, why: String },
-    /// No cryptography for it.
+    /// The cryptography for TLS is missing.
     #[error("cannot begin TLS: {0}")]
     Tls(String),
-    /// Nobody answers, or not as a gateway that is believed.
+    /// Nobody answers at the address, or not as a gateway that the client trusts.
     #[error("cannot connect to {address} over {transport}: {why}")]
     Connect { address: String, transport: &'static str, why: String },
     /// The gateway said goodbye. `reason` is the protocol's word.
     #[error("the gateway said {reason}{}{message}", if message.is_empty() { "" } else { ": " })]
     Disconnected { reason: String, message: String },
-    /// There was one; the client connects again.
+    /// The connection was lost; the client connects again.
     #[error("the connection was lost: {0}")]
     Lost(String),
-    /// By its user.
+    /// The user closed the client.
     #[error("the client was closed")]
     Closed,
-    /// It is no topic or pattern.
+    /// A text is no topic or pattern.
     #[error(transparent)]
     Topic(#[from] TopicError),
-    /// It is no name of a procedure.
+    /// A text is no name of a procedure.
     #[error("{procedure:?} is no procedure: {why}")]
     Procedure { procedure: String, why: &'static str },
-    /// It does not fit into a frame.
+    /// A payload does not fit into a frame.
     #[error("{bytes} bytes are too many for one message: {most} are allowed")]
     TooLong { bytes: usize, most: usize },
-    /// As many as a gateway allows one client.
+    /// The client has as many of them as a gateway allows.
     #[error("too many {what}: {most} are allowed")]
     TooMany { what: &'static str, most: usize },
 }
@@ -68,7 +68,7 @@ impl Error {
         }
     }
 
-    /// What a QUIC connection says that was closed with an application's error code, where the DISCONNECT was lost.
+    /// The error of a QUIC connection that was closed with an application's error code, where the DISCONNECT was lost.
     pub(super) fn of_close_code(code: u64, message: &[u8]) -> Self {
         let reason = match code {
             0x00 => "normal",
@@ -100,26 +100,26 @@ impl fmt::Display for CallError {
 impl std::error::Error for CallError {}
 
 impl CallError {
-    /// Of a code of the handler's own, and a text for people.
+    /// An error with a code of the handler's own, and a text for people.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into() }
     }
 
-    /// What a handler says that could not do it.
+    /// The error of a handler that failed.
     pub fn handler(message: impl Into<String>) -> Self {
         Self::new("handler_error", message)
     }
 }
 
 impl From<NotBytes> for CallError {
-    /// What a handler says that is called with something else.
+    /// The error of a handler that needs bytes and got another value.
     fn from(error: NotBytes) -> Self {
         Self::handler(error.to_string())
     }
 }
 
 impl From<Error> for CallError {
-    /// A call that was not sent, or whose connection was lost.
+    /// The error of a call that was not sent, or whose connection was lost.
     fn from(error: Error) -> Self {
         let code = match &error {
             Error::TooMany { .. } => "busy",

@@ -10,14 +10,14 @@ use tokio::sync::Notify;
 
 use crate::wire::message::Publish;
 
-/// How much a subscription holds, and what happens when it is full.
+/// How many messages a subscription holds, and what happens when it is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscribeOptions {
-    /// Messages that wait to be read.
+    /// The most messages that wait to be read.
     pub most_messages: usize,
-    /// Bytes of their payloads.
+    /// The most bytes of their payloads.
     pub most_bytes: usize,
-    /// What happens to one more.
+    /// What happens when one more message comes.
     pub when_full: WhenFull,
 }
 
@@ -30,7 +30,7 @@ impl Default for SubscribeOptions {
 /// What happens when a subscription is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
-    /// The oldest message goes and is counted; everything else of the client goes on.
+    /// The oldest message is dropped and counted; everything else of the client goes on.
     DropOldest,
     /// Nothing is read from the connection until there is room, answers to calls included; then the gateway drops what it
     /// cannot deliver. It may hold more than `most_messages` by what one read delivers, which is at most 64 KiB or one
@@ -42,7 +42,7 @@ pub enum WhenFull {
 pub(super) struct Inbox {
     queue: Mutex<Queue>,
     options: SubscribeOptions,
-    /// There is room again.
+    /// Notified when there is room again.
     room: Notify,
 }
 
@@ -51,7 +51,7 @@ struct Queue {
     messages: VecDeque<Publish>,
     bytes: usize,
     dropped: u64,
-    /// No more will come.
+    /// No more messages will come.
     ended: bool,
     reader: Option<Waker>,
 }
@@ -61,7 +61,7 @@ impl Inbox {
         Self { queue: Mutex::default(), options, room: Notify::new() }
     }
 
-    /// Returns how many messages were dropped, and whether the connection must wait for [`Inbox::room`].
+    /// Adds a message. Returns how many messages were dropped, and whether the connection must wait for [`Inbox::room`].
     pub fn push(&self, message: Publish) -> (u64, bool) {
         let mut queue = self.lock();
         if queue.ended {
@@ -73,7 +73,7 @@ impl Inbox {
         let waits = match self.options.when_full {
             WhenFull::Wait => self.is_full(&queue),
             WhenFull::DropOldest => {
-                // The newest stays, however large.
+                // The newest message stays, however large.
                 while self.is_full(&queue) && queue.messages.len() > 1 {
                     let oldest = queue.messages.pop_front();
                     queue.bytes -= oldest.map_or(0, |oldest| oldest.payload.len());
@@ -91,7 +91,7 @@ impl Inbox {
         (dropped, waits)
     }
 
-    /// Waits until there is room, or nobody reads any more.
+    /// Waits until there is room, or the reader has gone.
     pub async fn room(&self) {
         loop {
             let room = self.room.notified();
@@ -102,7 +102,7 @@ impl Inbox {
         }
     }
 
-    /// The next message; `None` where no more will come.
+    /// Waits for the next message; `None` if no more will come.
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Publish>> {
         let mut queue = self.lock();
         let was_full = self.is_full(&queue);
@@ -122,7 +122,7 @@ impl Inbox {
         }
     }
 
-    /// No more will come; what is there may still be read.
+    /// Ends the inbox: no more messages will come; those that wait may still be read.
     pub fn end(&self) {
         let mut queue = self.lock();
         queue.ended = true;
@@ -133,7 +133,7 @@ impl Inbox {
         }
     }
 
-    /// Nobody reads any more.
+    /// The reader has gone.
     pub fn abandon(&self) {
         let mut queue = self.lock();
         queue.ended = true;

@@ -30,15 +30,15 @@ impl Term {
     /// # Ok::<(), gateway::client::PackError>(())
     /// ```
     pub fn to_json(&self) -> Json {
-        // It was checked when it was made.
+        // The constructor has checked it.
         json_of(&mut self.reader()).unwrap_or(Json::Null)
     }
 
-    /// JSON as a value: strings and keys as `bin`, as macula peers write them, and the forms of [`Term::to_json`] as what
-    /// they stand for.
+    /// A term of JSON: strings and keys become `bin`, as macula peers write them, and the forms of [`Term::to_json`] become
+    /// what they stand for.
     ///
     /// # Errors
-    /// [`PackError::TooDeep`]: it is nested deeper than a gateway reads.
+    /// [`PackError::TooDeep`]: the value is nested deeper than a gateway reads.
     pub fn of_json(json: &Json) -> Result<Self, PackError> {
         if depth(json) > DEEPEST {
             return Err(PackError::TooDeep);
@@ -89,7 +89,7 @@ fn map_of(pairs: Vec<(Json, Json)>) -> Json {
     Json::Object(pairs.into_iter().map(|(key, value)| (text(key), value)).collect())
 }
 
-/// Levels of arrays and objects.
+/// How deep arrays and objects are nested.
 fn depth(json: &Json) -> usize {
     let (mut level, mut deepest) = (vec![json], 0);
     while !level.is_empty() && deepest <= DEEPEST + 1 {
@@ -145,7 +145,7 @@ fn write_object(object: &Map<String, Json>, out: &mut Writer<'_>) {
     }
 }
 
-/// `None` where it is none of the forms: then nothing was written.
+/// Writes a value that has one of the forms. `None`: it has none of them, and nothing was written.
 fn write_form(name: &str, value: &Json, out: &mut Writer<'_>) -> Option<()> {
     let bytes = |value: &Json| STANDARD.decode(value.as_str()?).ok();
     match name {

@@ -15,7 +15,7 @@ use crate::wire::{
     message::{CallError, Message, Term, encode},
 };
 
-/// Who publishes or calls waits while more than this is to be written.
+/// Publishes and calls wait while more than this is to be written.
 const MARK_BYTES: usize = 256 << 10;
 /// As many as a gateway allows one client by default.
 const MOST_CALLS: usize = 4096;
@@ -26,15 +26,15 @@ pub(super) type Outcome = Result<Term, CallError>;
 #[derive(Debug)]
 pub(super) struct Link {
     state: Mutex<State>,
-    /// Something is there to be written.
+    /// Notified when there is something to write.
     filled: Notify,
-    /// What was there is being written, or the connection has ended.
+    /// Notified when what was queued is being written, or the connection has ended.
     room: Notify,
 }
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// Which connection it is: the first is 1.
+    /// The number of the connection: the first is 1.
     life: u64,
     /// Why there is no connection now.
     ended: Option<Error>,
@@ -45,8 +45,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Ids of calls and messages are never given twice: an answer that comes late is nobody's, and two runs of a program
-    /// have no message of the same id.
+    /// Makes ids of calls and messages. None is made twice: a late answer belongs to no other call, and two runs of a
+    /// program have no message of the same id.
     pub fn next_id(&mut self) -> [u8; 16] {
         self.ids.next_id()
     }
@@ -55,7 +55,7 @@ impl State {
         self.out.extend_from_slice(&encode(message));
     }
 
-    /// A call under a new id.
+    /// Begins a call under a new id.
     pub fn begin_call(&mut self) -> Result<(CallId, oneshot::Receiver<Outcome>), Error> {
         if self.calls.len() >= MOST_CALLS {
             return Err(Error::TooMany { what: "calls under way", most: MOST_CALLS });
@@ -66,7 +66,7 @@ impl State {
         Ok((id, receiver))
     }
 
-    /// Pongs come in the order of their pings.
+    /// Begins a ping. Pongs come in the order of their pings.
     pub fn begin_ping(&mut self) -> Result<oneshot::Receiver<()>, Error> {
         if self.pings.len() >= MOST_PINGS {
             return Err(Error::TooMany { what: "pings under way", most: MOST_PINGS });
@@ -101,7 +101,7 @@ impl Link {
         self.filled.notify_one();
     }
 
-    /// The connection has ended: so do its calls and pings.
+    /// The connection has ended, and with it its calls and pings.
     pub fn end(&self, why: &Error) {
         let mut state = self.lock();
         state.ended = Some(why.clone());
@@ -109,14 +109,14 @@ impl Link {
         state.pings.clear();
         let error = CallError::from(why.clone());
         for (_, call) in state.calls.drain() {
-            // Who does not wait any more needs no answer.
+            // A caller that has stopped waiting needs no answer.
             let _ = call.send(Err(error.clone()));
         }
         drop(state);
         self.room.notify_waiters();
     }
 
-    /// Which connection it is.
+    /// The number of the connection.
     pub fn life(&self) -> u64 {
         self.lock().life
     }
@@ -126,10 +126,10 @@ impl Link {
         self.lock().ended.clone()
     }
 
-    /// Does something as soon as there is room for more to be written.
+    /// Calls `act` as soon as there is room for more to be written.
     ///
     /// # Errors
-    /// There is no connection, or it cannot be done.
+    /// There is no connection, or `act` failed.
     pub async fn with_room<T>(
         &self,
         act: impl FnOnce(&mut State) -> Result<T, Error>,
@@ -164,7 +164,7 @@ impl Link {
         Some(done)
     }
 
-    /// Sends without waiting for room; without a connection nothing is sent.
+    /// Queues a message without waiting for room; without a connection the message is lost.
     pub fn push_now(&self, message: &Message) {
         let mut state = self.lock();
         if state.ended.is_none() {
@@ -174,7 +174,7 @@ impl Link {
         }
     }
 
-    /// Sends only if it is still the same connection.
+    /// Queues a message only if the connection is still the same.
     pub fn push_in_life(&self, life: u64, message: &Message) {
         let mut state = self.lock();
         if state.ended.is_none() && state.life == life {
@@ -191,7 +191,7 @@ impl Link {
         }
     }
 
-    /// Takes what is to be written, if anything is.
+    /// Swaps what is queued into `into`; returns false if there is nothing.
     pub fn try_next_output(&self, into: &mut BytesMut) -> bool {
         let mut state = self.lock();
         if state.out.is_empty() {
@@ -209,7 +209,7 @@ impl Link {
         }
     }
 
-    /// Nobody waits for the call any more.
+    /// Forgets a call that nobody waits for any more.
     pub fn forget_call(&self, id: &CallId) {
         self.lock().calls.remove(id);
     }

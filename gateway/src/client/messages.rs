@@ -16,13 +16,13 @@ use crate::wire::{
 pub struct PublishOptions {
     /// Kept by the gateway for later subscribers; an empty payload forgets what was kept.
     pub retain: bool,
-    /// Carried to the subscribers. Delivery is at most once whatever it is.
+    /// Passed on to the subscribers. Delivery is at most once, for every value.
     pub qos: Qos,
 }
 
 impl Client {
-    /// Queues a message; waits while much is to be written. What is queued is lost where the last handle is dropped before
-    /// [`Client::ping`] returned, which comes after all before it was processed, or [`Client::close`].
+    /// Queues a message; waits while much is queued already. Queued messages are lost if the last handle is dropped before
+    /// [`Client::close`] or a later [`Client::ping`] has returned.
     ///
     /// # Errors
     /// There is no connection, or the payload is too long.
@@ -47,11 +47,12 @@ impl Client {
             .await
     }
 
-    /// Subscribes, and returns once the gateway has done so; without a connection it is told later. A second subscription
-    /// to the same pattern gets no retained messages; one whose pattern overlaps may get those of the other too.
+    /// Subscribes, and returns once the gateway has done so; without a connection the client subscribes as soon as there is
+    /// one. A second subscription to the same pattern gets no retained messages; one with an overlapping pattern may get
+    /// those of the other too.
     ///
     /// # Errors
-    /// It is not permitted, there are too many, or the client was closed.
+    /// The subscription is not permitted, there are too many, or the client was closed.
     ///
     /// ```
     /// # use gateway::client::{Client, Config, PublishOptions, SubscribeOptions, Trust};
@@ -79,7 +80,7 @@ impl Client {
     /// Subscribes to several patterns at once: what matches more than one of them comes once.
     ///
     /// # Errors
-    /// It is not permitted, there are too many, or the client was closed.
+    /// The subscription is not permitted, there are too many, or the client was closed.
     pub async fn subscribe_all(
         &self,
         patterns: &[Pattern],

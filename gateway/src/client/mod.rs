@@ -34,11 +34,11 @@
 //! connection was lost may be missing. A call has exactly one outcome. `publish`, `call` and `cast` fail at once while there
 //! is no connection; wait for [`Client::connected`] to try again.
 //!
-//! A connection that is lost is made anew, each time from a new socket, after a random wait that grows with each failure
-//! ([`Timing`]); then the gateway is told all subscriptions and procedures again. It is over for good where another attempt
-//! would end the same way ([`Error::is_final`]); [`Client::status`] tells of both. Where the path broke silently the gateway
-//! holds the old connection for up to 30 seconds, and calls that it passes there time out; that of a client with a
-//! certificate is replaced at once.
+//! When a connection is lost the client makes a new one, each time from a new socket, after a random wait that grows with
+//! each failure ([`Timing`]); then it sends all subscriptions and procedures to the gateway again. The client ends for good
+//! where another attempt would end the same way ([`Error::is_final`]); [`Client::status`] reports both. Where the path broke
+//! silently the gateway holds the old connection for up to 30 seconds, and calls that it passes there time out; the old
+//! connection of a client with a certificate is replaced at once.
 
 #![warn(missing_docs, clippy::missing_errors_doc)]
 
@@ -85,7 +85,8 @@ use self::{
 };
 use crate::wire::message::{Message, Ping};
 
-/// A connection to a gateway that is kept. Clones share it; it ends with the last of them, or by [`Client::close`].
+/// A client with a connection to a gateway, which it makes again when it is lost. Clones share it; it ends with the last of
+/// them, or by [`Client::close`].
 #[derive(Clone, Debug)]
 pub struct Client {
     handle: Arc<Handle>,
@@ -99,7 +100,7 @@ struct Handle {
     task: JoinHandle<()>,
 }
 
-/// What handles, subscriptions and the connection's task share.
+/// The state that handles, subscriptions and the connection's task share.
 #[derive(Debug)]
 struct Shared {
     link: Link,
@@ -107,15 +108,15 @@ struct Shared {
     closing: Notify,
     casts_dropped: AtomicU64,
     passed_over: AtomicU64,
-    /// Of one payload, arguments or result.
+    /// The most bytes of one payload, arguments or result.
     most_bytes: usize,
 }
 
 impl Client {
-    /// Connects once; from then on the connection is kept.
+    /// Connects for the first time; from then on the client keeps a connection.
     ///
     /// # Errors
-    /// The address, a file or a certificate is of no use, or the gateway does not answer or refuses the client.
+    /// The address, a file or a certificate cannot be used, or the gateway does not answer or refuses the client.
     pub async fn connect(config: Config) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
             link: Link::new(),
@@ -133,18 +134,18 @@ impl Client {
             status: sender,
         };
         let first = runner.connect().await?;
-        // The task tells the gateway nothing of this client before it has begun; nor should its user.
+        // The table is open before the task begins and before the user subscribes.
         shared.table.open(&shared.link);
         let task = tokio::spawn(runner.run(first));
         Ok(Self { handle: Arc::new(Handle { config, shared, status, task }) })
     }
 
-    /// What it was told before it connected.
+    /// The configuration of this client.
     pub fn config(&self) -> &Config {
         &self.handle.config
     }
 
-    /// Changes of the connection.
+    /// The state of the connection, and its changes.
     ///
     /// ```
     /// # use gateway::{client::{Client, Config, Status, Trust}, config::Settings, life::Gateway};
@@ -167,7 +168,7 @@ impl Client {
     /// Waits for a connection.
     ///
     /// # Errors
-    /// There will be none, and why.
+    /// Why there will be no connection.
     pub async fn connected(&self) -> Result<(), Error> {
         let mut status = self.status();
         loop {
@@ -180,7 +181,8 @@ impl Client {
         }
     }
 
-    /// The time to the gateway and back, behind everything that was sent before.
+    /// Measures the time to the gateway and back. The answer comes after the gateway has handled everything that was sent
+    /// before.
     ///
     /// # Errors
     /// There is no connection, or it was lost.
@@ -193,7 +195,7 @@ impl Client {
         }
     }
 
-    /// What was lost within this client.
+    /// How much was lost within this client.
     pub fn losses(&self) -> Losses {
         let shared = &self.handle.shared;
         Losses {
@@ -203,15 +205,15 @@ impl Client {
         }
     }
 
-    /// Sends what is queued, says goodbye and ends, for all clones. Handlers that still run are dropped.
+    /// Sends what is queued, says goodbye and ends the client, for all clones. Handlers that still run are dropped.
     pub async fn close(&self) {
         self.handle.shared.closing.notify_one();
         let mut status = self.status();
-        // An error is the end of the task, too.
+        // An error means that the task has ended, too.
         let _ = status.wait_for(Status::is_closed).await;
     }
 
-    /// Waits until what was sent is known to be taken. Without a connection it is told to the next one.
+    /// Waits until the gateway has handled what was sent. Without a connection the next one will send it.
     async fn settle(&self) -> Result<(), Error> {
         match self.ping().await {
             Ok(_) => Ok(()),
@@ -237,7 +239,7 @@ impl Client {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.task.abort();
-        // Subscriptions may live on: they are told that nothing will come.
+        // Subscriptions may live longer: they learn that nothing more will come.
         self.shared.link.end(&Error::Closed);
         self.shared.table.close();
     }
@@ -249,15 +251,15 @@ fn push_ping(link: &mut State) -> Result<oneshot::Receiver<()>, Error> {
     Ok(answer)
 }
 
-/// Since 1970.
+/// Milliseconds since 1970.
 fn milliseconds() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The longest payload, arguments or result that fit into a frame with all its other fields.
+/// The longest payload, arguments or result for which a frame has room beside its other fields.
 fn most_bytes(most_payload_bytes: u32) -> usize {
-    /// A topic's or procedure's name of 1024 bytes, keys and ids.
+    /// Room for a name of 1024 bytes, keys and ids.
     const OTHER_FIELDS: u32 = 2048;
     // At most 4 GiB: it fits.
     usize::try_from(most_payload_bytes.saturating_sub(OTHER_FIELDS)).unwrap_or(usize::MAX)
@@ -272,7 +274,7 @@ fn random<const BYTES: usize>() -> [u8; BYTES] {
     bytes
 }
 
-/// From 0 to 1.
+/// A random number from 0 to 1.
 fn random_fraction() -> f64 {
     f64::from(u32::from_be_bytes(random())) / f64::from(u32::MAX)
 }

@@ -28,13 +28,14 @@ use crate::wire::{
     },
 };
 
-/// Read at once.
+/// The room for one read.
 const CHUNK: usize = 64 << 10;
-/// A gateway passes a frame on as long as it came, but for `bin` in the place of `str` and the time that a call has.
+/// How much longer than it came a gateway may pass on a frame: it writes `bin` in the place of `str`, and sets the time of a
+/// call.
 const LONGER: u32 = 64;
-/// For the gateway to say why it does not read.
+/// The time for the gateway to say why it does not read.
 const LAST_WORD: Duration = Duration::from_secs(1);
-/// A connection that lasted so long was a good one: the next wait is the shortest again.
+/// A connection that lasted this long was good: the next wait is the shortest again.
 const GOOD: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -45,14 +46,14 @@ pub(super) struct Runner {
     pub status: watch::Sender<Status>,
 }
 
-/// A connection that the gateway has welcomed.
+/// A connection on which the gateway has admitted the client.
 pub(super) struct Welcomed {
     stream: ByteStream,
     frames: Frames,
 }
 
 impl Runner {
-    /// Keeps a connection until the client is closed or an end is final.
+    /// Keeps a connection until the client is closed or ends for good.
     pub async fn run(self, first: Welcomed) {
         let mut serving = Serving::new(self.shared.clone(), self.config.most_handlers);
         let why = self.keep(first, &mut serving).await;
@@ -83,7 +84,7 @@ impl Runner {
         }
     }
 
-    /// Connects and says who the client is.
+    /// Connects, and sends the CONNECT.
     pub async fn connect(&self) -> Result<Welcomed, Error> {
         let connecting = async {
             let stream = self.dialer.dial().await?;
@@ -104,7 +105,7 @@ impl Runner {
             version: "1.0".to_owned(),
             node_id: self.config.node_id,
             realm_id: RealmId::Name(self.config.realm.to_string()),
-            // What the gateway would pass over, its user is to hear of.
+            // The client's user wants to learn of a message that the gateway would pass over.
             capabilities: ["pubsub", "rpc", STRICT].map(str::to_owned).to_vec(),
             token: None,
         });
@@ -133,7 +134,7 @@ impl Runner {
         }
     }
 
-    /// Waits and connects, until it succeeds or would never do.
+    /// Waits and connects, again and again until it succeeds or never would.
     async fn again(&self, why: Error, failures: &mut u32) -> Result<Welcomed, Error> {
         let mut why = why;
         loop {
@@ -156,7 +157,7 @@ impl Runner {
         }
     }
 
-    /// Talks until the connection ends; why it did.
+    /// Reads, writes and pings until the connection ends; returns why it ended.
     async fn talk(&self, welcomed: Welcomed, serving: &mut Serving) -> Error {
         let Welcomed { mut stream, mut frames } = welcomed;
         let heard = SignsOfLife { anything: AtomicBool::new(true), waits: AtomicBool::new(false) };
@@ -185,7 +186,7 @@ impl Runner {
         }
     }
 
-    /// Writes what is left, first of all of a write that was interrupted, and goodbye.
+    /// Writes what is left, beginning with an interrupted write, and says goodbye.
     async fn leave(&self, mut stream: ByteStream, mut out: BytesMut) {
         let said = async {
             write_all(&mut stream.writer, &mut out).await?;
@@ -227,7 +228,7 @@ impl Runner {
         }
     }
 
-    /// Whole frames that are there, in their order but for what was published: it is collected.
+    /// Handles the whole frames that have arrived, in their order; published messages are collected.
     fn handle_frames(
         &self,
         frames: &mut Frames,
@@ -253,7 +254,7 @@ impl Runner {
                     link.push_now(&Message::Pong(Pong { timestamp, server_time }));
                 }
                 Message::Disconnect(said) => return Err(goodbye(said)),
-                // No gateway says these; those of later versions are no reason to leave.
+                // No gateway sends these; types of later versions are no reason to leave.
                 Message::Connect(_)
                 | Message::Subscribe(_)
                 | Message::Unsubscribe(_)
@@ -268,7 +269,7 @@ impl Runner {
         self.shared.passed_over.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// All frames that came together make one write. What is not written yet stays in `out`.
+    /// Writes all frames that were queued together at once. What is not written yet stays in `out`.
     async fn write(
         &self,
         writer: &mut (impl AsyncWrite + Unpin),
@@ -277,14 +278,14 @@ impl Runner {
         loop {
             self.shared.link.next_output(out).await;
             if let Err(error) = write_all(writer, out).await {
-                // Why the gateway does not read any more may be on its way.
+                // The reason why the gateway does not read any more may be on its way.
                 tokio::time::sleep(LAST_WORD).await;
                 return error;
             }
         }
     }
 
-    /// Keeps the connection from being idle, and finds out that it is gone.
+    /// Pings the gateway so that the connection is not idle, and notices when the gateway is gone.
     async fn ping(&self, heard: &SignsOfLife) -> Error {
         let every = self.config.timing.ping_every;
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
@@ -295,7 +296,8 @@ impl Runner {
             if !heard.anything.swap(false, Ordering::Relaxed) && !waits {
                 return Error::Lost(format!("nothing came in {} seconds", every.as_secs_f64()));
             }
-            // Its answer is heard by coming. Where there is no room for it the next tick finds out whether it was missed.
+            // It is enough that the answer comes. Where there is no room for the ping the next tick finds out whether it was
+            // missed.
             let _ = timeout(every, self.shared.link.with_room(super::push_ping)).await;
         }
     }
@@ -304,11 +306,11 @@ impl Runner {
 /// Whether the gateway shows signs of life.
 struct SignsOfLife {
     anything: AtomicBool,
-    /// Nothing can be heard while a subscription is full.
+    /// Nothing is read while a subscription is full.
     waits: AtomicBool,
 }
 
-/// May be cancelled: what was written is no longer in `out`.
+/// Writes all of `out`. May be cancelled: what was written is no longer in `out`.
 async fn write_all(
     writer: &mut (impl AsyncWrite + Unpin),
     out: &mut BytesMut,
@@ -325,14 +327,14 @@ fn goodbye(said: Disconnect) -> Error {
     Error::Disconnected { reason: said.reason, message: said.message }
 }
 
-/// The next whole frame: its message, if it can be read.
+/// The message of the next whole frame, if it can be read.
 fn next(frames: &mut Frames) -> Result<Option<Result<Message, DecodeError>>, Error> {
     let wrong = |error| Error::Lost(format!("the gateway sent what cannot be read: {error}"));
     let frame = frames.next_frame().map_err(wrong)?;
     Ok(frame.map(|frame| decode(&frame)))
 }
 
-/// A result, or the error in it: so upstream's relay says that nobody offers a procedure.
+/// A result, or the error in it: upstream's relay reports so that nobody offers a procedure.
 fn without_error(result: Term) -> Result<Term, CallError> {
     match result.error() {
         Some(error) => Err(error),

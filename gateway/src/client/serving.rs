@@ -41,7 +41,7 @@ impl Serving {
             let why = format!("{} calls are under way here", self.most);
             return owed.pay(Err(CallError::new("busy", why)));
         }
-        // After the deadline nobody waits for the answer. A gateway always gives one.
+        // After the deadline nobody waits for the answer. A gateway always sends a deadline.
         let within = call.timeout.map_or(Duration::MAX, Duration::from_millis);
         self.running.spawn(async move {
             let answer = timeout(within, handler.0(call.args))
@@ -70,17 +70,17 @@ impl Serving {
     }
 
     fn is_busy(&mut self) -> bool {
-        // A handler that panicked has answered by dropping what it owed.
+        // A handler that panicked has answered by the drop of the reply that it owed.
         while self.running.try_join_next().is_some() {}
         self.running.len() >= self.most
     }
 }
 
-/// An answer that a caller waits for: given when dropped, if not before.
+/// A reply that a caller waits for. If it is dropped before it was sent, the caller gets an error.
 struct OwedReply {
     shared: Arc<Shared>,
     call_id: CallId,
-    /// An answer is of no use on another connection: the gateway would take it for that of another call.
+    /// A reply is of no use on another connection: the gateway would take it for that of another call.
     life: u64,
     paid: bool,
 }

@@ -5,16 +5,16 @@ use super::Error;
 /// Whether there is a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// There is.
+    /// There is a connection.
     Connected,
-    /// There is none now.
+    /// There is no connection now.
     Reconnecting {
-        /// Attempts since the last good connection.
+        /// How many attempts failed since the last good connection.
         failures: u32,
-        /// Why it was lost, or why the last attempt failed.
+        /// Why the connection was lost, or why the last attempt failed.
         why: Error,
     },
-    /// For good.
+    /// There is no connection, and there will be none.
     Closed(Error),
 }
 
@@ -28,13 +28,13 @@ impl Status {
     }
 }
 
-/// What did not reach its receiver within this client.
+/// How much did not reach its receiver within this client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
     /// Messages for subscriptions that were full.
     pub messages: u64,
-    /// Casts while as many handlers ran as may, or to a procedure that is not offered here.
+    /// Casts that came while as many handlers ran as may, or to a procedure that is not offered here.
     pub casts: u64,
-    /// Messages of the gateway that cannot be read, or are of a type that is not known here.
+    /// Messages of the gateway that cannot be read, or have a type that the client does not know.
     pub passed_over: u64,
 }

@@ -12,8 +12,8 @@ use tokio_stream::Stream;
 use super::{Shared, inbox::Inbox};
 use crate::{router::ClientId, wire::message::Publish};
 
-/// Messages whose topic matches a pattern, in the order of each publisher. Goes on after a reconnect; what was published
-/// meanwhile is missed. Dropped, it unsubscribes.
+/// The messages whose topics match the patterns, in the order of each publisher. It goes on after a reconnect; messages that
+/// were published meanwhile are missed. Dropping it unsubscribes.
 #[derive(Debug)]
 #[must_use = "a subscription that is dropped unsubscribes"]
 pub struct Subscription {
@@ -23,12 +23,13 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The next message; `None` once the client is closed, or its last handle dropped, and all was read. May be cancelled without a loss.
+    /// Waits for the next message; `None` once the client is closed or its last handle dropped, and all messages were read.
+    /// The wait may be cancelled without a loss.
     pub async fn next(&mut self) -> Option<Publish> {
         poll_fn(|context| self.inbox.poll(context)).await
     }
 
-    /// Messages that this subscription dropped because they were not read in time.
+    /// How many messages this subscription dropped because they were not read in time.
     pub fn dropped(&self) -> u64 {
         self.inbox.dropped()
     }

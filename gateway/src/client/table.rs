@@ -29,12 +29,12 @@ use crate::{
 /// As many as a gateway allows one client by default.
 const MOST_SUBSCRIPTIONS: usize = 1024;
 const MOST_PROCEDURES: usize = 1024;
-/// Patterns in one frame: of the longest, they fit into the smallest frame that a gateway would allow.
+/// How many patterns one frame has: even the longest fit into the smallest frame that a gateway allows.
 const PATTERNS_OF_FRAME: usize = 32;
 
 type Answering = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-/// Answers calls of one procedure.
+/// Answers the calls of one procedure.
 #[derive(Clone)]
 pub(super) struct Handler(pub Arc<dyn Fn(Term) -> Answering + Send + Sync>);
 
@@ -47,24 +47,24 @@ impl fmt::Debug for Handler {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     entries: Mutex<Entries>,
-    /// Messages dropped, of all subscriptions.
+    /// How many messages were dropped, of all subscriptions.
     dropped: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
-    /// Each subscription is a client of its own to it.
+    /// Finds the subscriptions of a topic: each subscription is a client of this router.
     router: Router,
-    /// By the subscription's number.
+    /// The inboxes, by the subscription's number.
     inboxes: Vec<Option<(Vec<Pattern>, Arc<Inbox>)>>,
-    /// How many subscriptions there are of a pattern.
+    /// How many subscriptions each pattern has.
     counts: HashMap<Pattern, usize>,
     handlers: HashMap<Procedure, Handler>,
     closed: bool,
 }
 
 impl Table {
-    /// Tells the gateway those patterns that it does not know.
+    /// Subscribes to those patterns that the gateway does not know.
     pub fn subscribe(
         &self,
         patterns: &[Pattern],
@@ -99,7 +99,7 @@ impl Table {
         Ok((id, inbox))
     }
 
-    /// Tells the gateway those patterns that nobody is subscribed to any more.
+    /// Unsubscribes from those patterns that no other subscription has.
     pub fn unsubscribe(&self, id: ClientId, link: &Link) {
         let mut entries = self.lock();
         let Entries { router, inboxes, counts, .. } = &mut *entries;
@@ -143,7 +143,8 @@ impl Table {
         Ok(())
     }
 
-    /// A connection has begun: the gateway is told everything. Nothing is subscribed to or registered meanwhile.
+    /// A connection has begun: sends all subscriptions and procedures to the gateway. Nothing is subscribed to or registered
+    /// meanwhile.
     pub fn open(&self, link: &Link) {
         let entries = self.lock();
         let patterns: Vec<Pattern> = entries.counts.keys().cloned().collect();
@@ -176,7 +177,7 @@ impl Table {
         self.lock().handlers.get(procedure).cloned()
     }
 
-    /// Nothing will come any more. Handlers go too: they may hold clients.
+    /// Ends all subscriptions. Handlers are dropped too: they may hold clients.
     pub fn close(&self) {
         let mut entries = self.lock();
         entries.closed = true;

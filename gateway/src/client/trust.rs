@@ -91,15 +91,15 @@ fn file(what: &'static str, path: &Path, error: &rustls::pki_types::pem::Error) 
     Error::File { what, path: path.to_owned(), why: error.to_string() }
 }
 
-/// Whom a client believes. The signature must be right in any case: the handshake was with that certificate's key.
+/// Verifies the gateway. The signature must be right in any case: the handshake was with that certificate's key.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
-    /// `None`: whoever it is.
+    /// `None`: trusts whoever answers.
     trusted: Option<Trusted>,
 }
 
-/// Those of a file, and those that they signed.
+/// The certificates of a file, and the verifier of those that they signed.
 #[derive(Debug)]
 struct Trusted {
     by_authority: Arc<WebPkiServerVerifier>,
@@ -120,7 +120,7 @@ impl ServerCertVerifier for Verifier {
         };
         let checked = by_authority.verify_server_cert(end_entity, intermediates, name, ocsp, now);
         // openssl marks a self-signed certificate as an authority, which may not stand at the end of a chain (RFC 5280,
-        // 4.2.1.9). The very certificate of the file is believed all the same, for its names, whatever its dates.
+        // 4.2.1.9). A certificate of the file itself is trusted all the same, for its names, whatever its dates.
         let is_known = certificates.iter().any(|known| known.as_ref() == end_entity.as_ref());
         match checked {
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))) if is_known => {
@@ -131,7 +131,7 @@ impl ServerCertVerifier for Verifier {
         }
     }
 
-    /// The protocol is TLS 1.3: nothing of TLS 1.2 is good.
+    /// The protocol is TLS 1.3: signatures of TLS 1.2 are refused.
     fn verify_tls12_signature(
         &self,
         _message: &[u8],

@@ -13,7 +13,7 @@ pub type Micros = u64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub caller: ClientId,
-    /// Unique within the caller only.
+    /// The caller's own id; other callers may use the same.
     pub call_id: CallId,
     pub provider: ClientId,
     pub deadline: Micros,
@@ -23,14 +23,14 @@ pub struct Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyCalls;
 
-/// Who waits for a reply, and under which id.
+/// The client that waits for a reply, and its own id of the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub client: ClientId,
     pub call_id: CallId,
 }
 
-/// A call without a reply, and why.
+/// A call that ends without a reply, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expired {
     Deadline(Caller),
@@ -43,7 +43,7 @@ pub struct Calls {
     open: HashMap<u64, Open>,
     deadlines: BTreeSet<(Micros, u64)>,
     next: u64,
-    /// Calls under way at once, and of one caller.
+    /// The most calls under way, of the realm and of one caller.
     most: usize,
     most_of_caller: usize,
     of_caller: HashMap<ClientId, usize>,
@@ -68,10 +68,10 @@ impl Calls {
         }
     }
 
-    /// Takes a call; returns the id under which the provider gets it, which no other call ever had.
+    /// Begins a call; returns the id under which the provider gets it, which no other call ever had.
     ///
     /// # Errors
-    /// Too many are under way.
+    /// Too many calls are under way.
     pub fn begin(&mut self, request: Request, now: Micros) -> Result<CallId, TooManyCalls> {
         let of_caller = self.of_caller.get(&request.caller).copied().unwrap_or_default();
         if self.open.len() >= self.most || of_caller >= self.most_of_caller {
@@ -85,8 +85,8 @@ impl Calls {
         Ok(id_of(number))
     }
 
-    /// A reply has come. `None` where nobody waits for it: it was not asked from this client, or was answered, or its
-    /// time is over. With it the microseconds that it took.
+    /// Ends the call that a reply belongs to; returns its caller, and the microseconds that the call took. `None` where
+    /// nobody waits for the reply: this client was not asked, or has answered already, or the deadline has passed.
     pub fn answer(&mut self, from: ClientId, id: &CallId, now: Micros) -> Option<(Caller, Micros)> {
         let number = number_of(id)?;
         if self.open.get(&number)?.request.provider != from {
@@ -96,7 +96,7 @@ impl Calls {
         Some((caller_of(open.request), now.saturating_sub(open.began)))
     }
 
-    /// Calls whose time is over.
+    /// Ends the calls whose deadline has passed.
     pub fn expire(&mut self, now: Micros) -> Vec<Expired> {
         let mut expired = Vec::new();
         while let Some((deadline, number)) = self.deadlines.first().copied()
@@ -109,12 +109,12 @@ impl Calls {
         expired
     }
 
-    /// When `expire` has something to do.
+    /// The next time at which `expire` has something to do.
     pub fn next_deadline(&self) -> Option<Micros> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// A client has gone: nobody waits for what it asked, and what it was asked is not answered.
+    /// A client has gone: its own calls are forgotten, and the calls that it should answer end.
     pub fn leave(&mut self, client: ClientId) -> Vec<Expired> {
         let of_client =
             |open: &&Open| open.request.caller == client || open.request.provider == client;
@@ -134,7 +134,7 @@ impl Calls {
         expired
     }
 
-    /// Who asked or was asked in calls under way.
+    /// The callers and providers of calls under way.
     pub fn parties(&self) -> HashSet<ClientId> {
         let parties = |open: &Open| [open.request.caller, open.request.provider];
         self.open.values().flat_map(parties).collect()

@@ -17,35 +17,35 @@ pub use retained::{Retained, RetainedFull, RetainedLimits};
 
 use self::trie::Trie;
 
-/// A client of the realm: a small number, given again after it has left.
+/// A client of the realm: a small number, which another client may get after it has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(pub u32);
 
 impl ClientId {
-    /// As an index into tables of clients.
+    /// The number as an index into tables of clients.
     pub fn index(self) -> usize {
         // usize has 32 bits or more wherever there is a network stack.
         self.0 as usize
     }
 }
 
-/// Topics whose subscribers are remembered.
+/// The most topics whose subscribers are remembered.
 const REMEMBERED: usize = 4096;
-/// The same, counted as subscribers.
+/// The most subscribers that are remembered, of all topics together.
 const MOST_REMEMBERED_CLIENTS: usize = 1 << 20;
 
-/// Subscriptions of a realm, and who offers its procedures.
+/// The subscriptions of a realm, and the providers of its procedures.
 #[derive(Debug, Default)]
 pub struct Router {
     subscriptions: Trie,
-    /// Of each client, by its number; `None` where nobody has the number.
+    /// What each client holds, by its number; `None` where no client has the number.
     clients: Vec<Option<Client>>,
     free: Vec<ClientId>,
-    /// What was found for topics since the last change of a subscription.
+    /// The subscribers found for topics since the last change of a subscription.
     remembered: HashMap<Topic, Arc<[ClientId]>>,
-    /// Clients in all of that.
+    /// The number of subscribers in `found`, of all topics.
     remembered_clients: usize,
-    /// What was asked last: who publishes often publishes to one topic.
+    /// The last topic: a client that publishes often mostly publishes to one topic.
     last: Option<(Topic, Arc<[ClientId]>)>,
     providers: HashMap<Procedure, Providers>,
     counts: Counts,
@@ -53,7 +53,7 @@ pub struct Router {
 
 #[derive(Debug, Default)]
 struct Client {
-    /// How often it subscribed to each.
+    /// How often the client subscribed to each pattern.
     patterns: HashMap<Pattern, u32>,
     procedures: Vec<Procedure>,
 }
@@ -61,7 +61,7 @@ struct Client {
 #[derive(Debug, Default)]
 struct Providers {
     clients: Vec<ClientId>,
-    /// Whose turn it is.
+    /// The provider whose turn it is.
     next: usize,
 }
 
@@ -74,7 +74,7 @@ pub struct Counts {
 }
 
 impl Router {
-    /// A client has come.
+    /// Adds a client.
     pub fn join(&mut self) -> ClientId {
         self.counts.clients += 1;
         let id = self.free.pop().unwrap_or_else(|| {
@@ -86,7 +86,7 @@ impl Router {
         id
     }
 
-    /// A client has gone, with its subscriptions and procedures.
+    /// Removes a client with its subscriptions and procedures.
     pub fn leave(&mut self, id: ClientId) {
         self.clear(id);
         if self.clients.get_mut(id.index()).and_then(Option::take).is_some() {
@@ -95,7 +95,7 @@ impl Router {
         }
     }
 
-    /// A client's subscriptions and procedures end; it stays.
+    /// Removes the subscriptions and procedures of a client; the client stays.
     pub fn clear(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(id.index()).and_then(Option::as_mut) else {
             return;
@@ -114,7 +114,8 @@ impl Router {
         self.counts.registrations -= client.procedures.len();
     }
 
-    /// Returns false where the client had subscribed to it before, which is counted, or is none.
+    /// Subscribes a client to a pattern. Returns false where the client does not exist or had subscribed before; each time
+    /// is counted.
     pub fn subscribe(&mut self, id: ClientId, pattern: &Pattern) -> bool {
         let Some(client) = self.clients.get_mut(id.index()).and_then(Option::as_mut) else {
             return false;
@@ -130,7 +131,7 @@ impl Router {
         true
     }
 
-    /// Takes back one of the times that the client subscribed. Returns false where it is still subscribed, or was not.
+    /// Takes back one subscription to the pattern. Returns false where the client is still subscribed, or was not.
     pub fn unsubscribe(&mut self, id: ClientId, pattern: &Pattern) -> bool {
         let Some(client) = self.clients.get_mut(id.index()).and_then(Option::as_mut) else {
             return false;
@@ -152,8 +153,8 @@ impl Router {
         self.clients.get(id.index()).and_then(Option::as_ref).map_or(0, |it| it.patterns.len())
     }
 
-    /// Everybody who subscribed to a pattern that matches, each once, the publisher too if it did; and how many steps it
-    /// took to find them, 0 where they were known.
+    /// All clients that subscribed to a matching pattern, each once, the publisher too if it did. Returns them with the
+    /// steps that it took to find them: 0 where they were remembered.
     pub fn subscribers(&mut self, topic: &Topic) -> (Arc<[ClientId]>, usize) {
         if let Some((last, found)) = &self.last
             && last == topic
@@ -178,7 +179,7 @@ impl Router {
         (found, steps)
     }
 
-    /// A client offers a procedure. Returns false where it did so before, or is none.
+    /// Registers a client as provider of a procedure. Returns false where it is one already, or does not exist.
     pub fn register(&mut self, id: ClientId, procedure: &Procedure) -> bool {
         let Some(client) = self.clients.get_mut(id.index()).and_then(Option::as_mut) else {
             return false;
@@ -197,7 +198,7 @@ impl Router {
         self.clients.get(id.index()).and_then(Option::as_ref).map_or(0, |it| it.procedures.len())
     }
 
-    /// The next of those who offer a procedure, in turns.
+    /// The next provider of a procedure, in turns.
     pub fn provider(&mut self, procedure: &Procedure) -> Option<ClientId> {
         let providers = self.providers.get_mut(procedure)?;
         let turn = providers.next % providers.clients.len();

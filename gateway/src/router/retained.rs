@@ -11,11 +11,11 @@ use crate::wire::topic::{Pattern, Segment, Topic};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetainedLimits {
     pub messages: usize,
-    /// Of all messages and their topics.
+    /// The bytes of all messages and their topics.
     pub bytes: usize,
 }
 
-/// There is no room for another retained message: it was delivered, and is not kept.
+/// There is no room for another retained message: it was delivered, but is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a realm retains {messages} messages of {bytes} bytes, which is the most it may")]
 pub struct RetainedFull {
@@ -23,7 +23,7 @@ pub struct RetainedFull {
     pub bytes: usize,
 }
 
-/// Messages as they are sent, by topic.
+/// The retained messages as frames, by topic.
 #[derive(Debug)]
 pub struct Retained {
     messages: BTreeMap<Topic, Bytes>,
@@ -36,10 +36,10 @@ impl Retained {
         Self { messages: BTreeMap::new(), bytes: 0, limits }
     }
 
-    /// Keeps a message in the place of the topic's last one.
+    /// Keeps a message in place of the topic's last one.
     ///
     /// # Errors
-    /// There is no room; the last one stays.
+    /// There is no room; the topic's last message stays.
     pub fn keep(&mut self, topic: &Topic, message: &[u8]) -> Result<(), RetainedFull> {
         let size = |message: &[u8]| topic.bytes().len() + message.len();
         let known = self.messages.get(topic);
@@ -49,21 +49,21 @@ impl Retained {
             return Err(RetainedFull { messages: self.messages.len(), bytes: self.bytes });
         }
         self.bytes = bytes;
-        // In memory of its own, which keeps nothing else that was read with it.
+        // A copy, which does not keep alive what was read with it.
         self.messages.insert(topic.detached(), Bytes::copy_from_slice(message));
         Ok(())
     }
 
-    /// Forgets the topic's message.
+    /// Removes the topic's message.
     pub fn forget(&mut self, topic: &Topic) {
         if let Some(message) = self.messages.remove(topic) {
             self.bytes -= topic.bytes().len() + message.len();
         }
     }
 
-    /// Hands over the messages of topics that a pattern matches, in the order of their topics, until `found` says
-    /// that it is enough or `most` topics behind `after` were looked at. Returns where to go on, if not all were looked at,
-    /// and how many were.
+    /// Calls `found` with the messages of the topics that a pattern matches, in the order of the topics, until `found`
+    /// returns false or `most` topics behind `after` were looked at. Returns where to go on, if topics are left, and how
+    /// many were looked at.
     pub fn matching(
         &self,
         pattern: &Pattern,
@@ -75,7 +75,7 @@ impl Retained {
         let from = match (after, Topic::new(prefix.clone())) {
             (Some(after), _) => Bound::Excluded(after.clone()),
             (None, Ok(topic)) => Bound::Included(topic),
-            // It begins with a wildcard.
+            // The pattern begins with a wildcard.
             (None, Err(_)) => Bound::Unbounded,
         };
         let mut looked = 0;
@@ -105,7 +105,7 @@ impl Retained {
     }
 }
 
-/// The text with which every topic begins that the pattern matches.
+/// The text with which every matching topic begins.
 fn literal_prefix(pattern: &Pattern) -> Bytes {
     let mut end = 0;
     for segment in pattern.segments() {

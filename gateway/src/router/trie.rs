@@ -8,24 +8,24 @@ use std::{
 use super::ClientId;
 use crate::wire::topic::{Pattern, Segment, Topic};
 
-/// The clients of patterns.
+/// Patterns, each with its clients.
 #[derive(Debug, Default)]
 pub struct Trie {
     root: Branch,
 }
 
-/// What follows a beginning that patterns share.
+/// The continuations of a beginning that patterns share.
 #[derive(Debug, Default)]
 struct Branch {
     literal: HashMap<Box<str>, Branch>,
     one: Option<Box<Branch>>,
     many: Option<Box<Branch>>,
-    /// Those whose pattern ends here, in order.
+    /// The clients whose pattern ends here, in order.
     clients: Vec<ClientId>,
 }
 
 impl Trie {
-    /// Returns false where the client was there.
+    /// Adds a client to a pattern. Returns false where the client was there.
     pub fn insert(&mut self, pattern: &Pattern, client: ClientId) -> bool {
         let mut node = &mut self.root;
         for segment in pattern.segments() {
@@ -44,14 +44,14 @@ impl Trie {
         }
     }
 
-    /// Returns false where the client was not there.
+    /// Removes a client from a pattern. Returns false where the client was not there.
     pub fn remove(&mut self, pattern: &Pattern, client: ClientId) -> bool {
         let segments: Vec<Segment<'_>> = pattern.segments().collect();
         self.root.remove(&segments, client)
     }
 
-    /// Hands over every client of a pattern that matches, more than once where several do. Returns how many nodes were
-    /// looked at.
+    /// Calls `found` with every client of a matching pattern, more than once where several patterns match. Returns how many
+    /// branches were looked at.
     pub fn matching(&self, topic: &Topic, mut found: impl FnMut(ClientId)) -> usize {
         let segments: Vec<&str> = topic.segments().collect();
         let mut walk = Walk::new(&mut found);
@@ -88,11 +88,11 @@ impl Branch {
     }
 }
 
-/// One search for what matches a topic.
+/// One search for the patterns that match a topic.
 struct Walk<'a, F> {
     found: &'a mut F,
-    /// Nodes of a `#` below another that were reached. They are first reached where most of the topic is left, which
-    /// finds everything that a later reach would find: so no node is looked at twice for one segment.
+    /// Branches of a `#` below another `#` that were reached. The first time is where most of the topic is left, which finds
+    /// everything that a later time would find: so no branch is looked at twice for one segment.
     seen: HashSet<*const Branch>,
     below_many: bool,
     steps: usize,

@@ -9,7 +9,7 @@ use crate::wire::{
     message::{DecodeError, Disconnect},
 };
 
-/// Characters of what a client is told.
+/// The most characters of the text that a client gets.
 const LONGEST: usize = 256;
 
 /// Why a connection ends.
@@ -33,7 +33,7 @@ pub enum Close {
     Version(String),
     #[error("the certificate is not of this node and realm: {0}")]
     Identity(String),
-    /// Of a client that wants it so.
+    /// The client is strict: it wants to be disconnected where other messages would be passed over.
     #[error("{0}")]
     Strict(PassedOver),
     #[error("{what}: {most} are allowed")]
@@ -126,7 +126,7 @@ impl Close {
         }
     }
 
-    /// What the client is told last. What it said itself may be as long as a frame: that is not all told back.
+    /// The DISCONNECT for the client. Its text may quote the client, whose words may fill a frame, and is cut.
     pub fn disconnect(&self) -> Disconnect {
         let message = self.to_string().chars().take(LONGEST).collect();
         Disconnect { reason: self.reason().to_owned(), message }

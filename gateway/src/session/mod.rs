@@ -25,23 +25,22 @@ pub use close::Close;
 pub use passed::{FirstPassedOver, PassedOver};
 pub use permissions::{Granted, Nodes, Permissions, Rule};
 
-/// Procedures that the gateway answers itself begin so; nobody may register one.
+/// The prefix of procedures that the gateway answers itself; no client may register one.
 pub const BUILT_IN: &str = "com.macula.diagnostics.";
-/// Procedures of upstream's relay begin so: its directory of nodes. Here a node of the realm may offer them.
+/// The prefix of the procedures of upstream's relay, its directory of nodes. Here a node of the realm may offer them.
 const OF_MESH: &str = "_mesh.";
 
-/// Retained topics that are looked at in one piece, bytes that it sends, and how many topics make a unit of a client's
+/// How many retained topics one piece looks at, how many bytes it sends, and how many topics make a unit of a client's
 /// allowance.
 const RETAINED_AT_ONCE: usize = 512;
 const RETAINED_BYTES_AT_ONCE: usize = 64 << 10;
 const RETAINED_IN_UNIT: usize = 8;
-/// Steps in looking for a topic's subscribers that make a unit: ordinary patterns take fewer, and what was found is
-/// remembered.
+/// How many steps of a search for subscribers make a unit: ordinary patterns take fewer, and what was found is remembered.
 const STEPS_IN_UNIT: usize = 1024;
-/// Units of a diagnosis: it may read files of the kernel.
+/// The units of a call to a built-in procedure: it may read files of the kernel.
 const DIAGNOSIS: u32 = 32;
 
-/// What a realm and its clients may hold.
+/// How much a realm and its clients may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RealmLimits {
     pub subscriptions: usize,
@@ -49,7 +48,7 @@ pub struct RealmLimits {
     /// Calls under way, of the realm and of one client.
     pub calls: usize,
     pub calls_of_client: usize,
-    /// Milliseconds a call may take where it does not say, and at most.
+    /// The milliseconds that a call without a timeout may take, and the most that any call may take.
     pub usual_timeout: u64,
     pub longest_timeout: u64,
     pub retained: RetainedLimits,
@@ -69,7 +68,7 @@ impl Default for RealmLimits {
     }
 }
 
-/// The time: of a clock that only goes forward, and of the calendar.
+/// The time, on a clock that only goes forward and on the calendar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     /// Microseconds.
@@ -78,22 +77,22 @@ pub struct Now {
     pub calendar: u64,
 }
 
-/// What is to be done.
+/// What the hub has to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// A whole frame for a client.
+    /// Send a client this frame.
     Send(ClientId, Bytes),
-    /// A client's connection ends.
+    /// End a client's connection.
     Close(ClientId, Close),
-    /// A built-in procedure was called: its reply goes to the client under the id.
+    /// A built-in procedure was called: send the client its reply under this id.
     Diagnose(ClientId, CallId, Procedure, Term),
-    /// A message could not be retained: it was delivered all the same.
+    /// A message could not be retained; it was delivered.
     NotRetained,
     /// A call was answered after so many microseconds.
     Answered(u64),
-    /// A call came to nothing: its error's code.
+    /// A call failed: the code of its error.
     Failed(&'static str),
-    /// A message of a client was passed over: the reason, and what is told of the client's first.
+    /// A message of a client was passed over: the reason, and what to log if it was the client's first.
     PassedOver(&'static str, Option<FirstPassedOver>),
 }
 
@@ -104,9 +103,9 @@ pub struct Realm {
     retained: Retained,
     calls: Calls,
     limits: RealmLimits,
-    /// By the client's number.
+    /// The clients, by their numbers.
     clients: Vec<Option<Client>>,
-    /// Connections of nodes that proved who they are.
+    /// The connection of each node that proved its id.
     proven: HashMap<NodeId, ClientId>,
     /// New calls are refused.
     stopping: bool,
@@ -116,9 +115,9 @@ pub struct Realm {
 struct Client {
     node: NodeId,
     proven: bool,
-    /// What would be passed over ends its connection.
+    /// A message that would be passed over ends its connection.
     strict: bool,
-    /// Something was passed over before.
+    /// A message of it was passed over before, and logged.
     was_passed_over: bool,
     granted: Granted,
     owed: OwedRetained,
@@ -128,18 +127,18 @@ struct Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Joining {
     pub node: NodeId,
-    /// Its certificate says that it is this node; then an earlier connection of the node ends.
+    /// A certificate proves the node's id; then an earlier connection of the node ends.
     pub proven: bool,
-    /// It would rather be disconnected than have something passed over.
+    /// The client wants to be disconnected where a message would be passed over.
     pub strict: bool,
 }
 
-/// The retained messages that a client has yet to get for what it subscribed to at once. One that several of its patterns
+/// The retained messages that a client has yet to get for its new subscriptions. A message that several of its patterns
 /// match comes once.
 #[derive(Debug, Default)]
 struct OwedRetained {
     patterns: Vec<Pattern>,
-    /// Of which pattern, and behind which topic.
+    /// The pattern that is being looked for, and the last topic that was.
     at: usize,
     after: Option<Topic>,
 }
@@ -157,24 +156,24 @@ impl Realm {
         }
     }
 
-    /// From now on new calls are refused; those under way go on.
+    /// Refuses new calls from now on; calls under way go on.
     pub fn stop(&mut self) {
         self.stopping = true;
     }
 
-    /// Clients that asked or were asked in calls under way.
+    /// The callers and providers of calls under way.
     pub fn in_calls(&self) -> HashSet<ClientId> {
         self.calls.parties()
     }
 
-    /// Clients without a proof of who they are.
+    /// The clients that have not proved their ids.
     pub fn unproven(&self) -> impl Iterator<Item = ClientId> {
         let unproven = |client: &Client| !client.proven;
         let numbered = (0..).map(ClientId).zip(&self.clients);
         numbered.filter(move |(_, it)| it.as_ref().is_some_and(unproven)).map(|(id, _)| id)
     }
 
-    /// A client was admitted; it is answered with a PONG.
+    /// Adds a client, and answers its CONNECT with a PONG.
     pub fn join(
         &mut self,
         joining: Joining,
@@ -193,7 +192,7 @@ impl Realm {
         self.clients[id.index()] = Some(client);
         if proven && let Some(earlier) = self.proven.insert(node, id) {
             out.push(Action::Close(earlier, Close::Replaced));
-            // It may take a while to go, and what is asked of it meanwhile would be lost.
+            // The earlier connection may take a while to end, and calls to it would be lost.
             self.router.clear(earlier);
             self.end_calls_of(earlier, out);
         }
@@ -202,7 +201,7 @@ impl Realm {
         id
     }
 
-    /// A client's connection is gone.
+    /// Removes a client whose connection is gone.
     pub fn leave(&mut self, id: ClientId, out: &mut Vec<Action>) {
         let Some(client) = self.clients.get_mut(id.index()).and_then(Option::take) else { return };
         if client.proven && self.proven.get(&client.node) == Some(&id) {
@@ -212,19 +211,19 @@ impl Realm {
         self.end_calls_of(id, out);
     }
 
-    /// Permissions were read anew.
+    /// Replaces the permissions of all clients.
     pub fn permit(&mut self, permissions: &Permissions) {
         for client in self.clients.iter_mut().flatten() {
             client.granted = permissions.of(client.node, client.proven);
         }
     }
 
-    /// A message of a client, after its connect. Returns how many units of its allowance it has used: 0 for what a client
-    /// says to others, which flow control slows, unless it is dear to find them. After any other, [`Realm::hand_over`]
-    /// comes before its next message.
+    /// Handles a message of a client, after its CONNECT. Returns how many units of its allowance the message used: 0 for
+    /// messages to other clients, which flow control slows, unless the search for receivers is long. After any other message
+    /// the caller calls [`Realm::hand_over`] before the client's next.
     ///
     /// # Errors
-    /// The connection must be closed, and why.
+    /// Why the connection must be closed.
     pub fn handle(
         &mut self,
         from: ClientId,
@@ -258,14 +257,14 @@ impl Realm {
             }
             Message::Cast(cast) => self.cast(from, cast, out),
             Message::RegisterProcedure(register) => self.register(from, &register.procedure, out),
-            // An answer to a ping of ours, which served by coming.
+            // The answer to a PING of the gateway; it is enough that it came.
             Message::Pong(_) => Ok(1),
             Message::Unserved(kind) => self.pass_over(from, PassedOver::Type(kind), out),
         }
     }
 
-    /// Sends a client some of the retained messages that its subscriptions have brought it. Returns how many units of its
-    /// allowance that has used; `None` where nothing is left.
+    /// Sends a client some of the retained messages for its new subscriptions. Returns how many units of its allowance that
+    /// used; `None` when nothing is left.
     pub fn hand_over(&mut self, to: ClientId, out: &mut Vec<Action>) -> Option<u32> {
         let owed = &mut self.clients.get_mut(to.index())?.as_mut()?.owed;
         let Some(pattern) = owed.patterns.get(owed.at) else {
@@ -290,14 +289,14 @@ impl Realm {
         Some(units((looked + looked_twice) / RETAINED_IN_UNIT))
     }
 
-    /// Ends the calls whose time is over.
+    /// Ends the calls whose deadline has passed.
     pub fn tick(&mut self, now: Now, out: &mut Vec<Action>) {
         for expired in self.calls.expire(now.steady) {
             fail(expired, out);
         }
     }
 
-    /// When `tick` has something to do, on the steady clock.
+    /// The next time at which `tick` has something to do, on the steady clock.
     pub fn next_deadline(&self) -> Option<u64> {
         self.calls.next_deadline()
     }
@@ -311,7 +310,7 @@ impl Realm {
         self.calls.len()
     }
 
-    /// Retained messages, and their bytes.
+    /// The number of retained messages, and their bytes.
     pub fn retained(&self) -> (usize, usize) {
         (self.retained.len(), self.retained.bytes())
     }
@@ -322,11 +321,11 @@ impl Realm {
         }
     }
 
-    /// A client publishes. Returns how many units of its allowance it has used: none, unless it is dear to find who gets it,
-    /// or the client may not.
+    /// Handles a publish of a client. Returns how many units of its allowance it used: none, unless the search for receivers
+    /// is long, or the client may not publish.
     ///
     /// # Errors
-    /// The connection must be closed, and why.
+    /// Why the connection must be closed.
     pub fn publish(
         &mut self,
         from: ClientId,
@@ -348,7 +347,7 @@ impl Realm {
         Ok(units(steps / STEPS_IN_UNIT))
     }
 
-    /// Patterns that are not permitted are passed over, and those beside them are not.
+    /// Subscribes the client to the patterns that are permitted; the others are passed over.
     fn subscribe(
         &mut self,
         from: ClientId,
@@ -375,7 +374,7 @@ impl Realm {
         Ok(())
     }
 
-    /// One that is sent on costs no unit.
+    /// Handles a call. One that is sent on costs no unit.
     fn call(&mut self, from: ClientId, call: Call, now: Now, out: &mut Vec<Action>) -> u32 {
         let id = call.call_id.clone();
         let refuse = |code: &'static str, message: String, out: &mut Vec<Action>| {
@@ -417,7 +416,7 @@ impl Realm {
     }
 
     fn reply(&mut self, from: ClientId, reply: Reply, now: Now, out: &mut Vec<Action>) {
-        // A reply that nobody waits for any more is no fault of who sends it.
+        // The sender of a late reply has done nothing wrong.
         let Some((caller, took)) = self.calls.answer(from, &reply.call_id, now.steady) else {
             return;
         };
@@ -425,12 +424,12 @@ impl Realm {
         send(caller.client, &Message::Reply(Reply { call_id: caller.call_id, ..reply }), out);
     }
 
-    /// One that is sent on costs no unit.
+    /// Handles a cast. One that is sent on costs no unit.
     fn cast(&mut self, from: ClientId, cast: Cast, out: &mut Vec<Action>) -> Result<u32, Close> {
         if !self.granted(from, |granted| granted.may_call(&cast.procedure)) {
             return self.pass_over(from, forbidden("casting to", &cast.procedure.0), out);
         }
-        // There is no reply in which to say that nobody offers it.
+        // A cast has no reply in which the client could learn that there is no provider.
         let Some(provider) = self.router.provider(&cast.procedure) else { return Ok(1) };
         send(provider, &Message::Cast(cast), out);
         Ok(0)
@@ -467,7 +466,7 @@ fn forbidden(what: &'static str, name: &str) -> PassedOver {
     PassedOver::Forbidden { what, name: name.to_owned() }
 }
 
-/// The reply to a call that is not sent on.
+/// The reply to a call that is refused.
 fn refusal(call_id: CallId, code: &'static str, message: String, out: &mut Vec<Action>) -> Message {
     out.push(Action::Failed(code));
     let error = CallError { code: code.to_owned(), message };

@@ -14,14 +14,14 @@ use crate::{
     },
 };
 
-/// What is passed over, and why.
+/// Why a message is passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PassedOver {
-    /// Of a type that is not served.
+    /// The gateway does not serve messages of this type.
     Type(Kind),
     /// The payload is not the message of its type.
     Unreadable(Kind, DecodeError),
-    /// A connect after the first.
+    /// A CONNECT after the first.
     Connect,
     Forbidden {
         what: &'static str,
@@ -30,7 +30,7 @@ pub enum PassedOver {
 }
 
 impl PassedOver {
-    /// The label in the metrics.
+    /// The label `reason` in the metrics.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Type(kind) => of_type(kind.code()),
@@ -51,7 +51,7 @@ impl PassedOver {
     }
 }
 
-/// Those that the protocol knows; a label for each of all others would be as many as clients want.
+/// The types that the protocol knows; a label for each other type would be as many as clients want.
 fn of_type(code: u8) -> &'static str {
     match code {
         0x27 => "type_0x27",
@@ -81,18 +81,18 @@ impl fmt::Display for PassedOver {
     }
 }
 
-/// The first of a client, which is told of.
+/// The first message of a client that was passed over, which is logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirstPassedOver {
     pub node: NodeId,
     pub what: String,
 }
 
-/// Characters of what is told.
+/// The most characters that are logged.
 const LONGEST: usize = 256;
 
 impl Realm {
-    /// Passes over something; returns the unit that it uses.
+    /// Passes over a message; returns the units that it uses.
     ///
     /// # Errors
     /// The client is strict: its connection must be closed.
@@ -113,7 +113,7 @@ impl Realm {
         Ok(1)
     }
 
-    /// Passes over what cannot be read. Who waits for an answer gets one.
+    /// Passes over a message that cannot be read. A client that waits for an answer to it gets one.
     ///
     /// # Errors
     /// The client is strict: its connection must be closed.

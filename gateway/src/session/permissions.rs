@@ -8,7 +8,7 @@ use crate::wire::{
     topic::{Pattern, Topic},
 };
 
-/// The rules of a realm. Without any, every node may do everything; with some, what any of those for it permit.
+/// The rules of a realm. Without rules every node may do everything; with rules a node may do what any rule for it permits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Permissions {
     pub rules: Vec<Rule>,
@@ -20,22 +20,22 @@ pub struct Rule {
     pub nodes: Nodes,
     pub publish: Vec<Pattern>,
     pub subscribe: Vec<Pattern>,
-    /// Procedures are named as topics are, so patterns fit them.
+    /// Procedures have names like topics, so patterns fit them.
     pub call: Vec<Pattern>,
     pub register: Vec<Pattern>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Nodes {
-    /// Those without a proven id too.
+    /// All nodes, those without a proven id too.
     #[default]
     All,
-    /// Whose certificates say so.
+    /// Nodes whose certificates prove their ids.
     Proven(HashSet<NodeId>),
 }
 
 impl Permissions {
-    /// The rules for one node; `proven` where a certificate says who it is.
+    /// The permissions of one node; `proven` where a certificate proves its id.
     pub fn of(&self, node: NodeId, proven: bool) -> Granted {
         if self.rules.is_empty() {
             return Granted { all: true, ..Granted::default() };

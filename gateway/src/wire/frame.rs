@@ -4,12 +4,12 @@
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
-/// Version, type, flags, reserved, and the payload's length as 32 bits, big-endian.
+/// The header is version, type, flags, reserved byte, and the payload's length as 32 bits, big-endian.
 pub const HEADER_BYTES: usize = 8;
-/// The one version there is.
+/// The only version of frames.
 pub const VERSION: u8 = 1;
 
-/// Why the bytes of a stream are no frames. The stream cannot be read on after any of them.
+/// Why the bytes of a stream are no frames. After such an error the stream cannot be read any further.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FrameError {
     #[error("a frame has version {0}, this gateway speaks version 1")]
@@ -24,12 +24,12 @@ macro_rules! kinds {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Kind {
             $($name,)*
-            /// None that is named here: its code.
+            /// A type without a name here, by its code.
             Other(u8),
         }
 
         impl Kind {
-            /// Those with a name.
+            /// All types with a name.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             pub const fn of(code: u8) -> Self {
@@ -71,7 +71,7 @@ kinds! {
 }
 
 impl Kind {
-    /// As the protocol names it.
+    /// The protocol's name of the type.
     pub fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
@@ -110,29 +110,29 @@ impl Frame {
         &self.whole
     }
 
-    /// One MessagePack map.
+    /// The payload: one MessagePack map.
     pub fn payload(&self) -> &[u8] {
         self.whole.get(HEADER_BYTES..).unwrap_or_default()
     }
 
-    /// Bytes of the payload, as something to keep. They share the memory of what was read with the frame.
+    /// Bytes of the payload, to keep. They share the memory of what was read with the frame.
     pub fn part(&self, bytes: &[u8]) -> Bytes {
         self.whole.slice_ref(bytes)
     }
 
-    /// Whether flags and the reserved byte are written as they should be.
+    /// Whether flags and the reserved byte are zero, as they should be.
     pub fn is_plain(&self) -> bool {
         self.whole.get(2..4) == Some(&[0, 0])
     }
 }
 
-/// The header of a frame with so many bytes of payload.
+/// The header of a frame with a payload of this length.
 pub fn header(kind: Kind, payload_bytes: u32) -> [u8; HEADER_BYTES] {
     let [a, b, c, d] = payload_bytes.to_be_bytes();
     [VERSION, kind.code(), 0, 0, a, b, c, d]
 }
 
-/// The frames in bytes that are whole frames.
+/// Iterates over the frames in bytes that are whole frames.
 pub fn each(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let [_, _, _, _, a, b, c, d] = *bytes.first_chunk::<HEADER_BYTES>()?;
@@ -143,7 +143,7 @@ pub fn each(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Puts frames together. Holds at most one frame and one read ahead.
+/// Builds frames from the pieces of a stream. Holds at most one frame and one read ahead.
 #[derive(Debug)]
 pub struct Frames {
     buffer: BytesMut,
@@ -156,20 +156,20 @@ impl Frames {
         Self { buffer: BytesMut::new(), most_payload_bytes }
     }
 
-    /// Takes what the stream delivered.
+    /// Adds what the stream delivered.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Where a stream may read into, at its end.
+    /// The buffer, at whose end a stream may be read into.
     pub fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
 
-    /// The next whole frame; `None` until more was delivered.
+    /// Removes and returns the next whole frame; `None` until more is delivered.
     ///
     /// # Errors
-    /// The bytes are no frame.
+    /// Why the bytes are no frame.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         let Some((&[version, code, _flags, _reserved, a, b, c, d], _)) =
             self.buffer.split_first_chunk::<HEADER_BYTES>()

@@ -3,19 +3,19 @@
 
 use std::fmt;
 
-/// Of a node of the mesh. Chosen by the node; proven only by a certificate.
+/// The id of a node of the mesh. The node chooses it; only a certificate proves it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub [u8; 32]);
 
 impl NodeId {
     pub const BYTES: usize = 32;
 
-    /// `None` where the bytes are not as many.
+    /// `None` unless there are [`Self::BYTES`] bytes.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// `None` where it is not as many bytes in hexadecimal.
+    /// `None` unless the text is [`Self::BYTES`] bytes in hexadecimal.
     pub fn from_hex(text: &str) -> Option<Self> {
         let (pairs, rest) = text.as_bytes().as_chunks::<2>();
         let digit = |byte: u8| char::from(byte).to_digit(16);
@@ -29,12 +29,12 @@ impl NodeId {
     }
 }
 
-/// Bytes of an id that fit without memory of their own.
+/// The longest id that needs no allocation.
 const SHORT: usize = 22;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Bytes {
-    /// What is behind the length is zero.
+    /// The bytes behind the length are zero.
     Short {
         length: u8,
         bytes: [u8; SHORT],
@@ -70,11 +70,11 @@ macro_rules! lengthy_ids {
             pub struct $name(Bytes);
 
             impl $name {
-                /// How long ours are.
+                /// The length of the ids that the gateway makes.
                 pub const BYTES: usize = 16;
                 pub const MOST_BYTES: usize = 256;
 
-                /// A copy; `None` where the bytes are more than [`Self::MOST_BYTES`].
+                /// A copy of the bytes; `None` where there are more than [`Self::MOST_BYTES`].
                 pub fn of(bytes: &[u8]) -> Option<Self> {
                     (bytes.len() <= Self::MOST_BYTES).then(|| Self(Bytes::copy(bytes)))
                 }
@@ -85,7 +85,7 @@ macro_rules! lengthy_ids {
             }
 
             impl Default for $name {
-                /// None.
+                /// The empty id.
                 fn default() -> Self {
                     Self(Bytes::copy(&[]))
                 }
@@ -101,9 +101,9 @@ macro_rules! lengthy_ids {
 }
 
 lengthy_ids! {
-    /// Of a message, unique within its publisher if that wants it. May have no byte at all.
+    /// The id of a message, unique within its publisher if the publisher wants that. It may be empty.
     MessageId
-    /// Of a call, unique within its caller.
+    /// The id of a call, unique within its caller.
     CallId
 }
 
@@ -127,7 +127,7 @@ macro_rules! hexadecimal {
 
 hexadecimal! { NodeId MessageId CallId }
 
-/// Ids that nobody else gives, if `seed` is random.
+/// Makes ids that nobody else makes, if `seed` is random.
 #[derive(Debug)]
 pub struct FreshIds {
     seed: [u8; 8],

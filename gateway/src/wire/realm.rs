@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 
-/// Longest name, in bytes: that of a host name (RFC 1035, 2.3.4).
+/// The longest name, in bytes: as long as a host name may be (RFC 1035, 2.3.4).
 const LONGEST: usize = 253;
 
 /// A realm's name: segments with dots between them, in lower case.
@@ -27,7 +27,7 @@ impl RealmName {
 impl FromStr for RealmName {
     type Err = RealmError;
 
-    /// Spaces around it and the case of its letters do not matter.
+    /// Spaces around the name and the case of its letters do not matter.
     fn from_str(name: &str) -> Result<Self, RealmError> {
         let wrong = |why| RealmError { name: name.chars().take(LONGEST).collect(), why };
         let normal = name.trim().to_lowercase();

@@ -8,18 +8,18 @@ use std::{fmt, str::FromStr};
 use bytes::Bytes;
 use thiserror::Error;
 
-/// Longest topic or pattern, in bytes.
+/// The longest topic or pattern, in bytes.
 pub const LONGEST: usize = 1024;
-/// Most segments of one.
+/// The most segments of a topic or pattern.
 pub const MOST_SEGMENTS: usize = 64;
-/// Most `#` in one pattern: more mean nothing that anybody wants.
+/// The most `#` in one pattern: nobody needs more.
 const MOST_MULTI: usize = 2;
 
-/// What is published to: no wildcards in it.
+/// A topic, to which clients publish. It has no wildcards.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Topic(Text);
 
-/// What is subscribed to.
+/// A pattern, to which clients subscribe.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pattern(Text);
 
@@ -31,7 +31,7 @@ pub enum TopicError {
     TooLong(usize),
     #[error("a topic has {0} segments, {MOST_SEGMENTS} are allowed")]
     TooManySegments(usize),
-    /// Columns count characters from 1.
+    /// Why a text is no topic or pattern. Columns count characters from 1.
     #[error("{topic:?} has the control character {character:?} at column {column}")]
     Control { topic: String, character: char, column: usize },
     #[error("{0:?} is a pattern: only a subscription may have a segment `*`, `#` or `**`")]
@@ -48,11 +48,11 @@ struct Text(Bytes);
 
 impl Text {
     fn as_str(&self) -> &str {
-        // It was checked to be UTF-8.
+        // The constructor has checked that it is UTF-8.
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// With bytes of its own, which do not keep a whole frame in memory.
+    /// A copy with bytes of its own, which do not keep a whole frame in memory.
     fn detached(&self) -> Self {
         Self(Bytes::copy_from_slice(&self.0))
     }
@@ -60,7 +60,7 @@ impl Text {
 
 impl Topic {
     /// # Errors
-    /// It is no topic.
+    /// The text is no topic.
     pub fn new(bytes: Bytes) -> Result<Self, TopicError> {
         let wildcards = check(&bytes)?;
         if wildcards.any {
@@ -76,13 +76,13 @@ impl Topic {
 
 impl Pattern {
     /// # Errors
-    /// It is no pattern.
+    /// The text is no pattern.
     pub fn new(bytes: Bytes) -> Result<Self, TopicError> {
         let wildcards = check(&bytes)?;
         if wildcards.multi > MOST_MULTI {
             return Err(TopicError::TooManyWildcards(shown(&bytes)));
         }
-        // One spelling for what is the same, as patterns are compared by their text.
+        // Patterns are compared by their text, so equal patterns get one spelling.
         let bytes = if wildcards.double { with_hashes(&bytes) } else { bytes };
         Ok(Self(Text(bytes)))
     }
@@ -95,7 +95,7 @@ impl Pattern {
         })
     }
 
-    /// Whether it matches a topic.
+    /// Whether the pattern matches a topic.
     pub fn matches(&self, topic: &Topic) -> bool {
         fit(self.segments(), topic.segments(), |wanted, segment| match wanted {
             Segment::Literal(literal) => literal == segment,
@@ -103,8 +103,8 @@ impl Pattern {
         })
     }
 
-    /// Whether it matches every topic that `other` matches. May say no where that is so only by several `#` together,
-    /// never yes where it is not.
+    /// Whether the pattern matches every topic that `other` matches. It may say no where only several `#` together do so,
+    /// but it never says yes where that is wrong.
     pub fn covers(&self, other: &Self) -> bool {
         fit(self.segments(), other.segments(), |wanted, segment| match wanted {
             Segment::Literal(_) => wanted == segment,
@@ -118,15 +118,15 @@ impl Pattern {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Segment<'a> {
     Literal(&'a str),
-    /// `*`: exactly one.
+    /// `*`: exactly one segment.
     One,
-    /// `#`: zero or more.
+    /// `#`: zero or more segments.
     Many,
 }
 
-/// Whether `text` is segments that fit those of the pattern, with any between where a `#` is. What the last `#` stands for
-/// grows until the rest fits; to change an earlier one would find nothing more. So the steps are no more than both lengths
-/// multiplied, whatever the number of `#`.
+/// Whether the segments of `text` fit those of the pattern, with any segments in the place of a `#`. The part that the last
+/// `#` stands for grows until the rest fits; a change of an earlier one would find nothing more. So the steps are no more
+/// than both lengths multiplied, whatever the number of `#`.
 fn fit<'a, T>(
     mut pattern: impl Iterator<Item = Segment<'a>> + Clone,
     mut text: impl Iterator<Item = T> + Clone,
@@ -156,7 +156,7 @@ fn fit<'a, T>(
 struct Wildcards {
     any: bool,
     multi: usize,
-    /// A `#` is written `**`.
+    /// Whether a `#` is written `**`.
     double: bool,
 }
 
@@ -184,7 +184,7 @@ fn check(bytes: &[u8]) -> Result<Wildcards, TopicError> {
     Ok(wildcards)
 }
 
-/// What is not all printable ASCII.
+/// Checks a text that is not all printable ASCII.
 fn check_text(bytes: &[u8]) -> Result<(), TopicError> {
     let text = str::from_utf8(bytes).map_err(|_| TopicError::NotText)?;
     match text.chars().enumerate().find(|(_, character)| character.is_control()) {
@@ -217,7 +217,7 @@ macro_rules! text {
                 &self.0.0
             }
 
-            /// The same in memory of its own: for keeping.
+            /// A copy in memory of its own, to keep.
             pub fn detached(&self) -> Self {
                 Self(self.0.detached())
             }

@@ -5,10 +5,10 @@ use tokio::sync::watch;
 
 use crate::client::{Client, Status};
 
-/// Changes of a connection from now on.
+/// Watches a connection from now on.
 pub struct Changes {
     status: watch::Receiver<Status>,
-    /// Only the end is told.
+    /// Reports only the end of the connection.
     quiet: bool,
 }
 
@@ -19,10 +19,10 @@ impl Changes {
         Self { status, quiet }
     }
 
-    /// Waits for the next change and tells of it. Nothing is lost if it is not waited for to the end.
+    /// Waits for the next change, and reports it. The wait may be cancelled without a loss.
     ///
     /// # Errors
-    /// The connection is over for good, and why.
+    /// Why the connection has ended for good.
     pub async fn report_next(&mut self) -> Result<()> {
         if self.status.changed().await.is_err() {
             return std::future::pending().await;

@@ -44,10 +44,10 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// What the client is told.
+    /// The configuration of the client.
     ///
     /// # Errors
-    /// Nothing says why the gateway is to be believed, or the certificate names no node.
+    /// The options do not say how to verify the gateway, or the certificate names no node.
     pub fn config(&self) -> Result<Config> {
         let trust = match (&self.ca, self.insecure) {
             (Some(path), _) => Trust::Authority(path.clone()),
@@ -68,14 +68,14 @@ impl Connection {
     }
 
     /// # Errors
-    /// There is no connection; the text says what to try.
+    /// The client cannot connect; the text says what to try.
     pub async fn connect(&self) -> Result<Client> {
         connect(self.config()?).await
     }
 }
 
 /// # Errors
-/// There is no connection; the text says what to try.
+/// The client cannot connect; the text says what to try.
 pub async fn connect(config: Config) -> Result<Client> {
     let (transport, has_certificate) = (config.transport, config.certificate.is_some());
     Client::connect(config).await.map_err(|error| {
@@ -87,7 +87,7 @@ pub async fn connect(config: Config) -> Result<Client> {
 }
 
 fn next_step(error: &Error, transport: Transport, has_certificate: bool) -> Option<&'static str> {
-    // As quinn and rustls tell an alert of the other side.
+    // The words of quinn and rustls for an alert of the other side.
     let is_alert = |why: &str| why.contains("aborted by peer") || why.contains("fatal alert");
     match error {
         Error::Connect { why, .. } if has_certificate && is_alert(why) => {

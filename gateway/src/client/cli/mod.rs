@@ -17,7 +17,7 @@ use std::{
 
 use clap::{Subcommand, ValueEnum};
 
-/// Exit code for a failure of its own, as for wrong usage.
+/// The exit code for a failure of the command itself, or for wrong usage.
 pub const FAILURE: u8 = 2;
 
 /// Speak to a gateway as a client.
@@ -81,18 +81,18 @@ Ends with 1 if a message or call was lost, came twice or out of order.
 
 Example: gateway client bench --insecure --subscribers 10";
 
-/// Runs a command; returns the exit code of the process. A reader of its output that goes away ends it quietly.
+/// Runs a command; returns the exit code of the process. The command ends quietly when the reader of its output goes away.
 ///
 /// # Errors
-/// It could not do what it was asked; the text says what to do next.
+/// The command failed; the text says what to do next.
 pub async fn run(command: Command) -> anyhow::Result<u8> {
     run_to(command, &mut io::stdout()).await
 }
 
-/// The same with its output to `out`.
+/// Runs a command with its output to `out`.
 ///
 /// # Errors
-/// It could not do what it was asked; the text says what to do next.
+/// The command failed; the text says what to do next.
 pub async fn run_to(command: Command, out: &mut (impl Write + Send)) -> anyhow::Result<u8> {
     let ended = match command {
         Command::Sub(options) => subscribe::run(options, out).await,
@@ -133,7 +133,7 @@ enum Report {
     Json,
 }
 
-/// A payload as key and value of JSON: text where it is UTF-8.
+/// A payload as key and value of JSON: as text if it is UTF-8, else in base64.
 fn json_of(key: &str, payload: &[u8]) -> (String, String) {
     use base64::{Engine, engine::general_purpose::STANDARD};
     match str::from_utf8(payload) {
@@ -151,7 +151,7 @@ fn text_of(payload: &[u8]) -> String {
     }
 }
 
-/// Payload of an argument: `-` is standard input.
+/// The payload that an argument stands for: `-` is standard input.
 async fn payload_of(argument: Option<String>) -> anyhow::Result<Vec<u8>> {
     use anyhow::Context;
     if argument.as_deref() != Some("-") {
@@ -164,7 +164,7 @@ async fn payload_of(argument: Option<String>) -> anyhow::Result<Vec<u8>> {
     read.await?.context("cannot read stdin")
 }
 
-/// Seconds of an argument, with a fraction.
+/// Parses an argument of seconds, with a fraction.
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().map_err(|_| format!("{text} is no number of seconds"))?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())

@@ -27,7 +27,7 @@ pub struct Options {
     connection: Connection,
 }
 
-/// A ping without an answer for so long is lost.
+/// A ping without an answer for this long is lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Result<u8> {
@@ -90,7 +90,7 @@ struct Times {
     least: Option<Duration>,
     most: Duration,
     sum: Duration,
-    /// Seconds.
+    /// The timestamp, in seconds.
     sum_of_squares: f64,
 }
 
@@ -124,7 +124,7 @@ impl Times {
         })
     }
 
-    /// Shortest, mean, longest and standard deviation, in milliseconds.
+    /// The shortest, mean and longest time and the standard deviation, in milliseconds.
     fn spread(&self) -> Option<[f64; 4]> {
         let least = self.least?;
         let mean = self.sum / self.answered;

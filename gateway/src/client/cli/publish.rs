@@ -31,7 +31,7 @@ pub(super) async fn run(options: Options) -> Result<u8> {
     let client = options.connection.connect().await?;
     let how = PublishOptions { retain: options.retain, qos: options.qos };
     client.publish(&options.topic, payload, how).await?;
-    // The gateway has taken it, or says why not.
+    // After its answer the gateway has the message, or has said why not.
     client.ping().await?;
     client.close().await;
     Ok(0)

@@ -97,7 +97,7 @@ fn result_of(output: Bytes, json: bool) -> Result<Term, CallError> {
     Term::of_json(&value).map_err(|error| wrong(&error))
 }
 
-/// A command whose call is over, or was given up, is killed.
+/// Runs the command for one call. A command whose call has ended is killed.
 async fn answer(command: Arc<[OsString]>, args: Bytes, most: u64) -> Result<Bytes, CallError> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(CallError::handler("no command is set"));

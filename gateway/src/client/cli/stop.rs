@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Listens from its beginning on: what comes while nobody waits is not lost.
+/// Listens for the signals from the start: a signal is not lost while nobody waits for it.
 pub struct Stop {
     interrupt: Signal,
     terminate: Signal,
@@ -12,7 +12,7 @@ pub struct Stop {
 
 impl Stop {
     /// # Errors
-    /// The system has no room for it.
+    /// The system cannot deliver the signals.
     pub fn listen() -> io::Result<Self> {
         let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
         Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)? })

@@ -37,14 +37,14 @@ pub struct Options {
 pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Result<u8> {
     let client = options.connection.connect().await?;
     let mut stop = Stop::listen()?;
-    // Who reads our output slowly makes the gateway drop, which counts it.
+    // If the output is read slowly, the gateway drops messages, and counts them.
     let full = SubscribeOptions { when_full: WhenFull::Wait, ..SubscribeOptions::default() };
     let mut messages = client.subscribe_all(&options.patterns, full).await?;
     let mut changes = Changes::of(&client, options.quiet);
     let (most, patience) =
         (options.count.unwrap_or(u64::MAX), options.timeout.unwrap_or(Duration::MAX));
     let (mut count, mut code) = (0, 0);
-    // Changes of the connection are no messages: the patience does not begin anew with them.
+    // A change of the connection is no message: the timeout goes on.
     'messages: while count < most {
         let next = timeout(patience, messages.next());
         tokio::pin!(next);

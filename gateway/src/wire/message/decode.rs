@@ -16,12 +16,12 @@ use crate::wire::{
     topic::{Pattern, Topic, TopicError},
 };
 
-/// Most keys of a message, unknown ones included.
+/// The most keys of a message, unknown ones included.
 const MOST_KEYS: usize = 64;
-/// Most topics in one subscription, or capabilities of one client.
+/// The most topics in one subscription, or capabilities of one client.
 const MOST_VALUES: usize = 1024;
 
-/// Why a payload is not the message that its frame says.
+/// Why a payload is not the message that its frame announces.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
     #[error("{key}: {error}")]
@@ -47,11 +47,11 @@ pub enum DecodeError {
 pub struct Unread {
     pub kind: Kind,
     pub error: DecodeError,
-    /// Who waits for an answer to it, if that could be read.
+    /// The id under which the sender waits for an answer, if the id could be read.
     pub call_id: Option<CallId>,
 }
 
-/// What a frame says.
+/// Decodes the message of a frame.
 ///
 /// # Errors
 /// Its payload is not the message of its type.
@@ -98,7 +98,7 @@ fn each_key<'a>(
     Ok(keys)
 }
 
-/// The keys of a whole payload.
+/// Calls `read_value` with each key of a whole payload.
 fn fields<'a>(
     payload: &'a [u8],
     read_value: impl FnMut(&[u8], &mut Reader<'a>) -> Result<bool, DecodeError>,
@@ -123,7 +123,7 @@ fn required<T>(key: &'static str, value: Option<T>) -> Result<T, DecodeError> {
     value.ok_or(DecodeError::Missing { key })
 }
 
-/// The value of a key that need not be there.
+/// The value of an optional key.
 fn optional<'a, T>(
     key: &'static str,
     reader: &mut Reader<'a>,
@@ -145,7 +145,7 @@ fn call_id(value: Option<&[u8]>) -> Result<CallId, DecodeError> {
     })
 }
 
-/// Nil where there is none.
+/// Nil where there is no value.
 fn term(frame: &Frame, packed: Option<&[u8]>) -> Term {
     packed.map_or_else(Term::nil, |packed| Term::checked(frame.part(packed)))
 }
@@ -179,7 +179,7 @@ fn connect(frame: &Frame) -> Result<Connect, DecodeError> {
         Ok(true)
     })?;
     let realm = required("realm_id", realm)?;
-    // A name is text; of 32 bytes, one with a dot or in plain letters is a name all the same.
+    // A name is text, so 32 printable bytes are a name and not a hash.
     let is_name = |bytes: &[u8]| bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
     let realm_id = match <[u8; 32]>::try_from(realm) {
         Ok(hash) if !is_name(&hash) => RealmId::Sha256(hash),
@@ -246,8 +246,8 @@ fn publish(frame: &Frame) -> Result<Publish, DecodeError> {
     PublishFields::read(frame)?.publish(frame)
 }
 
-/// What a frame says to the gateway. A publish passes on as it came where that is how every macula peer reads it; else it is
-/// written anew, with an id from `fresh` if its own has not 16 bytes.
+/// Decodes a frame for the gateway. A publish keeps the bytes that came, if every macula peer reads them so; else it is
+/// written again, with an id from `fresh` if its own id has not 16 bytes.
 pub fn incoming(frame: &Frame, fresh: &mut FreshIds) -> Incoming {
     let read = if frame.kind == Kind::Publish {
         publication(frame, fresh).map(Incoming::Publication)
@@ -260,13 +260,13 @@ pub fn incoming(frame: &Frame, fresh: &mut FreshIds) -> Incoming {
     })
 }
 
-/// The id of a call or reply that cannot be read otherwise.
+/// The id of a call or reply that cannot be read as a whole.
 fn call_id_of(frame: &Frame) -> Option<CallId> {
     if frame.kind != Kind::Call && frame.kind != Kind::Reply {
         return None;
     }
     let mut id = None;
-    // Whatever comes behind it does not matter.
+    // Errors behind the id do not matter.
     let _ = fields(frame.payload(), |key, reader| {
         let is_id = key == b"call_id";
         if is_id {
@@ -300,7 +300,7 @@ struct PublishFields<'a> {
     qos: Qos,
     retain: bool,
     message_id: &'a [u8],
-    /// Each key is there once and no other, in the forms that every macula peer reads.
+    /// Each key is there once, no other key is, and all values have forms that every macula peer reads.
     is_plain: bool,
 }
 
@@ -340,7 +340,7 @@ impl<'a> PublishFields<'a> {
             payload: frame.part(self.payload),
             qos: self.qos,
             retain: self.retain,
-            // One that is too long to be told apart by it is as good as none.
+            // An id that is too long to be kept is as good as none.
             message_id: MessageId::of(self.message_id).unwrap_or_default(),
         })
     }
@@ -426,7 +426,7 @@ fn reply(frame: &Frame) -> Result<Reply, DecodeError> {
     Ok(Reply { call_id: call_id(id)?, outcome })
 }
 
-/// What a packed value says as an error: a map with a code, or the code alone. `None`: it is no error.
+/// The error that a packed value is: a map with a code, or the code alone. `None`: it is no error.
 pub(super) fn call_error(packed: &[u8]) -> Option<CallError> {
     let mut reader = Reader::new(packed);
     let in_words = |value: Value<'_>| match value {

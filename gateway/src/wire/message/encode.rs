@@ -6,13 +6,13 @@ use rmp::encode::ByteBuf;
 use super::{Message, RealmId, pack::Writer};
 use crate::wire::frame::{HEADER_BYTES, header};
 
-/// A whole frame: header and payload.
+/// Encodes a message as a whole frame: header and payload.
 pub fn encode(message: &Message) -> Bytes {
     let mut out = ByteBuf::with_capacity(HEADER_BYTES + 128 + body_bytes(message));
     out.as_mut_vec().extend_from_slice(&[0; HEADER_BYTES]);
     payload(message, &mut Writer(&mut out));
     let mut out = out.into_vec();
-    // A payload is as long as what was received or configured, which is at most 16 MiB.
+    // A payload is as long as a message that was received or configured, which is at most 16 MiB.
     let payload_bytes = u32::try_from(out.len() - HEADER_BYTES).unwrap_or(u32::MAX);
     out[..HEADER_BYTES].copy_from_slice(&header(message.kind(), payload_bytes));
     out.into()

@@ -32,11 +32,11 @@ pub enum Message {
     Reply(Reply),
     Cast(Cast),
     RegisterProcedure(RegisterProcedure),
-    /// A type that has no use here, maybe one that the protocol does not name: its payload is not read.
+    /// A type that the gateway does not serve, maybe one that the protocol does not name: its payload is not read.
     Unserved(Kind),
 }
 
-/// What a client says in its capabilities that would rather be disconnected than have something passed over.
+/// The capability of a client that wants to be disconnected where a message would be passed over.
 pub const STRICT: &str = "strict";
 
 /// The first frame of a client.
@@ -46,11 +46,11 @@ pub struct Connect {
     pub node_id: NodeId,
     pub realm_id: RealmId,
     pub capabilities: Vec<String>,
-    /// Proof of who it is, for gateways that ask for one.
+    /// A proof of the client's identity, for gateways that ask for one.
     pub token: Option<Bytes>,
 }
 
-/// How a realm is named: in words, or by the SHA-256 of its name.
+/// How a client names its realm: in words, or by the SHA-256 of its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RealmId {
     Name(String),
@@ -61,21 +61,21 @@ pub enum RealmId {
 pub struct Disconnect {
     /// `normal`, `error`, `timeout`, `draining`, `replaced`, `unknown_realm` and others.
     pub reason: String,
-    /// For people.
+    /// A text for people.
     pub message: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ping {
-    /// Of the sender's clock, milliseconds since 1970.
+    /// The time of the sender's clock, in milliseconds since 1970.
     pub timestamp: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pong {
-    /// The ping's.
+    /// The timestamp of the PING.
     pub timestamp: u64,
-    /// Of the answering clock, milliseconds since 1970; 0 where it is no such time. Nobody needs it.
+    /// The time of the answering clock, in milliseconds since 1970; 0 where it is no such time. Nobody needs it.
     pub server_time: u64,
 }
 
@@ -83,15 +83,15 @@ pub struct Pong {
 pub struct Publish {
     pub topic: Topic,
     pub payload: Bytes,
-    /// Carried, and delivered at most once whatever it is.
+    /// Passed on to the subscribers. Delivery is at most once, for every value.
     pub qos: Qos,
-    /// Kept for later subscribers.
+    /// Whether the message is kept for later subscribers.
     pub retain: bool,
-    /// As long as its publisher made it, and empty where there is none; from a gateway of ours it has 16 bytes.
+    /// As long as the publisher chose, and empty where there is none; this gateway makes ids of 16 bytes.
     pub message_id: MessageId,
 }
 
-/// A message as the gateway takes it from a client.
+/// A message of a client, as the gateway handles it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Incoming {
     Publication(Publication),
@@ -99,12 +99,12 @@ pub enum Incoming {
     Unread(Unread),
 }
 
-/// A publish on its way through: what decides who gets it, and the frame that they get.
+/// A publish on its way through the gateway: what decides who gets it, and the frame that receivers get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publication {
     pub topic: Topic,
     pub retain: bool,
-    /// It has no payload: what was retained is forgotten.
+    /// The message has no payload: the topic's retained message is removed.
     pub is_empty: bool,
     pub frame: Bytes,
 }
@@ -148,7 +148,7 @@ pub struct Call {
     pub timeout: Option<u64>,
 }
 
-/// The name under which a procedure is called; as long as a topic, and any text without control characters.
+/// The name of a procedure; as long as a topic may be, and any text without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Procedure(pub String);
 
@@ -179,7 +179,7 @@ pub struct RegisterProcedure {
 
 impl Procedure {
     /// # Errors
-    /// It is no name of a procedure.
+    /// The text is no name of a procedure.
     pub fn new(name: &str) -> Result<Self, &'static str> {
         if name.is_empty() {
             return Err("it is empty");

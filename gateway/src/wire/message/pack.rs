@@ -11,7 +11,7 @@ use thiserror::Error;
 /// How deep maps and arrays may be nested within one value.
 pub const DEEPEST: usize = 100;
 
-/// Why bytes are not MessagePack, or not the value that was wanted.
+/// Why bytes are not MessagePack, or not of the type that was wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PackError {
     #[error("the payload ends within a value")]
@@ -28,25 +28,25 @@ pub enum PackError {
     Follows(usize),
 }
 
-/// One value, or the beginning of one that holds others.
+/// One value, or the head of one that holds others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
     Nil,
     Boolean(bool),
     Unsigned(u64),
-    /// Below zero.
+    /// A number below zero.
     Negative(i64),
     Fraction(f64),
     /// `bin` or `str`.
     Bytes(&'a [u8]),
-    /// So many values follow.
+    /// The number of values that follow.
     Array(usize),
-    /// So many pairs follow.
+    /// The number of pairs that follow.
     Map(usize),
     Extension(i8, &'a [u8]),
 }
 
-/// Reads values one after the other. Bytes that it gives are those of the payload.
+/// Reads values one after the other. The bytes that it returns are parts of the payload.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     left: &'a [u8],
@@ -66,12 +66,12 @@ impl<'a> Reader<'a> {
         self.left.len()
     }
 
-    /// Whether all that was read so far is in forms that every macula peer reads: no text is `str`, no atom is bytes.
+    /// Whether all values so far had forms that every macula peer reads: no text as `str`, no atom as bytes.
     pub fn is_plain(&self) -> bool {
         self.plain
     }
 
-    /// The number of pairs that follow.
+    /// Reads the head of a map: how many pairs follow.
     pub fn map(&mut self) -> Result<usize, PackError> {
         match self.marker()? {
             Marker::FixMap(pairs) => Ok(usize::from(pairs)),
@@ -81,7 +81,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The number of values that follow. An empty `str` is an empty array: so an empty list of Erlang is packed.
+    /// Reads the head of an array: how many values follow. An empty `str` is an empty array too, since so an empty list of
+    /// Erlang is packed.
     pub fn array(&mut self) -> Result<usize, PackError> {
         match self.marker()? {
             Marker::FixArray(values) => Ok(usize::from(values)),
@@ -107,12 +108,12 @@ impl<'a> Reader<'a> {
         self.next_bytes(length)
     }
 
-    /// `bin` or `str` that is UTF-8.
+    /// Reads `bin` or `str` that is UTF-8.
     pub fn text(&mut self) -> Result<&'a str, PackError> {
         str::from_utf8(self.bytes()?).map_err(|_| PackError::NotText)
     }
 
-    /// A whole number that is not negative, in whatever form.
+    /// Reads a whole number that is not negative, in any form.
     pub fn number(&mut self) -> Result<u64, PackError> {
         let signed = |value: i64, marker| {
             u64::try_from(value).map_err(|_| wrong("a number that is not negative", marker))
@@ -135,7 +136,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A boolean; Erlang's atoms `true` and `false` come as bytes.
+    /// Reads a boolean; Erlang's atoms `true` and `false` come as bytes.
     pub fn boolean(&mut self) -> Result<bool, PackError> {
         match self.peek()? {
             marker @ (Marker::True | Marker::False) => {
@@ -153,20 +154,20 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// One value whole, as it is packed; whatever it is, each byte of it is looked at once.
+    /// Reads one value of any type, and returns it as it is packed. Looks at each byte once.
     pub fn packed(&mut self) -> Result<&'a [u8], PackError> {
         let all = self.left;
         self.skip_below(0)?;
         Ok(all.get(..all.len() - self.left.len()).unwrap_or_default())
     }
 
-    /// Passes over one value, whatever it is.
+    /// Skips one value of any type.
     pub fn skip(&mut self) -> Result<(), PackError> {
         self.plain = false;
         self.skip_below(0)
     }
 
-    /// Reads a value that may be something else: then it is passed over.
+    /// Reads a value that may be of another type: then it is skipped.
     pub fn if_it_is<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, PackError>,
@@ -179,7 +180,7 @@ impl<'a> Reader<'a> {
         self.skip().map(|()| None)
     }
 
-    /// The next value; those within it come next.
+    /// Reads the next value; the values within it come next.
     pub fn value(&mut self) -> Result<Value<'a>, PackError> {
         Ok(match self.marker()? {
             Marker::Null => Value::Nil,
@@ -247,7 +248,7 @@ impl<'a> Reader<'a> {
             Value::Array(values) => values,
             Value::Map(pairs) => pairs.saturating_mul(2),
         };
-        // Each value has at least one byte: more of them than bytes are left end with an error soon.
+        // Each value has at least one byte: a count of more values than bytes ends with an error soon.
         (0..values).try_for_each(|_| self.skip_below(depth + 1))
     }
 
@@ -334,19 +335,19 @@ fn wrong(wanted: &'static str, found: Marker) -> PackError {
 pub struct Writer<'a>(pub &'a mut ByteBuf);
 
 impl Writer<'_> {
-    /// So many pairs follow.
+    /// The number of pairs that follow.
     pub fn map(&mut self, pairs: usize) -> &mut Self {
         let Ok(_) = encode::write_map_len(self.0, count(pairs));
         self
     }
 
-    /// So many values follow.
+    /// The number of values that follow.
     pub fn array(&mut self, values: usize) -> &mut Self {
         let Ok(_) = encode::write_array_len(self.0, count(values));
         self
     }
 
-    /// As `bin`, text too.
+    /// Writes `bin`, for text too.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         let Ok(()) = encode::write_bin(self.0, bytes);
         self
@@ -356,7 +357,7 @@ impl Writer<'_> {
         self.bytes(text.as_bytes())
     }
 
-    /// A value that is packed already.
+    /// Writes a value that is packed already.
     pub fn packed(&mut self, value: &[u8]) -> &mut Self {
         self.0.as_mut_vec().extend_from_slice(value);
         self

@@ -12,7 +12,7 @@ use super::{
     pack::{PackError, Reader, Value, Writer},
 };
 
-/// One packed value: a map, a list, a number, bytes, nil, whatever. Bytes and text become one as `bin`, by `From`, since so
+/// One packed value of any type: a map, a list, a number, bytes, nil. `From` makes one of bytes or text, as `bin`, since so
 /// macula peers write both.
 ///
 /// ```
@@ -32,15 +32,15 @@ pub struct Term(Bytes);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("bytes are wanted, and {found} is there")]
 pub struct NotBytes {
-    /// In words.
+    /// The type of the value, in words.
     pub found: &'static str,
 }
 
 impl Term {
-    /// Takes bytes that are one value.
+    /// A term of bytes that are one packed value.
     ///
     /// # Errors
-    /// They are none, or more follows, or it is nested too deep.
+    /// The bytes are no value, or more follows, or it is nested too deep.
     pub fn of_packed(packed: Bytes) -> Result<Self, PackError> {
         let mut reader = Reader::new(&packed);
         reader.packed()?;
@@ -50,32 +50,32 @@ impl Term {
         }
     }
 
-    /// A value that a [`Reader`] has read.
+    /// A term of a value that a [`Reader`] has read.
     pub(super) fn checked(packed: Bytes) -> Self {
         Self(packed)
     }
 
-    /// Writes one; `write` must write one value.
+    /// A term of the value that `write` writes; it must write one.
     pub(crate) fn written(bytes: usize, write: impl FnOnce(&mut Writer<'_>)) -> Self {
         let mut out = ByteBuf::with_capacity(bytes);
         write(&mut Writer(&mut out));
         Self(out.into_vec().into())
     }
 
-    /// Nothing.
+    /// Nil.
     pub fn nil() -> Self {
         Self(Bytes::from_static(&[0xc0]))
     }
 
-    /// As it is packed.
+    /// The value as it is packed.
     pub fn packed(&self) -> &Bytes {
         &self.0
     }
 
-    /// What is in a `bin` or `str`.
+    /// The bytes of a `bin` or `str`.
     ///
     /// # Errors
-    /// It is something else.
+    /// The value is of another type.
     pub fn bytes(&self) -> Result<Bytes, NotBytes> {
         let found = match Reader::new(&self.0).value() {
             Ok(Value::Bytes(bytes)) => return Ok(self.0.slice_ref(bytes)),
@@ -86,13 +86,13 @@ impl Term {
             Ok(Value::Array(_)) => "an array",
             Ok(Value::Map(_)) => "a map",
             Ok(Value::Extension(..)) => "an extension",
-            // It was checked when it was made.
+            // The constructor has checked it.
             Err(_) => "nothing",
         };
         Err(NotBytes { found })
     }
 
-    /// What a result says that is a map with an error in it.
+    /// The error in a result that is a map with an error in it.
     pub(crate) fn error(&self) -> Option<CallError> {
         let mut reader = self.reader();
         let Ok(Value::Map(pairs)) = reader.value() else { return None };
@@ -149,7 +149,7 @@ macro_rules! from_bytes {
 
 from_bytes! { Bytes Vec<u8> String &str }
 
-/// Whether it is these bytes, as `bin` or `str`.
+/// Whether the term is these bytes, as `bin` or `str`.
 impl PartialEq<[u8]> for Term {
     fn eq(&self, other: &[u8]) -> bool {
         self.bytes().is_ok_and(|bytes| bytes == other)

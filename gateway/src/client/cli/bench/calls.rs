@@ -21,9 +21,9 @@ const WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Measured {
     rate: Rate,
-    /// In order.
+    /// The times of all calls, in order.
     took: Vec<Duration>,
-    /// By the error's code.
+    /// The numbers of failed calls, by the code of the error.
     failed: BTreeMap<String, u64>,
 }
 
@@ -92,7 +92,7 @@ pub async fn measure(options: &Options, config: &Config, name: &str) -> Result<M
     Ok(Measured { rate, took, failed })
 }
 
-/// Calls until none is left; how long each took, or its error's code.
+/// Calls until no call is left to make; returns how long each took, or the code of its error.
 async fn call(
     client: Client,
     procedure: String,

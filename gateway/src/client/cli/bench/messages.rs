@@ -13,22 +13,22 @@ use crate::{
     wire::topic::Topic,
 };
 
-/// Without any message for so long the rest counts as lost.
+/// After this time without a message the rest counts as lost.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What was published and delivered.
+/// The counts of a measurement.
 #[derive(Debug)]
 pub struct Measured {
     published: Rate,
     delivered: Rate,
-    /// Never delivered, of all subscribers together.
+    /// Messages that were never delivered, of all subscribers together.
     lost: u64,
-    /// Delivered twice, or after a later one.
+    /// Messages that came twice, or after a later one.
     disordered: u64,
 }
 
 impl Measured {
-    /// Each message came once, and in its publisher's order.
+    /// Whether each message came once, and in its publisher's order.
     pub fn is_good(&self) -> bool {
         self.lost == 0 && self.disordered == 0
     }
@@ -59,7 +59,7 @@ pub async fn measure(options: &Options, config: &Config, name: &str) -> Result<M
     let mut subscribers = JoinSet::new();
     for _ in 0..options.subscribers {
         let client = client(config).await?;
-        // What the gateway delivered must not be dropped here.
+        // The client must not drop what the gateway delivered.
         let full = SubscribeOptions { when_full: WhenFull::Wait, ..SubscribeOptions::default() };
         let subscription = client.subscribe(&format!("{name}.*").parse()?, full).await?;
         subscribers.spawn(receive(client, subscription, publishers, all));
@@ -108,7 +108,7 @@ async fn publish(
     for sequence in 0..count {
         client.publish(&topic, payload(number, sequence, size), PublishOptions::default()).await?;
     }
-    // Until the gateway has taken the last one.
+    // The measurement lasts until the gateway has the last message.
     client.ping().await?;
     Ok(client)
 }
@@ -139,10 +139,10 @@ async fn receive(
     (tally, last)
 }
 
-/// What one subscriber has seen.
+/// The messages that one subscriber got.
 #[derive(Debug, PartialEq)]
 struct Tally {
-    /// The number that is to come next, of each publisher.
+    /// The next number that should come, of each publisher.
     next: Vec<u64>,
     distinct: u64,
     disordered: u64,
@@ -155,7 +155,7 @@ impl Tally {
         let (publisher, sequence) = (u16::from_be_bytes(*publisher), u64::from_be_bytes(*sequence));
         let Some(next) = self.next.get_mut(usize::from(publisher)) else { return };
         if sequence < *next {
-            // It came before, or was skipped and counts as lost.
+            // The message came before, or was skipped and counts as lost.
             self.disordered += 1;
             return;
         }

@@ -46,7 +46,7 @@ pub struct Options {
     connection: Connection,
 }
 
-/// How many, and how long it took.
+/// How many there were, and how long they took.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Rate {
     count: u64,
@@ -84,7 +84,7 @@ pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Resu
              leave out --cert and --key"
         );
     }
-    // Two runs at a time do not hear each other.
+    // Two runs at the same time use names of their own.
     let run = u64::from_be_bytes(client::random());
     let name = format!("bench.{run:016x}");
     let messages = match options.count {
@@ -127,7 +127,7 @@ pub(super) async fn run(options: Options, out: &mut (impl Write + Send)) -> Resu
     Ok(u8::from(!good))
 }
 
-/// A connection as a node of its own.
+/// Connects as a node of its own.
 async fn client(config: &Config) -> Result<Client> {
     connect(Config { node_id: NodeId(client::random()), ..config.clone() }).await
 }
