@@ -1,23 +1,28 @@
 //! One client's connection, over any byte stream: reads frames, hands their messages to the client's realm, and writes what
 //! the outbox holds. The transport is not known here.
 
-use std::{fmt, future::poll_fn, io, sync::Arc, task::Poll, time::Duration};
+mod ended;
+mod input;
+mod output;
 
-use bytes::{Bytes, BytesMut};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
+
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     task::yield_now,
     time::{Instant, sleep, timeout, timeout_at},
 };
 
+pub use ended::Ended;
+
+use self::{input::Input, output::Output};
 use crate::{
     door::flood::Allowance,
     hub::{Hub, Identity, Member, calendar_ms},
-    observe::metrics::RealmMetrics,
     outbox::Outbox,
     session::Close,
     wire::{
-        frame::{self, Frames, Kind},
+        frame::{Frames, Kind},
         id::FreshIds,
         message::{Connect, Incoming, Message, Ping, decode, encode, incoming},
     },
@@ -58,10 +63,6 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// The room for one read while much comes.
-const CHUNK: usize = 64 << 10;
-/// The room for one read while little comes.
-const LITTLE: usize = 1 << 10;
 /// How many pings a client may leave without an answer before its idle connection ends.
 const PINGS: u32 = 2;
 /// A refused client that sends more than this is not held any longer.
@@ -80,7 +81,7 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let mut input = Input { reader, frames: Frames::new(limits.most_payload_bytes), room: LITTLE };
+    let mut input = Input::new(reader, limits.most_payload_bytes);
     let member = match admit(&mut input, identity, hub, limits).await {
         Ok(member) => member,
         Err(Ended::Closed(close)) if close != Close::Ended => {
@@ -167,64 +168,6 @@ pub async fn refuse<W: AsyncWrite + Unpin>(
     let mut output = Output::new(writer, None);
     let _ = timeout(limits.last_words, output.end(&last)).await;
     Ended::Closed(close)
-}
-
-/// How a connection ended.
-#[derive(Debug)]
-pub enum Ended {
-    /// One of both sides ended it.
-    Closed(Close),
-    /// The client is gone.
-    Lost(io::Error),
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed(close) => close.fmt(f),
-            Self::Lost(error) => error.fmt(f),
-        }
-    }
-}
-
-impl Ended {
-    /// The label `reason` in the metrics.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Closed(close) => close.reason(),
-            Self::Lost(_) => "lost",
-        }
-    }
-}
-
-struct Input<R> {
-    reader: R,
-    frames: Frames,
-    /// The room for one read: it grows while much comes, so that an idle client holds little memory.
-    room: usize,
-}
-
-impl<R: AsyncRead + Unpin> Input<R> {
-    /// Waits for bytes, and reads what has arrived.
-    async fn fill(&mut self) -> Result<usize, Ended> {
-        let buffer = self.frames.buffer();
-        buffer.reserve(self.room);
-        if buffer.is_empty() && buffer.capacity() > 2 * CHUNK {
-            // A long frame was read here: its memory goes back before the client is silent.
-            *buffer = BytesMut::with_capacity(self.room);
-        }
-        match self.reader.read_buf(buffer).await {
-            Ok(0) if self.frames.is_amid_frame() => {
-                Err(Ended::Lost(io::ErrorKind::UnexpectedEof.into()))
-            }
-            Ok(0) => Err(Ended::Closed(Close::Ended)),
-            Ok(bytes) => {
-                self.room = if bytes >= self.room { CHUNK } else { LITTLE.max(self.room / 2) };
-                Ok(bytes)
-            }
-            Err(error) => Err(Ended::Lost(error)),
-        }
-    }
 }
 
 async fn admit<R: AsyncRead + Unpin>(
@@ -367,76 +310,11 @@ async fn fill_in_time<R: AsyncRead + Unpin>(
     Err(Ended::Closed(Close::Idle(idle.as_secs())))
 }
 
-/// The stream to the client, with the frames that were taken from the outbox and are not written yet. A write that was
-/// interrupted continues at the same byte, since half a frame would make all later frames unreadable.
-struct Output<'a, W> {
-    writer: W,
-    /// Where written frames are counted; `None` for a client of no realm.
-    metrics: Option<&'a RealmMetrics>,
-    /// Frames that are not written yet, whole ones.
-    taken: Bytes,
-    /// The numbers of frames and bytes in `taken`, counted once all of them are written.
-    unwritten: (usize, usize),
-}
-
-impl<'a, W: AsyncWrite + Unpin> Output<'a, W> {
-    fn new(writer: W, metrics: Option<&'a RealmMetrics>) -> Self {
-        Self { writer, metrics, taken: Bytes::new(), unwritten: (0, 0) }
-    }
-
-    /// Writes what is queued until the connection has to end.
-    async fn write(&mut self, outbox: &Outbox) -> Ended {
-        loop {
-            if let Err(error) = self.flush().await {
-                return Ended::Lost(error);
-            }
-            match outbox.next_frames().await {
-                Ok(frames) => {
-                    self.unwritten = (frame::each(&frames).count(), frames.len());
-                    self.taken = frames;
-                }
-                Err(close) => return Ended::Closed(close),
-            }
-        }
-    }
-
-    async fn end(&mut self, last: &[u8]) -> io::Result<()> {
-        self.say(last).await?;
-        self.writer.shutdown().await
-    }
-
-    async fn say(&mut self, frame: &[u8]) -> io::Result<()> {
-        self.flush().await?;
-        self.writer.write_all(frame).await?;
-        self.count(1, frame.len());
-        self.writer.flush().await
-    }
-
-    async fn flush(&mut self) -> io::Result<()> {
-        while !self.taken.is_empty() {
-            written(self.writer.write_buf(&mut self.taken).await?)?;
-        }
-        let (messages, bytes) = std::mem::take(&mut self.unwritten);
-        self.count(messages, bytes);
-        self.writer.flush().await
-    }
-
-    fn count(&self, messages: usize, bytes: usize) {
-        if let Some(metrics) = self.metrics {
-            metrics.sent(messages, bytes);
-        }
-    }
-}
-
 /// Random bytes of the system; zeros where it has none, which only makes the ids of two connections alike.
 fn random() -> [u8; 8] {
     let mut bytes = [0; 8];
     let _ = rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes);
     bytes
-}
-
-fn written(bytes: usize) -> io::Result<()> {
-    if bytes == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(()) }
 }
 
 #[cfg(test)]

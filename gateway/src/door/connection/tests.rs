@@ -5,7 +5,7 @@ mod slow;
 use sha2::{Digest, Sha256};
 use tokio::io::{DuplexStream, ReadHalf, WriteHalf, duplex, split};
 
-use super::*;
+use super::{input::CHUNK, *};
 use crate::{
     hub::RealmConfig,
     observe::{
@@ -15,6 +15,7 @@ use crate::{
     outbox::OutboxLimits,
     session::{Permissions, RealmLimits},
     wire::{
+        frame,
         id::{CallId, MessageId, NodeId},
         message::{
             Call, Disconnect, Ping, Pong, Procedure, Publish, Qos, RealmId, RegisterProcedure,
@@ -352,7 +353,7 @@ async fn what_was_asked_before_the_stream_ended_is_still_answered() {
 #[tokio::test]
 async fn who_sent_a_long_frame_once_does_not_keep_its_memory() {
     let (mut ours, reader) = duplex(CHUNK);
-    let mut input = Input { reader, frames: Frames::new(1 << 20), room: LITTLE };
+    let mut input = Input::new(reader, 1 << 20);
     let long = encode(&publish(1, 1 << 19));
     let sending = async {
         ours.write_all(&long).await.unwrap();
