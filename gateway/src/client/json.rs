@@ -264,7 +264,7 @@ mod tests {
         fn whatever_is_a_term_has_a_form_in_json(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             if let Ok(term) = Term::of_packed(bytes.into()) {
                 let json = term.to_json();
-                // As text, the same value as far as JSON tells.
+                // As text, which is the same value in JSON.
                 let again: Json = serde_json::from_str(&json.to_string()).unwrap();
                 if let Ok(back) = Term::of_json(&again) {
                     prop_assert_eq!(back.to_json(), again);

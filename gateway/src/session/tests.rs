@@ -361,7 +361,7 @@ fn a_proven_node_that_comes_again_takes_the_place_of_its_earlier_connection() {
 }
 
 #[test]
-fn a_connection_that_was_replaced_is_asked_and_told_nothing_more() {
+fn a_connection_that_was_replaced_gets_no_more_calls_and_messages() {
     let mut world = World::new();
     let (node, open) = (NodeId([1; 32]), Permissions::default());
     let (first, _) = world.join_as(node, true, &open);
@@ -399,7 +399,7 @@ fn what_is_not_permitted_is_refused_by_name() {
 }
 
 #[test]
-fn a_client_that_asks_for_too_much_is_told_so() {
+fn a_client_that_asks_for_too_much_is_disconnected_for_that_limit() {
     let limits = RealmLimits { subscriptions: 2, registrations: 1, ..RealmLimits::default() };
     let mut world = World::with(limits);
     let client = world.join();
@@ -436,7 +436,7 @@ fn a_goodbye_ends_the_connection_and_a_second_connect_does_not() {
 }
 
 #[test]
-fn what_a_client_said_is_told_back_to_it_shortened() {
+fn what_a_client_said_is_quoted_to_it_shortened() {
     let long = "a".repeat(1 << 20);
     for close in [
         Close::UnknownRealm(long.clone()),

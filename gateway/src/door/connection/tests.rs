@@ -99,7 +99,7 @@ impl Client {
                 other => panic!("{other:?} is no disconnect"),
             }
         };
-        // Who was told that it is refused does not wait for the end.
+        // A client that has its refusal does not wait for the end.
         let _ = self.writer.shutdown().await;
         assert_eq!(self.next().await, None);
         (last.reason, self.served.await.unwrap())
@@ -295,7 +295,7 @@ async fn who_asks_for_more_echoes_than_it_reads_is_slowed_and_stays() {
 }
 
 #[tokio::test]
-async fn who_is_not_admitted_is_told_why() {
+async fn a_client_that_is_not_admitted_gets_the_reason() {
     let hub = hub(OutboxLimits::default());
     let of = |realm: &str| Identity { realm: realm.parse().unwrap(), node: NodeId([1; 32]) };
     let other_node = Identity { node: NodeId([2; 32]), ..of(REALM) };

@@ -69,7 +69,7 @@ fn what_cannot_be_used_says_which_file_and_why() {
 }
 
 #[test]
-fn the_certificates_end_is_told_in_seconds() {
+fn the_certificates_end_is_reported_in_seconds() {
     let folder = tempfile::tempdir().unwrap();
     let source = write_pair(folder.path());
     let CertificateSource::Files { certificate, key } = &source else { panic!("files") };

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_is_passed_over_is_told_of_once_a_client_and_counted_each_time() {
+fn what_is_passed_over_is_logged_once_a_client_and_counted_each_time() {
     let mut world = World::new();
     let client = world.join();
     for kind in [Kind::Other(0x27), Kind::SwimPing, Kind::Other(0x99), Kind::Other(0)] {
@@ -24,7 +24,7 @@ fn what_is_passed_over_is_told_of_once_a_client_and_counted_each_time() {
 }
 
 #[test]
-fn what_a_client_did_wrong_is_told_shortened() {
+fn what_a_client_did_wrong_is_logged_shortened() {
     let rule = Rule { publish: vec!["a".parse().unwrap()], ..Rule::default() };
     let mut world = World::new();
     let permissions = Permissions { rules: vec![rule] };
@@ -49,7 +49,7 @@ fn a_pattern_that_is_not_permitted_costs_those_beside_it_nothing() {
 }
 
 #[test]
-fn a_strict_client_is_told_what_is_not_permitted() {
+fn a_strict_client_is_disconnected_for_what_is_not_permitted() {
     let mut world = World::new();
     let (strict, _) = world.join_strict();
     let rule = Rule { publish: vec!["a".parse().unwrap()], ..Rule::default() };
