@@ -20,6 +20,7 @@ mod qemu;
 mod record;
 mod rootfs;
 mod setup;
+mod source;
 mod static_build;
 mod test;
 mod tidy;

@@ -142,9 +142,9 @@ async fn said(road: &Road, message: Message) -> anyhow::Result<Client> {
     client.speaker.say(&message).await?;
     client.speaker.say(&Message::Ping(Ping { timestamp: 7 })).await?;
     loop {
-        match client.listener.next().await?.context("the gateway ended the stream")? {
-            Message::Pong(_) => return Ok(client),
-            _ => continue,
+        let heard = client.listener.next().await?.context("the gateway ended the stream")?;
+        if matches!(heard, Message::Pong(_)) {
+            return Ok(client);
         }
     }
 }
