@@ -6,6 +6,7 @@ mod bpf_linker;
 mod bpf_toolchain;
 mod build_ebpf;
 mod causes;
+mod circles;
 mod demo;
 mod deploy;
 mod e2e;

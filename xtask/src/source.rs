@@ -42,8 +42,7 @@ impl Source {
         })?;
         let mut stripped = WithoutTests::default();
         stripped.visit_file_mut(&mut code);
-        let mut named = Vec::new();
-        read(code.to_token_stream(), &[], &mut named);
+        let named = words(code.to_token_stream());
         let (path, text) = (path.to_owned(), text.to_owned());
         Ok(Self { path, text, code, named, tests: stripped.lines })
     }
@@ -71,6 +70,13 @@ impl Source {
         let tested = |line: &usize| self.tests.iter().any(|test| test.contains(line));
         (1..=self.text.lines().count()).filter(|line| !tested(line)).count()
     }
+}
+
+/// Every path and every word of some code, in order.
+pub fn words(code: TokenStream) -> Vec<Named> {
+    let mut found = Vec::new();
+    read(code, &[], &mut found);
+    found
 }
 
 /// Reads words, and what follows them by `::`; `before` is the path that a group of `use` goes on with.
