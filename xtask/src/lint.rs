@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::tools::Tool;
-use crate::{causes, circles, exec, tidy, workspace};
+use crate::{causes, circles, exec, prototypes, tidy, workspace};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -22,6 +22,7 @@ pub fn run(options: Options) -> Result<()> {
     let checks = [
         ("house rules", tidy::check(&workspace::root())),
         ("circles", circles::check(&workspace::root())),
+        ("prototypes of hooks", prototypes::check(&workspace::root())),
         ("causes", causes::check(&workspace::root())),
         ("format", exec::run(workspace::cargo().args(["fmt", "--all", "--check"]))),
         ("format of zenoh-load", exec::run(workspace::cargo().args(FORMAT_OF_ZENOH_LOAD))),

@@ -17,6 +17,7 @@ mod install;
 mod lint;
 mod packages;
 mod page;
+mod prototypes;
 mod qemu;
 mod record;
 mod rootfs;

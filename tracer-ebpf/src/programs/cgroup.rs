@@ -1,5 +1,5 @@
-//! cgroup_mkdir, cgroup_rmdir (struct cgroup *cgrp, const char *path) and cgroup_attach_task (struct cgroup
-//! *dst_cgrp, const char *path, struct task_struct *task, bool threadgroup): include/trace/events/cgroup.h.
+//! match-proto: void cgroup_mkdir(struct cgroup *cgrp, const char *path), void cgroup_rmdir(struct cgroup *cgrp, const char *path),
+//! match-proto: void cgroup_attach_task(struct cgroup *dst_cgrp, const char *path, struct task_struct *task, bool threadgroup): include/trace/events/cgroup.h.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;

@@ -1,4 +1,4 @@
-//! sched_process_exec (struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm): include/trace/events/sched.h.
+//! match-proto: void sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm): include/trace/events/sched.h.
 //! Failed calls are seen by the syscall hook.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};

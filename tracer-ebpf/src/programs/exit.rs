@@ -1,5 +1,5 @@
-//! sched_process_exit (struct task_struct *p; since 6.17 also bool group_dead): include/trace/events/sched.h.
-//! Reported once a process: by its last thread.
+//! match-proto: void sched_process_exit(struct task_struct *p, bool group_dead), before 6.17 void sched_process_exit(struct task_struct *p):
+//! include/trace/events/sched.h. Reported once a process: by its last thread.
 
 use core::mem::offset_of;
 

@@ -1,4 +1,4 @@
-//! sched_process_fork (struct task_struct *parent, struct task_struct *child): include/trace/events/sched.h.
+//! match-proto: void sched_process_fork(struct task_struct *parent, struct task_struct *child): include/trace/events/sched.h.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_ebpf::{

@@ -1,4 +1,4 @@
-//! mark_victim (struct task_struct *task, uid_t uid; before 6.8 int pid): include/trace/events/oom.h.
+//! match-proto: void mark_victim(struct task_struct *task, uid_t uid), before 6.8 void mark_victim(int pid): include/trace/events/oom.h.
 //! It runs in the task that asked for memory, just after that task's SIGKILL to the victim (mm/oom_kill.c,
 //! __oom_kill_process); all is read at the SIGKILL, where the victim is at hand on every kernel.
 

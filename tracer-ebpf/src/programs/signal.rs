@@ -1,4 +1,4 @@
-//! signal_generate (int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result):
+//! match-proto: void signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result):
 //! include/trace/events/signal.h. It runs in the sender's context; delivery would hide sender and number.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};

@@ -1,4 +1,4 @@
-//! sys_exit (struct pt_regs *regs, long ret): include/trace/events/syscalls.h. Every system call of the node comes
+//! match-proto: void sys_exit(struct pt_regs *regs, long ret): include/trace/events/syscalls.h. Every system call of the node comes
 //! through here while it is attached, so return value and number are tested before anything that costs.
 //! Calls of 32-bit programs, and by int 0x80, have numbers of another table and are passed over.
 
