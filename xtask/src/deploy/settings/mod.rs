@@ -173,5 +173,4 @@ fn port_differs(container: &Value, name: &str, setting: Option<u64>, of: &str) -
 }
 
 #[cfg(test)]
-#[path = "settings_tests.rs"]
 mod tests;

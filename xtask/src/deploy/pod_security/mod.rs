@@ -238,5 +238,4 @@ fn contexts(pod: Pod<'_>) -> Vec<(&str, &Value)> {
 }
 
 #[cfg(test)]
-#[path = "pod_security_tests.rs"]
 mod tests;

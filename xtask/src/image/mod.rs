@@ -171,5 +171,4 @@ fn victims() -> Result<Tree> {
 }
 
 #[cfg(test)]
-#[path = "image/tests.rs"]
 mod tests;

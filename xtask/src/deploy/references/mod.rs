@@ -255,5 +255,4 @@ fn named(by: &Object, reference: &Value, objects: &[Object]) -> Vec<String> {
 }
 
 #[cfg(test)]
-#[path = "references_tests.rs"]
 mod tests;

@@ -165,5 +165,4 @@ fn short(death: &Death) -> String {
 }
 
 #[cfg(test)]
-#[path = "compare_tests.rs"]
 mod tests;

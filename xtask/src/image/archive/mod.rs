@@ -151,5 +151,4 @@ fn architecture() -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "archive_tests.rs"]
 mod tests;
