@@ -1,41 +1,15 @@
-//! `cargo xtask`: every chore of this repository, one file each. This file only names them; it
-//! knows nothing about how any of them works.
+//! `cargo xtask`: the chores of this repository by their names. It knows nothing about how any of them works.
 
-mod bench;
-mod bpf_linker;
-mod bpf_toolchain;
-mod build_ebpf;
-mod causes;
-mod circles;
-mod demo;
-mod deploy;
-mod e2e;
-mod exec;
-mod host_files;
-mod image;
-mod install;
-mod lint;
-mod packages;
-mod page;
-mod prototypes;
-mod qemu;
-mod record;
-mod rootfs;
-mod setup;
-mod source;
-mod static_build;
-mod test;
-mod tidy;
-mod tools;
-mod tree;
-mod vmtest;
-mod wheels;
-mod wild;
-mod workspace;
+mod chores;
+mod means;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use chores::{
+    bench, build_ebpf, check_deploy, demo, e2e, image, install, lint, record, test, vmtest, wild,
+};
 
 /// The chores of this repository.
 #[derive(Debug, Parser)]
@@ -62,7 +36,7 @@ enum Command {
     /// Check format, clippy, the house rules and the licences of dependencies
     Lint(lint::Options),
     /// Render deploy/ and check all that can be known of it without a cluster
-    CheckDeploy(deploy::Options),
+    CheckDeploy(check_deploy::Options),
     /// Measure what the tracer costs, how fast it and the gateway are, and others beside them
     Bench(bench::Options),
     /// Build the container images, as archives that containerd, kind and docker load
@@ -82,7 +56,7 @@ fn main() -> ExitCode {
         Command::Record(options) => record::run(options),
         Command::Wild(options) => wild::run(options),
         Command::Lint(options) => lint::run(options),
-        Command::CheckDeploy(options) => deploy::run(options),
+        Command::CheckDeploy(options) => check_deploy::run(options),
         Command::Bench(options) => bench::run(options),
         Command::Image(options) => image::run(options),
         Command::E2e(options) => e2e::run(options),
