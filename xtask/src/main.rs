@@ -1,13 +1,10 @@
 //! `cargo xtask`: the chores of this repository by their names. It knows nothing about how any of them works.
 
-mod chores;
-mod means;
-
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use chores::{
+use xtask::chores::{
     bench, build_ebpf, check_deploy, demo, e2e, image, install, lint, record, test, vmtest, wild,
 };
 
@@ -38,6 +35,7 @@ enum Command {
     /// Render deploy/ and check all that can be known of it without a cluster
     CheckDeploy(check_deploy::Options),
     /// Measure what the tracer costs, how fast it and the gateway are, and others beside them
+    #[command(disable_help_flag = true)]
     Bench(bench::Options),
     /// Build the container images, as archives that containerd, kind and docker load
     Image(image::Options),

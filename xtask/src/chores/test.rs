@@ -62,7 +62,7 @@ pub fn run(options: Options) -> Result<()> {
             "--workspace",
             "--no-fail-fast",
             "--features",
-            "xtask/gateway-load,xtask/gateway-strain",
+            "bench/gateway-load,bench/gateway-strain",
         ])
         .args(options.arguments)
         .env("TRACER_BIN", tracer)

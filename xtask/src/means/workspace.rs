@@ -8,11 +8,12 @@ use anyhow::{Context as _, Result};
 
 use crate::means::exec;
 
-/// The folder of the workspace's Cargo.toml.
+/// The folder of the workspace's Cargo.toml: the nearest that has a lock file.
 pub fn root() -> PathBuf {
     let manifest_dir = env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    manifest_dir.parent().map_or(manifest_dir.clone(), Path::to_path_buf)
+    let mut above = manifest_dir.ancestors().filter(|folder| folder.join("Cargo.lock").is_file());
+    above.next().unwrap_or(&manifest_dir).to_path_buf()
 }
 
 /// The eBPF object that the tracer's build script embeds. It stays at this path even where
@@ -57,9 +58,9 @@ pub fn build_dist(package: &str) -> Result<PathBuf> {
     build("dist", &["--package", package], package)
 }
 
-/// Builds a program of this package that has a feature of its own, of the same name.
-pub fn build_own(program: &str) -> Result<PathBuf> {
-    build("release", &["--package", "xtask", "--features", program], program)
+/// Builds a program that has a feature of its own, of the same name.
+pub fn build_featured(package: &str, program: &str) -> Result<PathBuf> {
+    build("release", &["--package", package, "--features", program], program)
 }
 
 /// A profile's folder has its name.

@@ -51,7 +51,7 @@ pub fn run(options: Options) -> Result<()> {
 /// It is no member of the workspace. Clippy leaves it out: it would compile all of Zenoh first, for
 /// minutes. The house rules are checked there too.
 const FORMAT_OF_ZENOH_LOAD: [&str; 4] =
-    ["fmt", "--check", "--manifest-path", "xtask/zenoh-load/Cargo.toml"];
+    ["fmt", "--check", "--manifest-path", "xtask/bench/zenoh-load/Cargo.toml"];
 
 const CLIPPY: [&str; 7] =
     ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];

@@ -78,15 +78,15 @@ pub const CIRCLES: &[&[&str]] = &[
         "tracer/src/verdict/rules/wanted.rs",
     ],
     &[
-        "xtask/src/chores/bench/gateway/cell.rs",
-        "xtask/src/chores/bench/gateway/field.rs",
-        "xtask/src/chores/bench/gateway/load.rs",
+        "xtask/bench/src/gateway/cell.rs",
+        "xtask/bench/src/gateway/field.rs",
+        "xtask/bench/src/gateway/load.rs",
     ],
-    &["xtask/src/chores/bench/gateway/peers.rs", "xtask/src/chores/bench/gateway/zenoh.rs"],
+    &["xtask/bench/src/gateway/peers.rs", "xtask/bench/src/gateway/zenoh.rs"],
     &[
-        "xtask/src/bin/gateway-load/macula.rs",
-        "xtask/src/bin/gateway-load/mqtt.rs",
-        "xtask/src/bin/gateway-load/nats.rs",
-        "xtask/src/bin/gateway-load/wire.rs",
+        "xtask/bench/src/bin/gateway-load/macula.rs",
+        "xtask/bench/src/bin/gateway-load/mqtt.rs",
+        "xtask/bench/src/bin/gateway-load/nats.rs",
+        "xtask/bench/src/bin/gateway-load/wire.rs",
     ],
 ];
