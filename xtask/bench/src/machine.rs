@@ -6,7 +6,6 @@ use std::process::Command;
 
 use anyhow::Result;
 use serde_json::{Map, Value};
-
 use xtask::means::exec;
 
 /// What to print beside every table, in order.

@@ -24,6 +24,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, ValueEnum};
 use serde_json::json;
+use xtask::chores::build_ebpf;
+use xtask::means::packages::Package;
+use xtask::means::{exec, setup, workspace};
 
 use self::agent::Agent;
 use self::calls::{Bench, Rounds};
@@ -37,9 +40,6 @@ use self::store::Store;
 use self::table::Section;
 use self::targets::Measured;
 use self::watchers::{Floor, Tracer};
-use xtask::chores::build_ebpf;
-use xtask::means::packages::Package;
-use xtask::means::{exec, setup, workspace};
 
 /// Measure what the tracer costs, how fast it and the gateway are, and others beside them
 #[derive(Debug, Parser)]

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
+use xtask::means::{exec, workspace};
 
 use super::calls::Bench;
 use super::sample::Sample;
-use xtask::means::{exec, workspace};
 
 /// How much is done.
 #[derive(Debug, Clone, Copy)]

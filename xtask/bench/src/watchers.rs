@@ -8,7 +8,6 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, ensure};
-
 use xtask::means::exec;
 
 /// The process that holds the empty program (`bin/bench-floor.rs`).

@@ -9,13 +9,13 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
+use xtask::means::exec;
 
 use super::Programs;
 use super::cell::{Calls, Cell};
 use super::load::{Generator, Outcome, Times};
 use super::server::Server;
 use crate::openmetrics::Metrics;
-use xtask::means::exec;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

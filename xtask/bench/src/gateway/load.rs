@@ -16,9 +16,9 @@ use std::process::Command;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use xtask::means::exec;
 
 use super::cell::{Calls, Cell};
-use xtask::means::exec;
 
 /// A program and the arguments that say what it loads.
 #[derive(Debug, Clone)]

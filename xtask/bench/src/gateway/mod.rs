@@ -12,13 +12,13 @@ mod zenoh;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use xtask::means::workspace;
 
 pub use self::cell::{CallTimes, Calls, Cell, Rates};
 use self::field::Field;
 pub use self::field::Peer;
 use self::load::Outcome;
 use self::peers::Peers;
-use xtask::means::workspace;
 
 /// How much is done.
 #[derive(Debug, Clone, Copy)]

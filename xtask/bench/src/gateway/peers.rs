@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use xtask::means::packages::{self, Package};
+use xtask::means::{exec, workspace};
 
 use super::server::Server;
 use super::zenoh::Zenoh;
-use xtask::means::packages::{self, Package};
-use xtask::means::{exec, workspace};
 
 const PACKAGES: &[Package] = &[
     Package { name: "python3-pip", proof: "pip3", why: "to install peers of the gateway" },

@@ -6,11 +6,11 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use xtask::means::{exec, workspace};
 
 use super::load::Generator;
 use super::peers;
 use super::server::Server;
-use xtask::means::{exec, workspace};
 
 /// Of PyPI's package `eclipse-zenoh`, and of the client: see the lock file of `xtask/bench/zenoh-load`.
 const VERSION: &str = "1.10.2";

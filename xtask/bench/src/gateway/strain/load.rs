@@ -7,7 +7,6 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::de::DeserializeOwned;
-
 use xtask::means::exec;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

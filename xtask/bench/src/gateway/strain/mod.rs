@@ -11,6 +11,7 @@ mod stuck;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use xtask::means::workspace;
 
 pub use self::handshakes::Handshakes;
 pub use self::idle::Idle;
@@ -18,7 +19,6 @@ pub use self::load::Over;
 pub use self::served::LIMITS;
 pub use self::stop::Stop;
 pub use self::stuck::{PAYLOAD_BYTES, RATE, SUBSCRIBERS, Stuck};
-use xtask::means::workspace;
 
 /// How much is done.
 #[derive(Debug, Clone, Copy)]
