@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::field::Peer;
-use super::load::Times;
+use serde::Deserialize;
+
+use super::peer::Peer;
 use crate::sample::Sample;
 
 /// Messages of one size from one publisher to some subscribers.
@@ -40,6 +41,11 @@ impl Cell {
             4096.. => 20_000,
         };
         if self.subscribers > 1 { of_one / 3 } else { of_one }
+    }
+
+    /// Whether its messages go through this peer.
+    pub fn passes(self, peer: Peer) -> bool {
+        peer != Peer::Quinn || self.subscribers == 1
     }
 
     /// `1:5, 16 KiB`
@@ -79,6 +85,14 @@ pub struct CallTimes {
     pub p50: Sample,
     pub p99: Sample,
     pub per_second: Sample,
+}
+
+/// Microseconds of calls, and how many there were a second.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct Times {
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub per_second: f64,
 }
 
 impl Calls {

@@ -12,52 +12,11 @@ use serde_json::Value;
 use xtask::means::exec;
 
 use super::Programs;
-use super::cell::{Calls, Cell};
-use super::load::{Generator, Outcome, Times};
+use super::cell::{Calls, Cell, Times};
+use super::load::{Generator, Outcome};
+use super::peer::Peer;
 use super::server::Server;
 use crate::openmetrics::Metrics;
-
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Peer {
-    GatewayTcp,
-    GatewayQuic,
-    /// Over TLS.
-    Nats,
-    /// MQTT 3.1.1 over TLS, qos 0.
-    Mosquitto,
-    /// Its router, over QUIC.
-    Zenoh,
-    /// A stream of quinn's from one process to another.
-    Quinn,
-}
-
-impl Peer {
-    /// Whether messages of this cell go through it.
-    pub fn passes(self, cell: Cell) -> bool {
-        self != Self::Quinn || cell.subscribers == 1
-    }
-
-    /// Whether it is measured with calls.
-    pub fn answers(self) -> bool {
-        match self {
-            Self::GatewayTcp | Self::GatewayQuic | Self::Nats | Self::Zenoh => true,
-            Self::Mosquitto | Self::Quinn => false,
-        }
-    }
-
-    /// By what its messages are divided, so that a cell takes seconds with it too.
-    fn slower(self) -> u64 {
-        match self {
-            Self::Mosquitto => 4,
-            Self::GatewayTcp | Self::GatewayQuic | Self::Nats | Self::Zenoh | Self::Quinn => 1,
-        }
-    }
-
-    fn is_gateway(self) -> bool {
-        matches!(self, Self::GatewayTcp | Self::GatewayQuic)
-    }
-}
 
 /// One that is measured, and what loads it.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use xtask::means::exec;
 
-use super::cell::{Calls, Cell};
+use super::cell::{Calls, Cell, Times};
 
 /// A program and the arguments that say what it loads.
 #[derive(Debug, Clone)]
@@ -33,14 +33,6 @@ pub enum Outcome<T> {
     Counts(T),
     /// Why it does not.
     Refused(String),
-}
-
-/// Microseconds of calls, and how many there were a second.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub struct Times {
-    pub p50_us: f64,
-    pub p99_us: f64,
-    pub per_second: f64,
 }
 
 #[derive(Debug, Deserialize)]

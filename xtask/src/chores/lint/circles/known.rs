@@ -77,16 +77,4 @@ pub const CIRCLES: &[&[&str]] = &[
         "tracer/src/verdict/rules/stopped.rs",
         "tracer/src/verdict/rules/wanted.rs",
     ],
-    &[
-        "xtask/bench/src/gateway/cell.rs",
-        "xtask/bench/src/gateway/field.rs",
-        "xtask/bench/src/gateway/load.rs",
-    ],
-    &["xtask/bench/src/gateway/peers.rs", "xtask/bench/src/gateway/zenoh.rs"],
-    &[
-        "xtask/bench/src/bin/gateway-load/macula.rs",
-        "xtask/bench/src/bin/gateway-load/mqtt.rs",
-        "xtask/bench/src/bin/gateway-load/nats.rs",
-        "xtask/bench/src/bin/gateway-load/wire.rs",
-    ],
 ];
