@@ -1,5 +1,5 @@
 //! MessagePack as macula peers write it: strings are `bin`; the reader accepts `str` too. Messages are not known here. The
-//! format: https://github.com/msgpack/msgpack/blob/master/spec.md
+//! format: <https://github.com/msgpack/msgpack/blob/master/spec.md>
 
 use bytes::BufMut;
 use rmp::{
