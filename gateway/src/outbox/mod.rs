@@ -34,8 +34,7 @@ pub struct OutboxLimits {
     /// Above this many bytes publishers wait.
     pub mark_bytes: usize,
     pub most_bytes: usize,
-    /// How long a publisher waits for a client that reads nothing; for one that reads little it waits [`WHILE`] times as
-    /// long.
+    /// How long a publisher waits for a client that reads nothing; for one that reads little it waits four times as long.
     pub patience: Duration,
     pub when_full: WhenFull,
 }
@@ -86,7 +85,7 @@ pub struct Pushed {
 }
 
 /// How many times the patience a client gets to catch up: 1 s for half a MiB.
-const WHILE: u32 = 4;
+const MOST_PATIENCES: u32 = 4;
 /// The most bytes that one write takes.
 const PIECE: usize = 64 << 10;
 
@@ -195,7 +194,7 @@ impl Outbox {
 
     /// Waits until only half of the mark is left, for no longer than the patience; then the client counts as slow.
     pub async fn drained(&self) {
-        for _ in 0..WHILE {
+        for _ in 0..MOST_PATIENCES {
             let drained = self.drained.notified();
             tokio::pin!(drained);
             // From here on no notification is missed.
