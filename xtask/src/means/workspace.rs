@@ -13,7 +13,8 @@ pub fn root() -> PathBuf {
     let manifest_dir = env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     let mut above = manifest_dir.ancestors().filter(|folder| folder.join("Cargo.lock").is_file());
-    above.next().unwrap_or(&manifest_dir).to_path_buf()
+    // In a virtual machine the folder is not there: its name is where this was compiled.
+    above.next().or_else(|| manifest_dir.parent()).unwrap_or(&manifest_dir).to_path_buf()
 }
 
 /// The eBPF object that the tracer's build script embeds. It stays at this path even where
