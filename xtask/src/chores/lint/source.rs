@@ -47,9 +47,9 @@ impl Source {
         Ok(Self { path, text, code, named, tests: stripped.lines })
     }
 
-    /// All files of Rust below the workspace's root.
-    pub fn all(root: &Path) -> Result<Vec<Self>> {
-        let files = tree::files(root)?.into_iter();
+    /// All files of Rust in a folder of the workspace at `root`; an empty name is the workspace.
+    pub fn all(root: &Path, folder: &str) -> Result<Vec<Self>> {
+        let files = tree::files(root)?.into_iter().filter(|path| path.starts_with(folder));
         let rust = files.filter(|path| path.extension().is_some_and(|ours| ours == "rs"));
         rust.map(|path| {
             let file = root.join(&path);

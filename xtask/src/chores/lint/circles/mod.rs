@@ -20,7 +20,7 @@ use modules::Modules;
 ///
 /// When files need each other in a circle that is not known, or a known circle is none any more: the error lists all.
 pub fn check(root: &Path) -> Result<()> {
-    let breaches = against(&Source::all(root)?, known::CIRCLES);
+    let breaches = against(&Source::all(root, "")?, known::CIRCLES);
     if breaches.is_empty() {
         return Ok(());
     }

@@ -19,7 +19,7 @@ use btf::Btf;
 use c::{Prototype, prototypes};
 
 /// Where the hooks are.
-const HOOKS: &str = "tracer-ebpf/src/programs/";
+const HOOKS: &str = "tracer-ebpf/src/programs";
 const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
 /// Looks at every hook below `root`.
@@ -38,8 +38,7 @@ pub fn check(root: &Path) -> Result<()> {
         eprintln!("xtask: {KERNEL} is missing: prototypes of hooks not compared with a kernel");
     }
     let mut breaches = Vec::new();
-    let hooks = Source::all(root)?.into_iter().filter(|source| source.path.starts_with(HOOKS));
-    for source in hooks {
+    for source in Source::all(root, HOOKS)? {
         breaches.extend(without_a_partner(&source));
         for of_one in by_name(&prototypes_of(&source)) {
             let Some(kernel) = &kernel else { continue };

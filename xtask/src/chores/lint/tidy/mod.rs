@@ -31,7 +31,7 @@ pub fn check(root: &Path) -> Result<()> {
             fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         breaches.extend(text::breaches(&path.to_string_lossy(), &text));
     }
-    let sources = Source::all(root)?;
+    let sources = Source::all(root, "")?;
     for source in &sources {
         breaches.extend(rust::breaches(source));
         breaches.extend(purity::breaches(source));
