@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
 use xtask::chores::{
     bench, build_ebpf, check_deploy, demo, e2e, image, install, lint, record, test, vmtest, wild,
 };
