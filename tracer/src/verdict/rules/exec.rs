@@ -440,9 +440,9 @@ fn script_begun_by_a_mark<'a>(
     let name = wanted.command.unwrap_or(wanted.path);
     let marked = name.as_bytes().starts_with(MARKED_FIRST_LINE);
     // The shell became another one, to run it.
-    let mut failed = case.events(wanted.id).rev().filter_map(|(index, event)| match &event.what {
-        What::ExecFailed(failed) if failed.errno == Errno::ENOEXEC => Some((index, failed)),
-        _ => None,
+    let mut failed = case.events(wanted.id).rev().filter_map(|(index, event)| {
+        let What::ExecFailed(failed) = &event.what else { return None };
+        (failed.errno == Errno::ENOEXEC).then_some((index, failed))
     });
     failed.next().filter(|_| marked)
 }

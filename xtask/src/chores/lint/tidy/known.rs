@@ -2,10 +2,9 @@
 
 /// Files that match an enum of ours with `_`, and how often.
 pub const WILDCARDS: &[(&str, usize)] = &[
-    ("gateway/src/message/decode.rs", 1),
     ("gateway/src/session/tests/passed.rs", 1),
-    ("tracer/src/agent/container.rs", 5),
-    ("tracer/src/agent/ending.rs", 1),
+    ("tracer/src/agent/node/container.rs", 5),
+    ("tracer/src/agent/node/ending.rs", 1),
     ("tracer/src/facts/gather.rs", 1),
     ("tracer/src/facts/paths.rs", 2),
     ("tracer/src/facts/programs.rs", 3),
