@@ -70,7 +70,7 @@ pub(in crate::verdict) fn could_not_run(case: &Case<'_>) -> Option<Verdict> {
         .filter(|it| it.path().is_some_and(|path| wording::file_name(path) == command))
         .map(|it| it.entries[0])
         .collect();
-    if !(by_exec || looked_for(failure) && tries.len() > 1) {
+    if !(by_exec || looked_for(failure)) {
         return None;
     }
     let name = case.name(case.blamed());

@@ -46,13 +46,13 @@ fn a_file_that_was_done_without_is_not_blamed_for_a_later_end() {
     );
     check(&verdict, Cause::ExitedWithError);
     assert!(verdict.summary.contains("audit trail"), "{}", verdict.summary);
-    // It was refused something else at once.
-    let verdict = without_its_settings(
-        |scene, main| {
-            scene.fails_at(main, "read", "/run/secrets/token", Errno::EISDIR);
-        },
-        "agent: the token is empty\n",
-    );
+    // It was refused something else once it had told of the first.
+    let verdict = told("/usr/bin/perl agent.pl", |scene, main| {
+        scene.fails_at(main, "openat", "/etc/shop/log.json", Errno::ENOENT);
+        scene.words(main, Stream::Stdout, NO_SETTINGS);
+        scene.fails_at(main, "read", "/run/secrets/token", Errno::EISDIR);
+        scene.says(main, "agent: the token is empty\n").exits(main, 21);
+    });
     check(&verdict, Cause::ExitedWithError);
     // It ran on for seconds.
     let verdict = without_its_settings(
@@ -253,4 +253,16 @@ fn a_byte_order_mark_before_the_first_line_is_named() {
     });
     check(&verdict, Cause::ExecFormatError);
     assert!(verdict.summary.contains("./start.sh begins with a byte order mark"));
+}
+
+#[test]
+fn a_program_that_is_looked_for_before_it_is_run_is_no_plain_file() {
+    let make = |path: &str| {
+        told("/usr/bin/make all", |scene, main| {
+            scene.fails_at(main, "newfstatat", path, Errno::ENOENT);
+            scene.says(main, &format!("make: {path}: No such file or directory\n")).exits(main, 2);
+        })
+    };
+    check(&make("/usr/local/bin/bash5"), Cause::ExecNotFound);
+    check(&make("/srv/app/rules.mk"), Cause::FileNotFound);
 }
