@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Error, trust};
+use super::{Error, pem};
 use crate::wire::{id::NodeId, realm::RealmName};
 
 /// Where a client connects, as which node, and how.
@@ -64,7 +64,7 @@ impl Config {
         key: impl Into<PathBuf>,
     ) -> Result<Self, Error> {
         let (chain, key) = (chain.into(), key.into());
-        self.node_id = trust::node_of(&chain)?;
+        self.node_id = pem::node_of(&chain)?;
         self.certificate = Some(ClientCertificate { chain, key });
         Ok(self)
     }

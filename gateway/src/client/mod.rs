@@ -51,6 +51,7 @@ mod inbox;
 mod json;
 mod link;
 mod messages;
+mod pem;
 mod run;
 mod serving;
 mod status;

@@ -1,6 +1,6 @@
 //! The client's TLS: how it verifies the gateway, and the certificate by which it proves itself. Sockets are not known here.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, PeerIncompatible, RootCertStore,
@@ -11,15 +11,12 @@ use rustls::{
         verify_server_name,
     },
     crypto::{CryptoProvider, ring::default_provider, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
     server::ParsedCertificate,
 };
 
-use super::{Config, Error, Trust};
-use crate::{
-    door::tls::{ALPN, identity},
-    wire::id::NodeId,
-};
+use super::{Config, Error, Trust, pem};
+use crate::door::tls::ALPN;
 
 /// The TLS that a client of this configuration speaks: version 1.3 alone, with the protocol's name (ALPN).
 ///
@@ -36,9 +33,8 @@ pub fn tls(config: &Config) -> Result<ClientConfig, Error> {
     let mut tls = match &config.certificate {
         None => builder.with_no_client_auth(),
         Some(own) => {
-            let key = PrivateKeyDer::from_pem_file(&own.key)
-                .map_err(|error| file("key", &own.key, &error))?;
-            let chain = certificates("certificate", &own.chain)?;
+            let key = pem::key(&own.key)?;
+            let chain = pem::certificates("certificate", &own.chain)?;
             builder.with_client_auth_cert(chain, key).map_err(|error| Error::File {
                 what: "certificate and key",
                 path: own.chain.clone(),
@@ -50,20 +46,10 @@ pub fn tls(config: &Config) -> Result<ClientConfig, Error> {
     Ok(tls)
 }
 
-/// The node that the first certificate of a file names.
-pub(super) fn node_of(path: &Path) -> Result<NodeId, Error> {
-    let chain = certificates("certificate", path)?;
-    let wrong = |why| Error::File { what: "certificate", path: path.to_owned(), why };
-    match identity(Some(&chain)).map_err(wrong)? {
-        Some(identity) => Ok(identity.node),
-        None => Err(wrong("there is no certificate in it".to_owned())),
-    }
-}
-
 impl Verifier {
     fn new(trust: &Trust, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
         let Trust::Authority(path) = trust else { return Ok(Self { provider, trusted: None }) };
-        let certificates = certificates("CA file", path)?;
+        let certificates = pem::certificates("CA file", path)?;
         let wrong = |why: String| Error::File { what: "CA file", path: path.clone(), why };
         let mut roots = RootCertStore::empty();
         for certificate in &certificates {
@@ -75,20 +61,6 @@ impl Verifier {
                 .map_err(|error| wrong(error.to_string()))?;
         Ok(Self { provider, trusted: Some(Trusted { by_authority, certificates }) })
     }
-}
-
-fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let found = read.map_err(|error| file(what, path, &error))?;
-    if found.is_empty() {
-        let why = "there is no certificate in it: a PEM file is wanted".to_owned();
-        return Err(Error::File { what, path: path.to_owned(), why });
-    }
-    Ok(found)
-}
-
-fn file(what: &'static str, path: &Path, error: &rustls::pki_types::pem::Error) -> Error {
-    Error::File { what, path: path.to_owned(), why: error.to_string() }
 }
 
 /// Verifies the gateway. The signature must be right in any case: the handshake was with that certificate's key.
