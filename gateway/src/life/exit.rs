@@ -8,9 +8,8 @@ use std::{
 use thiserror::Error;
 use tracing::{error, info};
 
-use super::{Gateway, descriptors, log, signals};
 use crate::{
-    config::{ConfigError, Options},
+    config::ConfigError,
     door::{bind::BindError, keys::NoRandom, tls::CertificateError},
 };
 
@@ -63,41 +62,8 @@ pub fn wrong_usage(why: &str) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-/// `gateway run`, from the first line of its log to the last.
-pub fn run(options: Options) -> ExitCode {
-    if let Err(why) = log::begin(&options) {
-        return wrong_usage(&why);
-    }
-    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
-    info!(version, pid, "the gateway starts");
-    match live(options) {
-        Ok(how) => {
-            info!(exit_code = 0, "the gateway ends: {how}");
-            ExitCode::SUCCESS
-        }
-        Err(failure) => ExitCode::from(failure.log()),
-    }
-}
-
-fn live(options: Options) -> Result<&'static str, Failure> {
-    let mut settings = options.settings()?;
-    settings.most_connections = descriptors::make_room(settings.most_connections)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Runtime(format!("the runtime cannot be started: {error}")))?;
-    runtime.block_on(async {
-        // From here on no signal is lost.
-        let mut signals = signals::Signals::listen()?;
-        let mut gateway = Gateway::start(settings).await?;
-        let signal = signals.until_stop(&mut gateway).await?;
-        info!(signal, "stopping");
-        tokio::select! {
-            all_left = gateway.drain() => Ok(match all_left {
-                true => "it was asked to stop, and every client has left",
-                false => "it was asked to stop, and the grace period is over",
-            }),
-            _ = signals.stop() => Ok("it was asked to stop twice, and does not wait for clients"),
-        }
-    })
+/// Logs the last line of a gateway that was asked to stop.
+pub(super) fn stopped(how: &str) -> ExitCode {
+    info!(exit_code = 0, "the gateway ends: {how}");
+    ExitCode::SUCCESS
 }

@@ -5,6 +5,7 @@ mod descriptors;
 mod drain;
 mod exit;
 mod log;
+mod run;
 mod signals;
 mod start;
 
@@ -15,7 +16,8 @@ use tracing::{info, warn};
 
 use crate::{config::Settings, door::entrance::Entrance, hub::Hub, observe::health::Health};
 
-pub use exit::{Failure, PANIC, USAGE, run, wrong_usage};
+pub use exit::{Failure, PANIC, USAGE, wrong_usage};
+pub use run::run;
 
 /// A gateway that serves clients. It ends at once when this is dropped; [`Gateway::drain`] lets clients leave first.
 #[derive(Debug)]
