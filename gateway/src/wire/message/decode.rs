@@ -5,10 +5,9 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::{
-    Call, CallError, Cast, Connect, Disconnect, Incoming, Message, PackError, Ping, Pong,
-    Procedure, Publication, Publish, Qos, RealmId, RegisterProcedure, Reply, Subscribe, Term,
-    Unsubscribe,
-    pack::{Reader, Value},
+    Call, Cast, Connect, Disconnect, Incoming, Message, PackError, Ping, Pong, Procedure,
+    Publication, Publish, Qos, RealmId, RegisterProcedure, Reply, Subscribe, Term, Unsubscribe,
+    call_error::call_error, pack::Reader,
 };
 use crate::wire::{
     frame::{Frame, Kind},
@@ -424,41 +423,6 @@ fn reply(frame: &Frame) -> Result<Reply, DecodeError> {
         (None, None) => return Err(DecodeError::NoOutcome),
     };
     Ok(Reply { call_id: call_id(id)?, outcome })
-}
-
-/// The error that a packed value is: a map with a code, or the code alone. `None`: it is no error.
-pub(super) fn call_error(packed: &[u8]) -> Option<CallError> {
-    let mut reader = Reader::new(packed);
-    let in_words = |value: Value<'_>| match value {
-        Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        Value::Unsigned(number) => Some(number.to_string()),
-        Value::Negative(number) => Some(number.to_string()),
-        Value::Boolean(true) => Some("true".to_owned()),
-        Value::Nil
-        | Value::Boolean(false)
-        | Value::Fraction(_)
-        | Value::Array(_)
-        | Value::Map(_)
-        | Value::Extension(..) => None,
-    };
-    let pairs = match reader.value().ok()? {
-        Value::Map(pairs) => pairs,
-        code => {
-            return in_words(code).map(|code| CallError { code, message: String::new() });
-        }
-    };
-    let (mut code, mut message) = (None, None);
-    for _ in 0..pairs {
-        let key = reader.packed().ok()?;
-        let value = Reader::new(reader.packed().ok()?).value().ok()?;
-        match Reader::new(key).bytes() {
-            Ok(b"code") => code = in_words(value),
-            Ok(b"message") => message = in_words(value),
-            Ok(_) | Err(_) => {}
-        }
-    }
-    let code = code.unwrap_or_else(|| "error".to_owned());
-    Some(CallError { code, message: message.unwrap_or_default() })
 }
 
 fn cast(frame: &Frame) -> Result<Cast, DecodeError> {

@@ -1,5 +1,6 @@
 //! The messages of the protocol. Plain data; `decode` reads them from frames, `encode` writes them to frames.
 
+mod call_error;
 mod decode;
 mod encode;
 pub(crate) mod pack;
@@ -13,6 +14,7 @@ use crate::wire::{
     topic::{self, Pattern, Topic},
 };
 
+pub use call_error::CallError;
 pub use decode::{DecodeError, Unread, decode, incoming};
 pub use encode::encode;
 pub use pack::{DEEPEST, PackError, Value};
@@ -156,14 +158,6 @@ pub struct Procedure(pub String);
 pub struct Reply {
     pub call_id: CallId,
     pub outcome: Result<Term, CallError>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallError {
-    /// `no_such_procedure`, `handler_error`, `timeout`, `peer_disconnected`, `busy`, or a provider's own.
-    pub code: String,
-    /// May be empty.
-    pub message: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::{
     CallError,
-    decode::call_error,
+    call_error::call_error,
     pack::{PackError, Reader, Value, Writer},
 };
 
