@@ -2,6 +2,7 @@
 //! actions. Sockets, tasks and metrics are not known here.
 
 mod close;
+mod leniency;
 mod passed;
 mod permissions;
 

@@ -1,18 +1,9 @@
-//! What the gateway passes over: messages that it cannot serve, but that harm nobody. A client that was disconnected for one
-//! would connect and send it again. Each is counted and uses the client's allowance; the first of a client is logged.
+//! What the gateway passes over: messages that it cannot serve, but that harm nobody. What follows for the client is not
+//! known here.
 
 use std::fmt;
 
-use super::{Action, Close, Realm, refusal, send};
-use crate::{
-    router::ClientId,
-    session::Now,
-    wire::{
-        frame::Kind,
-        id::NodeId,
-        message::{CallError, DecodeError, Reply, Unread},
-    },
-};
+use crate::wire::{frame::Kind, id::NodeId, message::DecodeError};
 
 /// Why a message is passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,54 +77,4 @@ impl fmt::Display for PassedOver {
 pub struct FirstPassedOver {
     pub node: NodeId,
     pub what: String,
-}
-
-/// The most characters that are logged.
-const LONGEST: usize = 256;
-
-impl Realm {
-    /// Passes over a message; returns the units that it uses.
-    ///
-    /// # Errors
-    /// The client is strict: its connection must be closed.
-    pub fn pass_over(
-        &mut self,
-        from: ClientId,
-        what: PassedOver,
-        out: &mut Vec<Action>,
-    ) -> Result<u32, Close> {
-        let Some(Some(client)) = self.clients.get_mut(from.index()) else { return Ok(1) };
-        if client.strict {
-            return Err(Close::Strict(what));
-        }
-        let first = !std::mem::replace(&mut client.was_passed_over, true);
-        let shortened = || what.to_string().chars().take(LONGEST).collect();
-        let first = first.then(|| FirstPassedOver { node: client.node, what: shortened() });
-        out.push(Action::PassedOver(what.reason(), first));
-        Ok(1)
-    }
-
-    /// Passes over a message that cannot be read. A client that waits for an answer to it gets one.
-    ///
-    /// # Errors
-    /// The client is strict: its connection must be closed.
-    pub fn pass_over_unread(
-        &mut self,
-        from: ClientId,
-        unread: Unread,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) -> Result<u32, Close> {
-        let Unread { kind, error, call_id } = unread;
-        if let Some(call_id) = call_id {
-            let message = format!("{} cannot be read: {error}", kind.name());
-            if kind == Kind::Call {
-                send(from, &refusal(call_id, "invalid_call", message, out), out);
-            } else {
-                let outcome = Err(CallError { code: "handler_error".to_owned(), message });
-                self.reply(from, Reply { call_id, outcome }, now, out);
-            }
-        }
-        self.pass_over(from, PassedOver::Unreadable(kind, error), out)
-    }
 }
