@@ -2,6 +2,7 @@
 //! clients.
 
 mod authorities;
+mod file_change;
 mod identity;
 mod pair;
 mod rotation;
@@ -19,9 +20,10 @@ use rustls::{
 };
 
 pub use authorities::Authorities;
+pub use file_change::FileChange;
 pub use identity::identity;
 pub use pair::{CertificateError, CertificateSource, Pair};
-pub use rotation::{FileChange, Rotation};
+pub use rotation::Rotation;
 
 /// The protocol that both sides must offer.
 pub const ALPN: &[u8] = b"macula";

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tracing::{error, info};
 
 use super::{
-    Authorities, CertificateError, CertificateSource, Certificates,
+    Authorities, CertificateError, CertificateSource, Certificates, FileChange,
     authorities::{self, Trusted},
     now,
     pair::Contents,
@@ -29,14 +29,6 @@ pub struct Rotation {
 /// The hash of the contents that were read last, or why they could not be read.
 #[derive(Debug, Default)]
 struct LastRead(Option<Result<[u8; 32], CertificateError>>);
-
-/// What a look at the files showed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileChange {
-    Unchanged,
-    Replaced,
-    Refused(CertificateError),
-}
 
 impl Rotation {
     /// `certificates` serves what `source` holds, and `authorities` trusts what its file holds.
