@@ -6,14 +6,14 @@ use super::*;
 fn what_is_passed_over_is_logged_once_a_client_and_counted_each_time() {
     let mut world = World::new();
     let client = world.join();
-    for kind in [Kind::Other(0x27), Kind::SwimPing, Kind::Other(0x99), Kind::Other(0)] {
+    for (kind, expect) in [
+        (Kind::Other(0x27), "type_0x27"),
+        (Kind::SwimPing, "type_0x30"),
+        (Kind::Other(0x99), "type_other"),
+        (Kind::Other(0), "type_other"),
+    ] {
         let out = world.handle(client, Message::Unserved(kind)).unwrap();
         let [Action::PassedOver(reason, first)] = &out[..] else { panic!("{out:?}") };
-        let expect = match kind {
-            Kind::Other(0x27) => "type_0x27",
-            Kind::SwimPing => "type_0x30",
-            _ => "type_other",
-        };
         assert_eq!(*reason, expect);
         let logged = first.as_ref().map(|first| first.what.as_str());
         assert_eq!(logged, (kind == Kind::Other(0x27)).then_some("type 0x27 is not served"));
