@@ -10,11 +10,10 @@ use std::{
 use proptest::{prelude::*, sample::Index};
 use serde_json::Value;
 use tracer::{
-    crash::CrashObject,
+    contract::{CrashObject, crash_object},
     decode::{Arch, decode},
     event::{Event, What},
     exec::Recording,
-    render::crash_object,
     timeline::Timeline,
     verdict::{Cause, Terms, Verdict, incidents, verdict},
 };

@@ -10,7 +10,7 @@ use super::{
     watch::{Watch, wall},
 };
 use crate::{
-    crash::CrashObject,
+    contract::CrashObject,
     event::BootNs,
     facts::Facts,
     identity::Identity,

@@ -10,11 +10,11 @@ use super::{
     terms::{Known as Terms, policy_name},
 };
 use crate::{
-    crash::{CrashObject, ExitStatus},
+    contract::{CrashObject, ExitStatus, crash_object},
     event::{Event, ProcessId, What},
     facts::Facts,
     identity::Identity,
-    render::{Detail, Style, crash_object, crash_text},
+    render::{Detail, Style, crash_text},
     timeline::Timeline,
     verdict::{Cause, Confidence, Verdict, incidents, verdict},
 };

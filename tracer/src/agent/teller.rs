@@ -8,11 +8,10 @@ use tokio::task::JoinSet;
 use super::{container::Known, stdout::Stdout};
 use crate::{
     config::Stdout as Lines,
-    crash::CrashObject,
+    contract::{CrashObject, entry, names},
     event::{BootNs, Event, ProcessId},
     kubernetes::events::{Events, Notice},
     live::{Bus, Line},
-    render::{json::entry, names},
     store::{End, Life, LifeKey, NewCrash, Recorded, Writer},
 };
 

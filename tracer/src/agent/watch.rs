@@ -25,13 +25,13 @@ use crate::{
         roots::Root,
         selection::{self, Selection},
     },
+    contract::names,
     event::{BootNs, CgroupChange, Change, Event, ProcessId, What},
     facts::{Facts, Gatherer, boot_offset_ns},
     identity::Source,
     kernel::{LoadError, Programs},
     metrics::{ByCause, ByKind, ByRule, EventsLost, Metrics, set_total},
     redact::Redactor,
-    render::names,
     store::{End, Life, LifeKey},
 };
 

@@ -18,7 +18,7 @@ use super::{
     params,
 };
 use crate::{
-    crash::CrashObject,
+    contract::CrashObject,
     render::{crash_page, without_colour},
     store::{Changes, Selector, StoredCrash},
 };

@@ -10,8 +10,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::error::ApiError;
 use crate::{
     attribute::selection::{LabelSelector, SelectionError},
+    contract::names::KINDS,
     live::Wanted,
-    render::names::KINDS,
     store::{EventFilter, Filter, LabelTest, Selector},
     verdict::Cause,
     when,

@@ -9,7 +9,8 @@ use anyhow::Context;
 
 use super::{Format, Job, Recording};
 use crate::{
-    render::{Detail, crash_object, crash_text},
+    contract::crash_object,
+    render::{Detail, crash_text},
     terminal::style_on,
     verdict::{Cause, verdict},
 };

@@ -14,7 +14,7 @@ use super::{
     url::Url,
 };
 use crate::{
-    crash::CrashObject,
+    contract::CrashObject,
     render::printable,
     terminal::{print, width},
     when,
@@ -174,7 +174,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::crash::{Crash, ExitStatus, SCHEMA};
+    use crate::contract::{Crash, ExitStatus, SCHEMA};
 
     fn crash(pod: Option<&str>, cause: &str, summary: &str) -> CrashObject {
         CrashObject {

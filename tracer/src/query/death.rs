@@ -10,7 +10,7 @@ use super::{
     url::Url,
 };
 use crate::{
-    crash::CrashObject,
+    contract::CrashObject,
     render::{
         Style,
         explain::{Explanation, explanation_text},

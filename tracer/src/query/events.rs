@@ -123,7 +123,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::render::{json::entry, samples};
+    use crate::{contract::entry, render::samples};
 
     #[test]
     fn every_kind_of_event_has_its_line() {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::text::{Style, printable, size};
-use crate::crash::CrashObject;
+use crate::contract::CrashObject;
 
 /// A crash object, and the differences that `store::Changes` tells.
 #[derive(Clone, Debug, Deserialize)]
@@ -147,7 +147,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::render::{crash_object, samples};
+    use crate::{contract::crash_object, render::samples};
 
     fn explained(changes: Value) -> Explanation {
         let (timeline, facts, verdict) = samples::missing_file();

@@ -3,16 +3,11 @@
 
 pub mod explain;
 mod html;
-pub mod json;
-pub mod names;
 pub mod row;
 pub mod text;
-mod time;
 
 #[cfg(test)]
 pub(crate) mod samples;
 
 pub use html::crash_page;
-pub use json::crash_object;
 pub use text::{Detail, Style, crash_text, printable, timeline_text, verdict_text, without_colour};
-pub(crate) use time::rfc3339;

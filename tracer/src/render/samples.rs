@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Map;
 
 use crate::{
-    crash::Evidence,
+    contract::Evidence,
     errno::Errno,
     event::{
         Address, After, Bind, Call, CgroupChange, Change, Delivery, Disposition, Dns, DnsAnswer,

@@ -131,5 +131,5 @@ fn change<T: Clone + PartialEq>(from: &T, to: &T) -> Option<Change<T>> {
 }
 
 fn rfc3339(time_ns: i64) -> String {
-    crate::render::rfc3339(0, time_ns)
+    crate::contract::rfc3339(0, time_ns)
 }

@@ -11,7 +11,7 @@ use super::{
     shape::{Split, split},
     write::{CrashRow, EventRow, Recorded, Write},
 };
-use crate::crash::ExitStatus;
+use crate::contract::ExitStatus;
 
 pub struct Database {
     pub connection: Connection,
@@ -187,7 +187,7 @@ impl Database {
             .connection
             .prepare_cached("SELECT began_ns FROM lives WHERE id = ?1")?
             .query_row([row], |row| row.get(0))?;
-        let time = crate::render::rfc3339(0, time_ns);
+        let time = crate::contract::rfc3339(0, time_ns);
         self.event(&EventRow {
             life: life.clone(),
             kind: "lost".to_owned(),

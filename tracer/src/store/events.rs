@@ -11,7 +11,7 @@ use super::{
     reader::{identity, text},
     shape,
 };
-use crate::{identity::Identity, render::rfc3339};
+use crate::{contract::rfc3339, identity::Identity};
 
 /// One event as it was streamed.
 #[derive(Clone, Debug, PartialEq)]

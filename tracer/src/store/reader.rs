@@ -7,7 +7,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
 use super::{Candidate, Filter, Life, Selector, StoreError, lives, schema::open_to_read};
-use crate::{crash::CrashObject, identity::Identity};
+use crate::{contract::CrashObject, identity::Identity};
 
 /// A store, opened read-only. It can be sent to another thread, not shared; no read transaction outlasts a call.
 pub struct Reader {

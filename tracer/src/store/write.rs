@@ -10,7 +10,7 @@ use super::{
     End, Life, LifeKey,
     shape::{Split, split, split_without},
 };
-use crate::{crash::CrashObject, event::ProcessId};
+use crate::{contract::CrashObject, event::ProcessId};
 
 /// One death or incident, as it is told.
 #[derive(Clone, Debug)]

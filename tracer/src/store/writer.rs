@@ -64,7 +64,7 @@ impl Writer {
         self.queue.push_other(Write::End(life.clone(), end), false);
     }
 
-    /// A timeline entry as `render::json::entry` makes it. Where there is no room it is dropped and counted, and a
+    /// A timeline entry as `contract::entry` makes it. Where there is no room it is dropped and counted, and a
     /// `lost` entry of `store` stands in its place.
     pub fn event(&self, life: &Arc<LifeKey>, entry: &Value) {
         match EventRow::of(life, entry) {

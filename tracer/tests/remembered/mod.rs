@@ -8,10 +8,11 @@ use std::{
 };
 
 use tracer::{
+    contract::{crash_object, entry},
     event::What,
     exec::Recording,
     identity::{Identity, Source},
-    render::{Detail, Style, crash_object, crash_text, json::entry},
+    render::{Detail, Style, crash_text},
     store::{End, Life, LifeKey, NewCrash, Options, Writer},
     verdict::{Terms, verdict},
 };
@@ -132,7 +133,7 @@ impl Remembered {
             ..death.identity('e', &self.node)
         };
         let began_ns = 1_600_000_000_000_000_000;
-        let exit = tracer::crash::ExitStatus { code: Some(0), signal: None, core: false };
+        let exit = tracer::contract::ExitStatus { code: Some(0), signal: None, core: false };
         let time_ns = began_ns + 3_600_000_000_000;
         let life = Life {
             boot_id: BOOT.to_owned(),

@@ -12,9 +12,10 @@ use std::{
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use tracer::{
+    contract::{crash_object, entry},
     exec::Recording,
     identity::{Identity, Source},
-    render::{Detail, Style, crash_object, crash_text, json::entry},
+    render::{Detail, Style, crash_text},
     store::{End, Life, LifeKey, NewCrash, Options, Writer},
     verdict::{Terms, verdict},
 };

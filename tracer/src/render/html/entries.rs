@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::escaped;
-use crate::{crash::CrashObject, render::row::Row};
+use crate::{contract::CrashObject, render::row::Row};
 
 /// Fewer entries than this are not worth a fold.
 const FOLDED_FROM: usize = 4;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use self::entries::{last_words, timeline};
 use super::explain::Named;
-use crate::crash::{CrashObject, Evidence};
+use crate::contract::{CrashObject, Evidence};
 
 const CSS: &str = include_str!("page.css");
 
@@ -148,7 +148,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::render::{crash_object, samples};
+    use crate::{contract::crash_object, render::samples};
 
     #[test]
     fn a_page_has_the_verdict_its_evidence_and_every_entry() {

@@ -6,8 +6,8 @@ use super::{
     style::{printable, shown},
 };
 use crate::{
+    contract::names,
     event::{Delivery, Disposition, Exit, Oom, Process, SignalEvent, Status, ThreadState, Threads},
-    render::names,
     signal::{Signal, SignalCode},
     text,
 };

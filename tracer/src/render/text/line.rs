@@ -8,12 +8,12 @@ use super::{
     words::words,
 };
 use crate::{
+    contract::names,
     errno::Errno,
     event::{
         Address, After, Bind, Call, CgroupChange, Change, Dns, Event, Exec, ExecFailed, Found,
         Lost, LostKind, Object, Protocol, What,
     },
-    render::names,
     text::Text,
 };
 

@@ -11,7 +11,7 @@ mod style;
 mod words;
 
 use crate::{
-    crash::Evidence,
+    contract::Evidence,
     event::{Event, What},
     timeline::Timeline,
     verdict::{Cause, Verdict},

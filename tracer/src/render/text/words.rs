@@ -6,8 +6,8 @@ use super::{
     style::{printable, quoted},
 };
 use crate::{
+    contract::names,
     event::{Stream, Words},
-    render::names,
     text::Text,
 };
 

@@ -15,7 +15,7 @@ fn every_entry_of_the_corpus_comes_back_as_it_was() {
         let recording = Recording::load(&folder.unwrap().path(), true).unwrap();
         let (timeline, facts) = (&recording.timeline, &recording.facts);
         told.extend(timeline.entries.iter().map(|event| {
-            crate::render::json::entry(event, timeline.began_ns, facts.machine.boot_offset_ns)
+            crate::contract::entry(event, timeline.began_ns, facts.machine.boot_offset_ns)
         }));
     }
     told.iter().for_each(|entry| writer.event(&key(1), entry));

@@ -12,9 +12,8 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    crash::{Crash, CrashObject, ExitStatus, SCHEMA},
+    contract::{Crash, CrashObject, ExitStatus, SCHEMA, rfc3339},
     identity::{Identity, Source},
-    render::rfc3339,
 };
 
 pub const BOOT: &str = "b3d9";

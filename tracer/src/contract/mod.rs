@@ -1,24 +1,27 @@
-//! The crash object (docs/crash.schema.json). It must not decide anything.
+//! What every output says, as JSON: entries of a timeline, crashes (docs/crash.schema.json). It must not decide anything.
 
-#[cfg(test)]
-mod contract;
+mod crash;
 mod entry;
 mod fields;
+pub mod names;
 mod network;
 mod process;
+#[cfg(test)]
+mod published;
+mod time;
 
 use serde_json::Value;
 
-use super::time::rfc3339;
 use crate::{
-    crash::{Crash, CrashObject, ExitStatus, SCHEMA},
     event::{BootNs, Exit, What},
     facts::model::Facts,
     timeline::Timeline,
     verdict::Verdict,
 };
 
+pub use crash::{Crash, CrashObject, Evidence, ExitStatus, SCHEMA};
 pub use entry::entry;
+pub(crate) use time::rfc3339;
 
 /// The crash object of one life with its whole timeline, revision 1. `container` and `k8s` are null:
 /// whoever knows them fills them in; a list of crashes takes `timeline` out.

@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
-use super::fields::{Fields, id, object};
+use super::{
+    fields::{Fields, id, object},
+    time::rfc3339,
+};
 use crate::{
     event::{Exec, Process, ProcessId, What},
-    render::time::rfc3339,
     text::Text,
     timeline::Timeline,
 };

@@ -4,15 +4,16 @@ use serde_json::Value;
 
 use super::{
     fields::{Fields, errno, hex, id, object, syscall},
+    names,
     network::{Side, network},
     process,
+    time::rfc3339,
 };
 use crate::{
     event::{
         After, Bind, BootNs, Call, CgroupChange, Event, Exec, ExecFailed, Exit, Lost, Object, Oom,
         SignalEvent, Threads, What, Words,
     },
-    render::{names, time::rfc3339},
     text,
 };
 

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{crash_object, entry};
+use super::{crash_object, entry, names};
 use crate::{
     event::{Event, What},
-    render::{names, samples},
+    render::samples,
     text::Text,
     verdict::Cause,
 };
 
-const SCHEMA: &str = include_str!("../../../../docs/crash.schema.json");
-const EVENTS: &str = include_str!("../../../../docs/events.md");
+const SCHEMA: &str = include_str!("../../../docs/crash.schema.json");
+const EVENTS: &str = include_str!("../../../docs/events.md");
 
 fn schema() -> Value {
     serde_json::from_str(SCHEMA).unwrap()

@@ -2,11 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::fields::Fields;
-use crate::{
-    event::{Address, Protocol},
-    render::names,
-};
+use super::{fields::Fields, names};
+use crate::event::{Address, Protocol};
 
 /// Whose address it is.
 #[derive(Clone, Copy)]
