@@ -10,7 +10,7 @@ use super::{
     terms::{Known as Terms, policy_name},
 };
 use crate::{
-    contract::{CrashObject, ExitStatus, crash_object},
+    contract::{CrashLoop, CrashObject, ExitStatus, crash_object},
     event::{Event, ProcessId, What},
     facts::Facts,
     identity::Identity,
@@ -27,9 +27,6 @@ pub struct Ending {
     pub command: Vec<String>,
     pub memory_limit_bytes: Option<u64>,
 }
-
-/// Details of a crash that is one of many.
-const CRASH_LOOP: &str = "crash_loop";
 
 impl Ending {
     pub fn is_crash(&self) -> bool {
@@ -62,7 +59,7 @@ pub fn again(
     let mut ending = judged(known, timeline, facts, terms);
     let was_crash = before.crash.cause != Cause::None.name();
     if was_crash == ending.is_crash() {
-        let noted = before.crash.details.get(CRASH_LOOP).cloned();
+        let noted = before.crash.details.get(CrashLoop::KEY).cloned();
         noted.into_iter().for_each(|noted| put_loop(&mut ending, noted));
     } else {
         note(&mut ending, &known.identity, loops);
@@ -80,7 +77,7 @@ fn judged(known: &Known, timeline: &Timeline, facts: &Facts, terms: &Terms) -> E
         exit: object.exit.clone(),
         command: command(timeline),
         memory_limit_bytes: facts.memory.first().and_then(|cgroup| cgroup.limit_bytes),
-        told: told(object, timeline, &verdict, None),
+        told: told(object, &verdict, None),
     }
 }
 
@@ -102,7 +99,7 @@ fn note(ending: &mut Ending, identity: &Identity, loops: &mut Loops) {
 }
 
 fn put_loop(ending: &mut Ending, noted: Value) {
-    ending.told.object.crash.details.insert(CRASH_LOOP.to_owned(), noted);
+    ending.told.object.crash.details.insert(CrashLoop::KEY.to_owned(), noted);
 }
 
 /// Takes back what was told of a life's end by its path alone: it is none that is watched. Nothing of what happened in
@@ -127,7 +124,7 @@ pub fn withdrawn(
     let mut object = object_of(known, timeline, facts, &verdict);
     object.crash.revision = revision;
     object.timeline = Some(Vec::new());
-    Told { text: format!("{summary}\n"), is_line: true, ..told(object, timeline, &verdict, None) }
+    Told { text: format!("{summary}\n"), is_line: true, ..told(object, &verdict, None) }
 }
 
 /// Processes among `victims` that were killed while the life goes on.
@@ -145,7 +142,7 @@ pub fn of_processes(
             let blamed = verdict.blamed;
             object.crash.scope = "process".to_owned();
             object.crash.id = format!("{}-{}", known.identity.short_id(), blamed.pid);
-            told(object, timeline, &verdict, Some(blamed))
+            told(object, &verdict, Some(blamed))
         })
         .collect()
 }
@@ -161,20 +158,15 @@ pub fn timeline(container: &Container) -> Option<Timeline> {
 
 fn object_of(known: &Known, timeline: &Timeline, facts: &Facts, verdict: &Verdict) -> CrashObject {
     CrashObject {
-        container: known.container.clone(),
+        container: Some(known.container.clone()),
         k8s: known.k8s.clone(),
         ..crash_object(known.identity.short_id(), timeline, facts, verdict)
     }
 }
 
-fn told(
-    object: CrashObject,
-    timeline: &Timeline,
-    verdict: &Verdict,
-    process: Option<ProcessId>,
-) -> Told {
+fn told(object: CrashObject, verdict: &Verdict, process: Option<ProcessId>) -> Told {
     Told {
-        text: crash_text(timeline, verdict, Style::Coloured, Detail::Folded),
+        text: crash_text(&object, Style::Coloured, Detail::Folded),
         cause: verdict.cause.name(),
         is_line: verdict.cause != Cause::None,
         object,

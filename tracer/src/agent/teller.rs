@@ -1,14 +1,13 @@
 //! Tells what happened to everybody who wants to know: stdout, the store, live followers. It must not decide anything.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::{container::Known, stdout::Stdout};
 use crate::{
     config::Stdout as Lines,
-    contract::{CrashObject, entry, names},
+    contract::{CRASH, CrashObject, Observation, entry, names},
     event::{BootNs, Event, ProcessId},
     kubernetes::events::{Events, Notice},
     live::{Bus, Line},
@@ -83,7 +82,13 @@ impl Teller {
         if !to_stdout && !self.bus.is_followed() {
             return;
         }
-        let json = with_owner(entry, known);
+        let observation = Observation {
+            entry: Cow::Owned(entry),
+            container: Some(Cow::Borrowed(&known.container)),
+            k8s: known.k8s.as_ref().map(Cow::Borrowed),
+        };
+        let json =
+            serde_json::to_string(&observation).expect("an observation has only string keys");
         if to_stdout {
             self.stdout.line(json.clone());
         }
@@ -102,7 +107,7 @@ impl Teller {
         let timeline = object.timeline.take();
         let line = serde_json::to_string(&object).map(|json| Line {
             json,
-            kind: "crash",
+            kind: CRASH,
             identity: Some(known.identity.clone()),
             cause: Some(cause),
         });
@@ -157,16 +162,4 @@ impl Teller {
             events.tell(notice);
         }
     }
-}
-
-/// A timeline entry with the container and pod that it belongs to.
-fn with_owner(entry: Value, known: &Known) -> String {
-    let mut line = entry;
-    if let Value::Object(fields) = &mut line {
-        fields.insert("container".to_owned(), known.container.clone());
-        if !known.k8s.is_null() {
-            fields.insert("k8s".to_owned(), known.k8s.clone());
-        }
-    }
-    line.to_string()
 }

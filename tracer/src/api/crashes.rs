@@ -9,7 +9,6 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::{
     Memory,
@@ -18,9 +17,9 @@ use super::{
     params,
 };
 use crate::{
-    contract::CrashObject,
+    contract::{CrashObject, Explanation},
     render::{crash_page, without_colour},
-    store::{Changes, Selector, StoredCrash},
+    store::{Selector, StoredCrash},
 };
 
 type Answer = Result<Response, ApiError>;
@@ -62,15 +61,6 @@ async fn one(memory: &Memory, selector: Selector, headers: &HeaderMap, color: bo
         Form::Html => Html(crash_page(&object)).into_response(),
         Form::Json | Form::JsonLines | Form::Stream => Json(object).into_response(),
     })
-}
-
-/// A crash object without its timeline, and what changed.
-#[derive(Serialize)]
-struct Explanation {
-    #[serde(flatten)]
-    object: CrashObject,
-    /// Since the last life of this workload that lasted; null where none is known.
-    changes: Option<Changes>,
 }
 
 pub async fn explain(State(memory): State<Arc<Memory>>, uri: Uri) -> Answer {

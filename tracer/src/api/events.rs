@@ -12,7 +12,6 @@ use axum::{
     },
 };
 use jiff::Timestamp;
-use serde_json::json;
 use tokio_stream::StreamExt;
 
 use super::{
@@ -22,6 +21,7 @@ use super::{
     params,
 };
 use crate::{
+    contract::Gap,
     live::Told,
     store::{EventFilter, Reader, StoreError},
 };
@@ -83,7 +83,7 @@ impl Part {
                 return Ok(Self { more: true, ..part });
             }
             let event = event?;
-            let line = format!("{}\n", event.event);
+            let line = serde_json::to_string(&event.event)? + "\n";
             bytes += line.len();
             part.lines.push(line);
             part.last_row = event.row;
@@ -107,8 +107,9 @@ fn live(memory: &Memory, asked: params::Events) -> Result<Response, ApiError> {
         Ok::<_, Infallible>(match told {
             Told::Line(line) => Event::default().event(line.kind).data(&line.json),
             Told::Lost(count) => {
-                let lost = json!({ "kind": "lost", "of": "lines", "count": count });
-                Event::default().event("lost").data(lost.to_string())
+                let gap = Gap::of_lines(count);
+                let json = serde_json::to_string(&gap).expect("a gap has only string keys");
+                Event::default().event(Gap::KIND).data(json)
             }
         })
     });

@@ -10,7 +10,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::error::ApiError;
 use crate::{
     attribute::selection::{LabelSelector, SelectionError},
-    contract::names::KINDS,
+    contract::{CRASH, KINDS},
     live::Wanted,
     store::{EventFilter, Filter, LabelTest, Selector},
     verdict::Cause,
@@ -107,9 +107,6 @@ pub struct Events {
     after_row: Option<i64>,
     limit: Option<usize>,
 }
-
-/// What `lines` of the live stream can be besides the kinds of events.
-const CRASH: &str = "crash";
 
 impl Events {
     /// The filter, and the most events of one answer.

@@ -4,6 +4,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::{
+    entry::Entry,
+    owner::{Container, K8s},
+    process::Process,
+};
+
 /// Version of this shape.
 pub const SCHEMA: u32 = 1;
 
@@ -13,14 +19,14 @@ pub struct CrashObject {
     pub crash: Crash,
     pub exit: ExitStatus,
     /// The main process.
-    pub process: Value,
-    #[serde(skip_serializing_if = "Value::is_null", default)]
-    pub container: Value,
-    #[serde(skip_serializing_if = "Value::is_null", default)]
-    pub k8s: Value,
+    pub process: Process,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub container: Option<Container>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub k8s: Option<K8s>,
     /// Left out where one crash a line is listed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub timeline: Option<Vec<Value>>,
+    pub timeline: Option<Vec<Entry>>,
     /// Records that were lost for this life.
     pub lost: u64,
 }
@@ -42,8 +48,36 @@ pub struct Crash {
     pub evidence: Vec<Evidence>,
     pub next_step: String,
     /// The blamed process.
-    pub process: Value,
+    pub process: Process,
     pub details: Map<String, Value>,
+}
+
+/// What `details` have of a crash that is one of many.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrashLoop {
+    pub crashes: u64,
+    pub previous_cause: Option<String>,
+    pub same_cause: bool,
+}
+
+impl CrashLoop {
+    /// Its place in `details`.
+    pub const KEY: &str = "crash_loop";
+}
+
+impl Crash {
+    /// `None` where it is none of many, as far as can be read.
+    pub fn crash_loop(&self) -> Option<CrashLoop> {
+        CrashLoop::deserialize(self.details.get(CrashLoop::KEY)?).ok()
+    }
+}
+
+impl CrashObject {
+    /// The container's name, by its pod or else by its runtime.
+    pub fn container_name(&self) -> Option<&str> {
+        let in_pod = self.k8s.as_ref().and_then(K8s::container_name);
+        in_pod.or_else(|| self.container.as_ref()?.name.as_deref())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,7 +87,8 @@ pub struct Evidence {
     pub timeline: Vec<usize>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `None` and false where the end was not recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitStatus {
     pub code: Option<u8>,
     /// `SIGSEGV`

@@ -10,12 +10,9 @@ use super::{
     url::Url,
 };
 use crate::{
-    contract::CrashObject,
-    render::{
-        Style,
-        explain::{Explanation, explanation_text},
-    },
-    store::{Candidate, Selector},
+    contract::{Candidate, CrashObject, Explanation, K8s},
+    render::{Style, explain::explanation_text},
+    store::Selector,
     terminal::{print, style},
 };
 
@@ -127,10 +124,10 @@ async fn fits(source: &mut Source, url: &Url) -> anyhow::Result<Fits> {
     Ok(match source.get(url, "application/json").await? {
         Answer::Found(answer) => {
             let object: CrashObject = serde_json::from_str(&answer.text().await?)?;
-            let name = |path: &str| object.k8s.pointer(path)?.as_str().map(str::to_owned);
+            let k8s = object.k8s.as_ref();
             let what = Candidate {
-                namespace: name("/namespace/name"),
-                pod: name("/pod/name"),
+                namespace: k8s.and_then(K8s::namespace_name).map(str::to_owned),
+                pod: k8s.and_then(K8s::pod_name).map(str::to_owned),
                 crash_id: Some(object.crash.id.clone()),
             };
             Ok(vec![(what, Some(object.crash.time))])

@@ -3,11 +3,10 @@
 
 pub mod explain;
 mod html;
-pub mod row;
 pub mod text;
 
 #[cfg(test)]
 pub(crate) mod samples;
 
 pub use html::crash_page;
-pub use text::{Detail, Style, crash_text, printable, timeline_text, verdict_text, without_colour};
+pub use text::{Detail, Style, crash_text, gap_of, in_one_line, printable, who, without_colour};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tracer::{
-    contract::{crash_object, entry},
+    contract::{Container, K8s, crash_object, entry},
     event::What,
     exec::Recording,
     identity::{Identity, Source},
@@ -92,8 +92,8 @@ impl Remembered {
         let verdict = verdict(timeline, facts, &Terms::default());
         let identity = death.identity(death.digit, &self.node);
         let mut object = crash_object(identity.short_id(), timeline, facts, &verdict);
-        object.container = identity.container();
-        object.k8s = identity.k8s();
+        object.container = Some(Container::of(&identity));
+        object.k8s = K8s::of(&identity);
 
         let boot_offset_ns = facts.machine.boot_offset_ns;
         let command = timeline.entries.iter().find_map(|event| match &event.what {
@@ -121,8 +121,8 @@ impl Remembered {
         let time_ns = i64::try_from(time.as_nanosecond()).unwrap();
         let cause = object.crash.cause.clone();
         writer.end(&key, End { time_ns, exit: object.exit.clone(), cause });
-        let text = crash_text(timeline, &verdict, Style::Coloured, Detail::Folded);
-        self.texts.push(crash_text(timeline, &verdict, Style::Plain, Detail::Folded));
+        let text = crash_text(&object, Style::Coloured, Detail::Folded);
+        self.texts.push(crash_text(&object, Style::Plain, Detail::Folded));
         drop(writer.crash(NewCrash { life: key, process: None, object, text }));
     }
 

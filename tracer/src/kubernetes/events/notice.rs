@@ -195,10 +195,10 @@ pub mod tests {
             "crash": {
                 "id": notice.id, "revision": 1, "scope": "life", "time": notice.time, "cause": notice.cause,
                 "confidence": "proven", "summary": notice.summary, "evidence": [], "next_step": notice.next_step,
-                "process": null, "details": {},
+                "process": {}, "details": {},
             },
             "exit": {"code": null, "signal": "SIGKILL", "core": false},
-            "process": null,
+            "process": {},
             "lost": 0,
         });
         serde_json::from_value(value).unwrap()
