@@ -1,10 +1,13 @@
 //! The crash object against its published contract: docs/crash.schema.json and docs/events.md.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{Container, KINDS, crash_object, entry, names};
+use super::{
+    Container, CrashObject, Entry, Gap, K8s, KINDS, Line, Observation, What as Known, crash_object,
+    entry, names,
+};
 use crate::{
     event::{Event, What},
     render::samples,
@@ -184,5 +187,77 @@ fn collect_keys(value: &Value, keys: &mut BTreeSet<String>) {
         }
         Value::Array(values) => values.iter().for_each(|value| collect_keys(value, keys)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Reads what was written, and writes it again.
+fn again<T: serde::de::DeserializeOwned + serde::Serialize>(json: &str) -> String {
+    serde_json::to_string(&serde_json::from_str::<T>(json).unwrap()).unwrap()
+}
+
+#[test]
+fn what_is_written_is_read_and_written_again_to_the_byte() {
+    let (mut timeline, facts, verdict) = samples::every_kind();
+    for is_hostile in [false, true] {
+        if is_hostile {
+            timeline.entries.iter_mut().for_each(make_hostile);
+        }
+        let object = crash_object("0123456789ab", &timeline, &facts, &verdict);
+        let json = serde_json::to_string(&object).unwrap();
+        assert_eq!(serde_json::from_str::<CrashObject>(&json).unwrap(), object);
+        assert_eq!(again::<CrashObject>(&json), json);
+        assert_eq!(again::<Line>(&json), json);
+        for entry in object.timeline.into_iter().flatten() {
+            assert!(!matches!(entry.what, Known::Unknown(_)), "{entry:?}");
+            let of = Observation {
+                entry: Cow::Owned(entry),
+                container: Some(Cow::Owned(Container::default())),
+                k8s: Some(Cow::Owned(K8s::of_node("a"))),
+            };
+            let json = serde_json::to_string(&of).unwrap();
+            assert_eq!(again::<Line>(&json), json);
+        }
+    }
+    let gap = serde_json::to_string(&Gap::of_lines(3)).unwrap();
+    assert_eq!(gap, r#"{"kind":"lost","of":"lines","count":3}"#);
+    assert_eq!(again::<Line>(&gap), gap);
+}
+
+#[test]
+fn an_entry_of_a_later_version_is_read_as_far_as_it_is_known() {
+    let read = |json: Value| serde_json::from_value::<Entry>(json).unwrap();
+    let mut entries = entries();
+    for entry in &mut entries {
+        let known = read(entry.clone());
+        entry["surprise"] = json!({"a": 1});
+        entry["process"]["surprise"] = json!([1]);
+        assert_eq!(read(entry.clone()), known);
+    }
+    // A kind that is not known, and one whose fields have become others.
+    for (kind, field) in [("rumour", json!(1)), ("exit", json!("all of it"))] {
+        let mut entry = entries[0].clone();
+        entry["kind"] = json!(kind);
+        entry["exit"] = field;
+        entry.as_object_mut().unwrap().shift_remove("process");
+        let read = read(entry.clone());
+        assert_eq!(read.what.kind(), kind);
+        assert!(matches!(read.what, Known::Unknown(_)), "{read:?}");
+        assert_eq!(serde_json::to_value(&read).unwrap()["exit"], entry["exit"]);
+    }
+}
+
+#[test]
+fn a_word_of_a_later_version_is_kept() {
+    let (timeline, facts, verdict) = samples::every_kind();
+    let object = crash_object("x", &timeline, &facts, &verdict);
+    let words = [("stream", "words"), ("change", "cgroup"), ("result", "signal"), ("of", "lost")];
+    for (field, kind) in words {
+        let of_kind = |entry: &&Entry| entry.what.kind() == kind;
+        let entry = object.timeline.iter().flatten().find(of_kind).unwrap();
+        let mut entry = serde_json::to_value(entry).unwrap();
+        entry[field] = json!("unheard_of");
+        let read: Entry = serde_json::from_value(entry.clone()).unwrap();
+        assert!(!matches!(read.what, Known::Unknown(_)), "{read:?}");
+        assert_eq!(serde_json::to_value(&read).unwrap(), entry);
     }
 }
