@@ -21,7 +21,7 @@ use super::{
     params,
 };
 use crate::{
-    contract::Gap,
+    contract::{Gap, question},
     live::Told,
     store::{EventFilter, Reader, StoreError},
 };
@@ -39,7 +39,7 @@ pub async fn events(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let asked: params::Events = params::parse(&uri)?;
+    let asked: question::Events = params::parse(&uri)?;
     let form = form(&headers, &[Form::Json, Form::JsonLines, Form::Stream]);
     if form == Form::Stream {
         return live(&memory, asked);
@@ -96,7 +96,7 @@ impl Part {
 /// A comment that says that the stream lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-fn live(memory: &Memory, asked: params::Events) -> Result<Response, ApiError> {
+fn live(memory: &Memory, asked: question::Events) -> Result<Response, ApiError> {
     let Some(bus) = &memory.live else {
         return Err(ApiError::bad_request("a store has no live events: ask an agent"));
     };

@@ -12,6 +12,7 @@ mod owner;
 mod process;
 #[cfg(test)]
 mod published;
+pub mod question;
 mod refusal;
 mod text;
 mod time;

@@ -13,7 +13,7 @@ use super::{
     url::Url,
 };
 use crate::{
-    contract::{CrashObject, K8s},
+    contract::{CrashObject, K8s, question},
     render::printable,
     terminal::{print, width},
     when,
@@ -68,15 +68,18 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
 }
 
 async fn list(options: &Options, sources: &mut Sources) -> anyhow::Result<Found> {
-    let url = Url::new("/v1/crashes")
-        .with("namespace", options.namespace.as_deref())
-        .with("label", options.selector.as_deref())
-        .with("since", options.since.as_deref())
-        .with("until", options.until.as_deref())
-        .with("cause", options.cause.as_deref())
-        .with("all", options.all.then_some(true))
+    let asked = question::Crashes {
+        namespace: options.namespace.clone(),
+        label: options.selector.clone(),
+        since: options.since.clone(),
+        until: options.until.clone(),
+        cause: options.cause.clone(),
+        all: options.all,
         // With one more it is known whether there are more.
-        .with("limit", Some(options.limit + 1));
+        limit: Some(usize::from(options.limit) + 1),
+        ..question::Crashes::default()
+    };
+    let url = Url::with(question::CRASHES, &asked)?;
     let answers = sources.all(async |_, source| lines(source, &url).await).await?;
     let answers: Vec<String> = answers.into_iter().map(|(_, lines)| lines).collect();
     let (lines, is_cut) = merge::newest(&answers, usize::from(options.limit))?;

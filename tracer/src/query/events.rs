@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use super::{From, TextOrJson, live, stored, url::Url};
+use super::{From, TextOrJson, live, stored};
 use crate::{
-    contract::{K8s, Line},
+    contract::{K8s, Line, question},
     render::{gap_of, in_one_line, printable, who},
     terminal::print,
 };
@@ -55,14 +55,16 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
 }
 
 impl Options {
-    pub(super) fn url(&self) -> Url {
-        Url::new("/v1/events")
-            .with("namespace", self.namespace.as_deref())
-            .with("label", self.selector.as_deref())
-            .with("pod", self.pod.as_deref())
-            .with("kind", self.kind.as_deref())
-            .with("since", self.since.as_deref())
-            .with("until", self.until.as_deref())
+    pub(super) fn question(&self) -> question::Events {
+        question::Events {
+            namespace: self.namespace.clone(),
+            label: self.selector.clone(),
+            pod: self.pod.clone(),
+            kind: self.kind.clone(),
+            since: self.since.clone(),
+            until: self.until.clone(),
+            ..question::Events::default()
+        }
     }
 
     /// Prints events, one a line of JSON each, with the node where it is given.

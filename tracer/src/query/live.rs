@@ -17,14 +17,14 @@ use super::{
     tell_silent,
     url::Url,
 };
-use crate::contract::{Gap, K8s, kinds::Of};
+use crate::contract::{Gap, K8s, kinds::Of, question::EVENTS};
 
 /// Several heartbeats of an agent.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Prints them until nobody reads on, or no stream is left.
 pub async fn follow(options: &Options, sources: &mut Sources) -> anyhow::Result<Found> {
-    let url = options.url();
+    let url = Url::with(EVENTS, &options.question())?;
     let bodies = sources.all(async |_, source| open(source, &url).await).await?;
     tell_silent(sources);
     let streams = bodies
