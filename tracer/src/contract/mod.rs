@@ -1,6 +1,8 @@
 //! What every output says, as JSON: entries of a timeline, crashes (docs/crash.schema.json). It must not decide anything.
 
 mod crash;
+#[cfg(test)]
+mod documented;
 mod entry;
 mod explanation;
 pub mod kinds;

@@ -8,12 +8,7 @@ use super::{
     Container, CrashObject, Entry, Gap, K8s, KINDS, Line, Observation, What as Known, crash_object,
     entry, names,
 };
-use crate::{
-    event::{Event, What},
-    render::samples,
-    text::Text,
-    verdict::Cause,
-};
+use crate::{event::What, render::samples, text::Text, verdict::Cause};
 
 const SCHEMA: &str = include_str!("../../../docs/crash.schema.json");
 const EVENTS: &str = include_str!("../../../docs/events.md");
@@ -89,50 +84,18 @@ fn the_schema_lists_the_causes_in_their_order() {
     assert_eq!(listed, json!(causes));
 }
 
+fn hostile() -> Text {
+    Text(b"\xff\0\n\"".to_vec())
+}
+
 #[test]
 fn bytes_that_are_not_utf8_keep_the_schema_everywhere() {
     let (mut timeline, facts, verdict) = samples::every_kind();
     for event in &mut timeline.entries {
-        make_hostile(event);
+        samples::rewrite(event, &hostile());
     }
     let object = serde_json::to_value(crash_object("x", &timeline, &facts, &verdict)).unwrap();
     assert_eq!(violations(&object), [] as [String; 0]);
-}
-
-fn make_hostile(event: &mut Event) {
-    let hostile = Text(b"\xff\0\n\"".to_vec());
-    event.process.comm = hostile.clone();
-    match &mut event.what {
-        What::Exec(exec) => {
-            exec.path = hostile.clone();
-            exec.args = vec![hostile];
-        }
-        What::ExecFailed(failed) => failed.path = hostile,
-        What::Exit(exit) => exit.cwd = Some(hostile),
-        What::Signal(signal) => {
-            signal.sender.comm = hostile.clone();
-            signal.sender_exe = hostile;
-        }
-        What::Oom(oom) => oom.trigger.comm = hostile,
-        What::Words(words) => words.bytes = hostile,
-        What::Cgroup(change) => change.path = hostile,
-        What::Call(call) => match &mut call.object {
-            crate::event::Object::Path { path, .. } | crate::event::Object::File { path, .. } => {
-                *path = hostile;
-            }
-            crate::event::Object::Address(crate::event::Address::Unix(path)) => *path = hostile,
-            crate::event::Object::Dns(dns) => dns.question = hostile,
-            crate::event::Object::Address(_)
-            | crate::event::Object::Pids { .. }
-            | crate::event::Object::None => {}
-        },
-        What::Bind(_)
-        | What::Fork(_)
-        | What::Found(_)
-        | What::Threads(_)
-        | What::CallsForgotten(_)
-        | What::Lost(_) => {}
-    }
 }
 
 #[test]
@@ -200,7 +163,8 @@ fn what_is_written_is_read_and_written_again_to_the_byte() {
     let (mut timeline, facts, verdict) = samples::every_kind();
     for is_hostile in [false, true] {
         if is_hostile {
-            timeline.entries.iter_mut().for_each(make_hostile);
+            let entries = timeline.entries.iter_mut();
+            entries.for_each(|event| samples::rewrite(event, &hostile()));
         }
         let object = crash_object("0123456789ab", &timeline, &facts, &verdict);
         let json = serde_json::to_string(&object).unwrap();
