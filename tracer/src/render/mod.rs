@@ -1,5 +1,5 @@
-//! Timelines and verdicts as people and programs read them. It must not decide anything, do I/O or
-//! know the clock: boot times become wall-clock times by the offset that the facts hold.
+//! Crashes and their entries as people read them. It must not decide anything, do I/O or
+//! know the clock.
 
 pub mod explain;
 mod html;
