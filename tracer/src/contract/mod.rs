@@ -26,7 +26,7 @@ use crate::{
     verdict::Verdict,
 };
 
-pub use crash::{Crash, CrashLoop, CrashObject, Evidence, ExitStatus, SCHEMA};
+pub use crash::{Crash, CrashLoop, CrashObject, Evidence, ExitStatus, ListedObject, SCHEMA};
 pub use entry::{Entry, KINDS, Unknown, What};
 pub use explanation::{Change, Changes, Explanation};
 pub use line::{CRASH, Gap, Line, Observation};

@@ -13,7 +13,7 @@ use super::{
     url::Url,
 };
 use crate::{
-    contract::{CrashObject, K8s, question},
+    contract::{K8s, ListedObject, question},
     render::printable,
     terminal::{print, width},
     when,
@@ -90,7 +90,7 @@ async fn list(options: &Options, sources: &mut Sources) -> anyhow::Result<Found>
     let _ = match options.output {
         Format::Json => print(&lines.iter().flat_map(|line| [line, "\n"]).collect::<String>())?,
         Format::Table | Format::Wide => {
-            let crashes: Result<Vec<CrashObject>, _> =
+            let crashes: Result<Vec<ListedObject>, _> =
                 lines.into_iter().map(serde_json::from_str).collect();
             let is_wide = options.output == Format::Wide;
             let columns = Columns {
@@ -140,10 +140,10 @@ enum Column {
 }
 
 impl Columns {
-    fn table(&self, crashes: &[CrashObject], now: Timestamp, width: Option<usize>) -> String {
+    fn table(&self, crashes: &[ListedObject], now: Timestamp, width: Option<usize>) -> String {
         let columns: Vec<Column> = Column::ALL.into_iter().filter(|one| self.has(*one)).collect();
         let header: Vec<&str> = columns.iter().map(|column| column.heading()).collect();
-        let row = |crash: &CrashObject| {
+        let row = |crash: &ListedObject| {
             columns.iter().map(|column| printable(&column.cell(crash, now))).collect()
         };
         let rows: Vec<Vec<String>> = crashes.iter().map(row).collect();
@@ -193,7 +193,7 @@ impl Column {
         }
     }
 
-    fn cell(self, object: &CrashObject, now: Timestamp) -> String {
+    fn cell(self, object: &ListedObject, now: Timestamp) -> String {
         let crash = &object.crash;
         let k8s = object.k8s.as_ref();
         let known = |name: Option<&str>| name.unwrap_or(NONE).to_owned();
@@ -222,10 +222,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::contract::{Crash, ExitStatus, Process, SCHEMA};
+    use crate::contract::{Crash, CrashObject, ExitStatus, Process, SCHEMA};
 
-    fn crash(pod: Option<&str>, cause: &str, summary: &str) -> CrashObject {
-        CrashObject {
+    fn crash(pod: Option<&str>, cause: &str, summary: &str) -> ListedObject {
+        let object = CrashObject {
             schema: SCHEMA,
             crash: Crash {
                 id: "0123456789ab".to_owned(),
@@ -254,7 +254,8 @@ mod tests {
             }),
             timeline: None,
             lost: 0,
-        }
+        };
+        serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap()
     }
 
     fn shown(columns: &Columns, width: Option<usize>) -> String {
