@@ -8,7 +8,7 @@ pub mod cgroup;
 pub mod cli;
 mod completion;
 pub mod config;
-pub mod crash;
+pub mod contract;
 pub mod decode;
 pub mod doctor;
 pub mod errno;

@@ -10,11 +10,10 @@ use std::{
 use proptest::{prelude::*, sample::Index};
 use serde_json::Value;
 use tracer::{
-    crash::CrashObject,
+    contract::{CrashObject, What as Known, crash_object},
     decode::{Arch, decode},
     event::{Event, What},
     exec::Recording,
-    render::crash_object,
     timeline::Timeline,
     verdict::{Cause, Terms, Verdict, incidents, verdict},
 };
@@ -147,6 +146,21 @@ fn every_crash_object_keeps_its_schema() {
             }
         }
         Ok(())
+    });
+}
+
+#[test]
+fn every_crash_object_is_read_as_it_was_written() {
+    every_death(|death| {
+        let (recording, verdict) = death.replay(true);
+        let written = serde_json::to_string(&object(&recording, &verdict)).unwrap();
+        let read: CrashObject = serde_json::from_str(&written).map_err(|e| e.to_string())?;
+        let mut entries = read.timeline.iter().flatten();
+        if let Some(entry) = entries.find(|entry| matches!(entry.what, Known::Unknown(_))) {
+            return Err(format!("it is not read: {entry:?}"));
+        }
+        let again = serde_json::to_string(&read).unwrap();
+        if again == written { Ok(()) } else { Err(format!("{written}\nbecame\n{again}")) }
     });
 }
 

@@ -49,7 +49,7 @@ impl Hands {
         match action {
             Action::Ask(question) => self.asker.ask(question),
             Action::Event { life, owner, kind, entry } => {
-                self.reporter.event(&life, &owner, kind, entry);
+                self.reporter.event(&life, &owner, kind, *entry);
             }
             Action::Life(life) => self.reporter.life(*life),
             Action::Report { life, owner, report } => self.reporter.report(&life, &owner, *report),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{clock::now, node::Note};
 use crate::{
+    contract::names,
     metrics::{ByCause, EventsLost, Metrics},
-    render::names,
 };
 
 /// Counts and logs one.

@@ -5,10 +5,10 @@ use tracer_ebpf::abi::ABI;
 
 use super::records::Records;
 use crate::{
+    contract::names,
     decode::Arch,
     event::{BootNs, Event, LostKind},
     metrics::{EventsLost, Metrics},
-    render::names,
     store::Life,
 };
 

@@ -1,8 +1,7 @@
 //! Reports what happened to everybody who wants to know: stdout, the store, live followers. It must not decide anything.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::{
@@ -11,6 +10,7 @@ use super::{
 };
 use crate::{
     config::Stdout as Lines,
+    contract::{CRASH, Entry, Observation},
     kubernetes::events::{Events, Notice},
     live::{Bus, Line},
     store::{End, Life, LifeKey, NewCrash, Recorded, Writer},
@@ -63,14 +63,20 @@ impl Reporter {
         life: &Arc<LifeKey>,
         owner: &Attribution,
         kind: &'static str,
-        entry: Value,
+        entry: Entry,
     ) {
         self.store.event(life, &entry);
         let to_stdout = self.lines == Lines::Events;
         if !to_stdout && !self.bus.is_followed() {
             return;
         }
-        let json = with_owner(entry, owner);
+        let observation = Observation {
+            entry: Cow::Owned(entry),
+            container: Some(Cow::Borrowed(&owner.container)),
+            k8s: owner.k8s.as_ref().map(Cow::Borrowed),
+        };
+        let json =
+            serde_json::to_string(&observation).expect("an observation has only string keys");
         if to_stdout {
             self.stdout.line(json.clone());
         }
@@ -85,7 +91,7 @@ impl Reporter {
         let timeline = object.timeline.take();
         let line = serde_json::to_string(&object).map(|json| Line {
             json,
-            kind: "crash",
+            kind: CRASH,
             identity: Some(owner.identity.clone()),
             cause: Some(cause),
         });
@@ -144,16 +150,4 @@ impl Reporter {
             events.tell(notice);
         }
     }
-}
-
-/// A timeline entry with the container and pod that it belongs to.
-fn with_owner(entry: Value, owner: &Attribution) -> String {
-    let mut line = entry;
-    if let Value::Object(fields) = &mut line {
-        fields.insert("container".to_owned(), owner.container.clone());
-        if !owner.k8s.is_null() {
-            fields.insert("k8s".to_owned(), owner.k8s.clone());
-        }
-    }
-    line.to_string()
 }

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     attribute::roots::Root,
+    contract::names,
     event::{BootNs, Event},
     facts::boot_offset_ns,
     kernel::{LoadError, Rings},
@@ -27,7 +28,6 @@ use crate::{
         pods::{Change, Stream as PodStream},
     },
     metrics::ByKind,
-    render::names,
 };
 
 /// A node's agent, from its start on.

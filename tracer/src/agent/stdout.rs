@@ -11,6 +11,8 @@ use std::{
     thread::JoinHandle,
 };
 
+use crate::contract::Gap;
+
 /// Lines that wait: some megabytes.
 const WAITING: usize = 8192;
 
@@ -67,8 +69,8 @@ fn write(queue: &Receiver<String>, lost: &AtomicU64) {
         }
         let count = lost.swap(0, Ordering::Relaxed);
         if count > 0 {
-            let gap = format!("{{\"kind\":\"lost\",\"of\":\"line\",\"count\":{count}}}");
-            written = written.and_then(|()| put(&mut out, &gap));
+            let gap = serde_json::to_string(&Gap::of_lines(count)).map_err(io::Error::other);
+            written = written.and_then(|()| put(&mut out, &gap?));
         }
         if written.and_then(|()| out.flush()).is_err() {
             // A closed stdout ends the stream, not the agent: store and API go on.

@@ -9,7 +9,6 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::{
     Memory,
@@ -18,15 +17,18 @@ use super::{
     params,
 };
 use crate::{
-    crash::CrashObject,
+    contract::{
+        CrashObject, Explanation,
+        question::{Crashes, Death, Shown},
+    },
     render::{crash_page, without_colour},
-    store::{Changes, Selector, StoredCrash},
+    store::{Selector, StoredCrash},
 };
 
 type Answer = Result<Response, ApiError>;
 
 pub async fn list(State(memory): State<Arc<Memory>>, headers: HeaderMap, uri: Uri) -> Answer {
-    let filter = params::parse::<params::Crashes>(&uri)?.filter(Timestamp::now())?;
+    let filter = params::parse::<Crashes>(&uri)?.filter(Timestamp::now())?;
     let crashes = memory.readers.read(move |reader| reader.crashes(&filter)).await?;
     if form(&headers, &[Form::Json, Form::JsonLines]) == Form::Json {
         let array = format!("[{}]", crashes.join(","));
@@ -42,12 +44,12 @@ pub async fn by_id(
     headers: HeaderMap,
     uri: Uri,
 ) -> Answer {
-    let shown: params::Shown = params::parse(&uri)?;
+    let shown: Shown = params::parse(&uri)?;
     one(&memory, Selector::Id(id), &headers, shown.color).await
 }
 
 pub async fn timeline(State(memory): State<Arc<Memory>>, headers: HeaderMap, uri: Uri) -> Answer {
-    let death: params::Death = params::parse(&uri)?;
+    let death: Death = params::parse(&uri)?;
     let color = death.color;
     one(&memory, death.selector(), &headers, color).await
 }
@@ -64,17 +66,8 @@ async fn one(memory: &Memory, selector: Selector, headers: &HeaderMap, color: bo
     })
 }
 
-/// A crash object without its timeline, and what changed.
-#[derive(Serialize)]
-struct Explanation {
-    #[serde(flatten)]
-    object: CrashObject,
-    /// Since the last life of this workload that lasted; null where none is known.
-    changes: Option<Changes>,
-}
-
 pub async fn explain(State(memory): State<Arc<Memory>>, uri: Uri) -> Answer {
-    let selector = params::parse::<params::Death>(&uri)?.selector();
+    let selector = params::parse::<Death>(&uri)?.selector();
     let absent = nothing_of(&selector);
     let found = memory.readers.read(move |reader| {
         let Some(crash) = reader.crash(&selector)? else { return Ok(None) };

@@ -5,9 +5,11 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
 
-use crate::store::{Candidate, StoreError};
+use crate::{
+    contract::{Candidate, Reason, Refusal},
+    store::StoreError,
+};
 
 #[derive(Debug)]
 pub struct ApiError {
@@ -65,18 +67,7 @@ impl From<StoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut error = json!({ "message": self.message });
-        if !self.candidates.is_empty() {
-            error["candidates"] = self.candidates.iter().map(candidate).collect();
-        }
-        (self.status, Json(json!({ "error": error }))).into_response()
+        let Self { status, message, candidates } = self;
+        (status, Json(Refusal { error: Reason { message, candidates } })).into_response()
     }
-}
-
-fn candidate(candidate: &Candidate) -> Value {
-    json!({
-        "namespace": candidate.namespace,
-        "pod": candidate.pod,
-        "crash_id": candidate.crash_id,
-    })
 }

@@ -12,7 +12,6 @@ use axum::{
     },
 };
 use jiff::Timestamp;
-use serde_json::json;
 use tokio_stream::StreamExt;
 
 use super::{
@@ -22,6 +21,7 @@ use super::{
     params,
 };
 use crate::{
+    contract::{Gap, question},
     live::Told,
     store::{EventFilter, Reader, StoreError},
 };
@@ -39,7 +39,7 @@ pub async fn events(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let asked: params::Events = params::parse(&uri)?;
+    let asked: question::Events = params::parse(&uri)?;
     let form = form(&headers, &[Form::Json, Form::JsonLines, Form::Stream]);
     if form == Form::Stream {
         return live(&memory, asked);
@@ -83,7 +83,7 @@ impl Part {
                 return Ok(Self { more: true, ..part });
             }
             let event = event?;
-            let line = format!("{}\n", event.event);
+            let line = serde_json::to_string(&event.event)? + "\n";
             bytes += line.len();
             part.lines.push(line);
             part.last_row = event.row;
@@ -96,7 +96,7 @@ impl Part {
 /// A comment that says that the stream lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-fn live(memory: &Memory, asked: params::Events) -> Result<Response, ApiError> {
+fn live(memory: &Memory, asked: question::Events) -> Result<Response, ApiError> {
     let Some(bus) = &memory.live else {
         return Err(ApiError::bad_request("a store has no live events: ask an agent"));
     };
@@ -107,8 +107,9 @@ fn live(memory: &Memory, asked: params::Events) -> Result<Response, ApiError> {
         Ok::<_, Infallible>(match told {
             Told::Line(line) => Event::default().event(line.kind).data(&line.json),
             Told::Lost(count) => {
-                let lost = json!({ "kind": "lost", "of": "lines", "count": count });
-                Event::default().event("lost").data(lost.to_string())
+                let gap = Gap::of_lines(count);
+                let json = serde_json::to_string(&gap).expect("a gap has only string keys");
+                Event::default().event(Gap::KIND).data(json)
             }
         })
     });

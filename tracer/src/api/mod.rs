@@ -22,7 +22,7 @@ use axum::{
     routing::{MethodRouter, get},
 };
 
-use crate::{health::Health, live::Bus, metrics::Metrics};
+use crate::{contract::question, health::Health, live::Bus, metrics::Metrics};
 
 pub use listen::Listener;
 pub use serve::serve;
@@ -84,17 +84,17 @@ type Routes<S> = Vec<(&'static str, MethodRouter<S>)>;
 
 fn memory_routes() -> Routes<Arc<Memory>> {
     vec![
-        ("/v1/crashes", get(crashes::list)),
+        (question::CRASHES, get(crashes::list)),
         ("/v1/crashes/{id}", get(crashes::by_id)),
-        ("/v1/timeline", get(crashes::timeline)),
-        ("/v1/explain", get(crashes::explain)),
-        ("/v1/events", get(events::events)),
+        (question::TIMELINE, get(crashes::timeline)),
+        (question::EXPLAIN, get(crashes::explain)),
+        (question::EVENTS, get(events::events)),
     ]
 }
 
 fn agent_routes() -> Routes<Agent> {
     vec![
-        ("/v1/health", get(agent::health)),
+        (question::HEALTH, get(agent::health)),
         ("/openapi.json", get(agent::openapi)),
         ("/crash.schema.json", get(agent::crash_schema)),
     ]

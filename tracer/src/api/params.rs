@@ -1,17 +1,19 @@
-//! What a query asks for, checked. A parameter that is not known is refused: a misspelt filter must not
-//! silently show everything. It must not know who answers.
+//! What a query asks for, checked. It must not know who answers.
 
 use std::sync::Arc;
 
 use axum::{extract::Query, http::Uri};
 use jiff::Timestamp;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 use crate::{
     attribute::selection::{LabelSelector, SelectionError},
+    contract::{
+        CRASH, KINDS,
+        question::{Crashes, Death, Events},
+    },
     live::Wanted,
-    render::names::KINDS,
     store::{EventFilter, Filter, LabelTest, Selector},
     verdict::Cause,
     when,
@@ -31,24 +33,9 @@ pub fn parse<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     }
 }
 
-/// Of `/v1/crashes`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Crashes {
-    namespace: Option<String>,
-    pod: Option<String>,
-    container: Option<String>,
-    label: Option<String>,
-    since: Option<String>,
-    until: Option<String>,
-    cause: Option<String>,
-    #[serde(default)]
-    all: bool,
-    limit: Option<usize>,
-}
-
 impl Crashes {
-    pub fn filter(self, now: Timestamp) -> Result<Filter, ApiError> {
+    /// Of the store. Times can be given from `now` on back.
+    pub(super) fn filter(self, now: Timestamp) -> Result<Filter, ApiError> {
         let causes = listed(self.cause.as_deref());
         let known = Cause::ALL.iter().map(|cause| cause.name());
         all_known("cause", &causes, &known.collect::<Vec<_>>())?;
@@ -66,54 +53,15 @@ impl Crashes {
     }
 }
 
-/// Of `/v1/timeline` and `/v1/explain`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Death {
-    pod: String,
-    namespace: Option<String>,
-    container: Option<String>,
-    #[serde(default)]
-    previous: usize,
-    #[serde(default)]
-    pub color: bool,
-}
-
 impl Death {
-    pub fn selector(self) -> Selector {
-        Selector::parse(&self.pod, self.namespace, self.container, self.previous)
+    pub(super) fn selector(self) -> Selector {
+        Selector::parse(&self.pod, self.namespace, self.container, self.previous.unwrap_or(0))
     }
 }
 
-/// Of `/v1/crashes/{id}`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shown {
-    #[serde(default)]
-    pub color: bool,
-}
-
-/// Of `/v1/events`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Events {
-    namespace: Option<String>,
-    pod: Option<String>,
-    container: Option<String>,
-    label: Option<String>,
-    kind: Option<String>,
-    since: Option<String>,
-    until: Option<String>,
-    after_row: Option<i64>,
-    limit: Option<usize>,
-}
-
-/// What `lines` of the live stream can be besides the kinds of events.
-const CRASH: &str = "crash";
-
 impl Events {
     /// The filter, and the most events of one answer.
-    pub fn stored(self, now: Timestamp) -> Result<(EventFilter, usize), ApiError> {
+    pub(super) fn stored(self, now: Timestamp) -> Result<(EventFilter, usize), ApiError> {
         let kinds = listed(self.kind.as_deref());
         all_known("kind", &kinds, &KINDS)?;
         let filter = EventFilter {
@@ -130,7 +78,7 @@ impl Events {
         Ok((filter, limit(self.limit, EVENTS, MOST_EVENTS)?))
     }
 
-    pub fn live(self) -> Result<Wanted, ApiError> {
+    pub(super) fn live(self) -> Result<Wanted, ApiError> {
         let past = [self.since.is_some(), self.until.is_some(), self.after_row.is_some()];
         if past.contains(&true) || self.limit.is_some() {
             let message = "live events have no since, until, after_row or limit: they begin now";

@@ -9,7 +9,8 @@ use anyhow::Context;
 
 use super::{Format, Job, Recording};
 use crate::{
-    render::{Detail, crash_object, crash_text},
+    contract::crash_object,
+    render::{Detail, crash_text},
     terminal::style_on,
     verdict::{Cause, verdict},
 };
@@ -27,7 +28,10 @@ pub fn print(job: &Job, id: &str, recording: &Recording) -> anyhow::Result<()> {
         Format::Text if verdict.cause == Cause::None && job.detail == Detail::Folded => {
             format!("tracer: {}\n", verdict.summary)
         }
-        Format::Text => crash_text(timeline, &verdict, style_on(to_terminal), job.detail),
+        Format::Text => {
+            let object = crash_object(id, timeline, facts, &verdict);
+            crash_text(&object, style_on(to_terminal), job.detail)
+        }
         Format::Json => serde_json::to_string(&crash_object(id, timeline, facts, &verdict))? + "\n",
     };
     let (written, to) = match (&job.output_file, job.format) {

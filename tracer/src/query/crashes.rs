@@ -3,7 +3,6 @@
 use anyhow::bail;
 use clap::value_parser;
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{
     Found, From, merge,
@@ -14,7 +13,7 @@ use super::{
     url::Url,
 };
 use crate::{
-    crash::CrashObject,
+    contract::{K8s, ListedObject, question},
     render::printable,
     terminal::{print, width},
     when,
@@ -69,15 +68,18 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
 }
 
 async fn list(options: &Options, sources: &mut Sources) -> anyhow::Result<Found> {
-    let url = Url::new("/v1/crashes")
-        .with("namespace", options.namespace.as_deref())
-        .with("label", options.selector.as_deref())
-        .with("since", options.since.as_deref())
-        .with("until", options.until.as_deref())
-        .with("cause", options.cause.as_deref())
-        .with("all", options.all.then_some(true))
+    let asked = question::Crashes {
+        namespace: options.namespace.clone(),
+        label: options.selector.clone(),
+        since: options.since.clone(),
+        until: options.until.clone(),
+        cause: options.cause.clone(),
+        all: options.all,
         // With one more it is known whether there are more.
-        .with("limit", Some(options.limit + 1));
+        limit: Some(usize::from(options.limit) + 1),
+        ..question::Crashes::default()
+    };
+    let url = Url::with(question::CRASHES, &asked)?;
     let answers = sources.all(async |_, source| lines(source, &url).await).await?;
     let answers: Vec<String> = answers.into_iter().map(|(_, lines)| lines).collect();
     let (lines, is_cut) = merge::newest(&answers, usize::from(options.limit))?;
@@ -88,7 +90,7 @@ async fn list(options: &Options, sources: &mut Sources) -> anyhow::Result<Found>
     let _ = match options.output {
         Format::Json => print(&lines.iter().flat_map(|line| [line, "\n"]).collect::<String>())?,
         Format::Table | Format::Wide => {
-            let crashes: Result<Vec<CrashObject>, _> =
+            let crashes: Result<Vec<ListedObject>, _> =
                 lines.into_iter().map(serde_json::from_str).collect();
             let is_wide = options.output == Format::Wide;
             let columns = Columns {
@@ -113,7 +115,7 @@ async fn lines(source: &mut Source, url: &Url) -> anyhow::Result<String> {
     }
 }
 
-/// Which columns a table has.
+/// Which columns a table has besides those that it always has.
 struct Columns {
     namespace: bool,
     id: bool,
@@ -123,49 +125,95 @@ struct Columns {
 /// In place of what is not known, as kubectl has it.
 const NONE: &str = "<none>";
 
+/// A column of the table.
+#[derive(Clone, Copy)]
+enum Column {
+    When,
+    Namespace,
+    Pod,
+    Container,
+    Restarts,
+    Cause,
+    Id,
+    Node,
+    Summary,
+}
+
 impl Columns {
-    fn table(&self, crashes: &[CrashObject], now: Timestamp, width: Option<usize>) -> String {
-        let all =
-            ["WHEN", "NAMESPACE", "POD", "CONTAINER", "RESTARTS", "CAUSE", "ID", "NODE", "SUMMARY"];
-        let header: Vec<&str> = all.into_iter().filter(|name| self.has(name)).collect();
-        let row = |crash: &CrashObject| {
-            let cells = all.iter().filter(|name| self.has(name));
-            cells.map(|name| printable(&cell(name, crash, now))).collect()
+    fn table(&self, crashes: &[ListedObject], now: Timestamp, width: Option<usize>) -> String {
+        let columns: Vec<Column> = Column::ALL.into_iter().filter(|one| self.has(*one)).collect();
+        let header: Vec<&str> = columns.iter().map(|column| column.heading()).collect();
+        let row = |crash: &ListedObject| {
+            columns.iter().map(|column| printable(&column.cell(crash, now))).collect()
         };
         let rows: Vec<Vec<String>> = crashes.iter().map(row).collect();
         table(&header, &rows, width)
     }
 
-    fn has(&self, name: &str) -> bool {
-        match name {
-            "NAMESPACE" => self.namespace,
-            "ID" => self.id,
-            "NODE" => self.node,
-            _ => true,
+    fn has(&self, column: Column) -> bool {
+        match column {
+            Column::Namespace => self.namespace,
+            Column::Id => self.id,
+            Column::Node => self.node,
+            Column::When
+            | Column::Pod
+            | Column::Container
+            | Column::Restarts
+            | Column::Cause
+            | Column::Summary => true,
         }
     }
 }
 
-fn cell(name: &str, object: &CrashObject, now: Timestamp) -> String {
-    let k8s = |path| object.k8s.pointer(path);
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or(NONE).to_owned();
-    let crash = &object.crash;
-    match name {
-        "WHEN" => match crash.time.parse() {
-            Ok(time) => when::age(time, now),
-            Err(_) => crash.time.clone(),
-        },
-        "NAMESPACE" => text(k8s("/namespace/name")),
-        "POD" => text(k8s("/pod/name")),
-        "CONTAINER" => text(k8s("/container/name").or(object.container.get("name"))),
-        "RESTARTS" => {
-            let count = k8s("/container/restart_count").and_then(Value::as_u64);
-            count.map_or(NONE.to_owned(), |count| count.to_string())
+impl Column {
+    /// In their order.
+    const ALL: [Self; 9] = [
+        Self::When,
+        Self::Namespace,
+        Self::Pod,
+        Self::Container,
+        Self::Restarts,
+        Self::Cause,
+        Self::Id,
+        Self::Node,
+        Self::Summary,
+    ];
+
+    fn heading(self) -> &'static str {
+        match self {
+            Self::When => "WHEN",
+            Self::Namespace => "NAMESPACE",
+            Self::Pod => "POD",
+            Self::Container => "CONTAINER",
+            Self::Restarts => "RESTARTS",
+            Self::Cause => "CAUSE",
+            Self::Id => "ID",
+            Self::Node => "NODE",
+            Self::Summary => "SUMMARY",
         }
-        "CAUSE" => crash.cause.clone(),
-        "ID" => crash.id.clone(),
-        "NODE" => text(k8s("/node/name")),
-        _ => crash.summary.clone(),
+    }
+
+    fn cell(self, object: &ListedObject, now: Timestamp) -> String {
+        let crash = &object.crash;
+        let k8s = object.k8s.as_ref();
+        let known = |name: Option<&str>| name.unwrap_or(NONE).to_owned();
+        match self {
+            Self::When => match crash.time.parse() {
+                Ok(time) => when::age(time, now),
+                Err(_) => crash.time.clone(),
+            },
+            Self::Namespace => known(k8s.and_then(K8s::namespace_name)),
+            Self::Pod => known(k8s.and_then(K8s::pod_name)),
+            Self::Container => known(object.container_name()),
+            Self::Restarts => {
+                let count = k8s.and_then(K8s::restart_count);
+                count.map_or(NONE.to_owned(), |count| count.to_string())
+            }
+            Self::Cause => crash.cause.clone(),
+            Self::Id => crash.id.clone(),
+            Self::Node => known(k8s.and_then(K8s::node_name)),
+            Self::Summary => crash.summary.clone(),
+        }
     }
 }
 
@@ -174,10 +222,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::crash::{Crash, ExitStatus, SCHEMA};
+    use crate::contract::{Crash, CrashObject, ExitStatus, Process, SCHEMA};
 
-    fn crash(pod: Option<&str>, cause: &str, summary: &str) -> CrashObject {
-        CrashObject {
+    fn crash(pod: Option<&str>, cause: &str, summary: &str) -> ListedObject {
+        let object = CrashObject {
             schema: SCHEMA,
             crash: Crash {
                 id: "0123456789ab".to_owned(),
@@ -189,23 +237,25 @@ mod tests {
                 summary: summary.to_owned(),
                 evidence: Vec::new(),
                 next_step: String::new(),
-                process: Value::Null,
+                process: Process::default(),
                 details: serde_json::Map::new(),
             },
             exit: ExitStatus { code: Some(1), signal: None, core: false },
-            process: Value::Null,
-            container: Value::Null,
-            k8s: pod.map_or(Value::Null, |pod| {
-                json!({
+            process: Process::default(),
+            container: None,
+            k8s: pod.map(|pod| {
+                let k8s = json!({
                     "namespace": {"name": "shop"},
                     "pod": {"name": pod},
                     "container": {"name": "cart", "restart_count": 12},
                     "node": {"name": "node1"},
-                })
+                });
+                serde_json::from_value(k8s).unwrap()
             }),
             timeline: None,
             lost: 0,
-        }
+        };
+        serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap()
     }
 
     fn shown(columns: &Columns, width: Option<usize>) -> String {

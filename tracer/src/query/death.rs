@@ -10,12 +10,9 @@ use super::{
     url::Url,
 };
 use crate::{
-    crash::CrashObject,
-    render::{
-        Style,
-        explain::{Explanation, explanation_text},
-    },
-    store::{Candidate, Selector},
+    contract::{Candidate, CrashObject, Explanation, K8s, question},
+    render::{Style, explain::explanation_text},
+    store::Selector,
     terminal::{print, style},
 };
 
@@ -39,18 +36,21 @@ struct Death {
 }
 
 impl Death {
-    fn url(&self, path: &str) -> Url {
-        Url::new(path)
-            .with("pod", Some(&self.name))
-            .with("namespace", self.namespace.as_deref())
-            .with("container", self.container.as_deref())
+    fn question(&self) -> question::Death {
+        question::Death {
+            pod: self.name.clone(),
+            namespace: self.namespace.clone(),
+            container: self.container.clone(),
+            ..question::Death::default()
+        }
     }
 
-    /// What the node with this death answers for `url`; `Err` inside where there is none: why.
+    /// What the node with this death answers; `Err` inside where there is none: why.
     async fn ask(
         &self,
         sources: &mut Sources,
-        url: Url,
+        path: &str,
+        asked: question::Death,
         accept: &str,
     ) -> anyhow::Result<Result<String, String>> {
         let (node, previous) = match sources.answering().as_slice() {
@@ -60,7 +60,7 @@ impl Death {
                 Err(why) => return Ok(Err(why)),
             },
         };
-        let url = url.with("previous", previous);
+        let url = Url::with(path, &question::Death { previous, ..asked })?;
         let answers =
             sources.some(&[node], async |_, source| source.get(&url, accept).await).await?;
         let answer = answers.into_iter().next().map(|(_, answer)| answer);
@@ -73,7 +73,7 @@ impl Death {
 
     /// The node that has the death, and how many newer ones of the pod it has; `Err` inside where none has it: why.
     async fn find(&self, sources: &mut Sources) -> anyhow::Result<Result<(usize, usize), String>> {
-        let url = self.url("/v1/explain");
+        let url = Url::with(question::EXPLAIN, &self.question())?;
         let answers = sources.all(async |_, source| fits(source, &url).await).await?;
         let (mut all, mut none) = (Vec::new(), None);
         for (node, answer) in answers {
@@ -108,12 +108,15 @@ impl Death {
         if previous == 0 {
             return Ok(Ok((*newest, 0)));
         }
-        let url = Url::new("/v1/crashes")
-            .with("namespace", pod.as_ref().and_then(|pod| pod.namespace.as_deref()))
-            .with("pod", pod.as_ref().and_then(|pod| pod.pod.as_deref()))
-            .with("container", self.container.as_deref())
-            .with("all", Some(true))
-            .with("limit", Some(previous + 1));
+        let asked = question::Crashes {
+            namespace: pod.as_ref().and_then(|pod| pod.namespace.clone()),
+            pod: pod.and_then(|pod| pod.pod),
+            container: self.container.clone(),
+            all: true,
+            limit: Some(previous + 1),
+            ..question::Crashes::default()
+        };
+        let url = Url::with(question::CRASHES, &asked)?;
         let times = sources.some(&nodes, async |_, source| times(source, &url).await).await?;
         // Too many: the newest node says so.
         Ok(Ok(merge::previous(&times, previous).unwrap_or((*newest, previous))))
@@ -127,10 +130,10 @@ async fn fits(source: &mut Source, url: &Url) -> anyhow::Result<Fits> {
     Ok(match source.get(url, "application/json").await? {
         Answer::Found(answer) => {
             let object: CrashObject = serde_json::from_str(&answer.text().await?)?;
-            let name = |path: &str| object.k8s.pointer(path)?.as_str().map(str::to_owned);
+            let k8s = object.k8s.as_ref();
             let what = Candidate {
-                namespace: name("/namespace/name"),
-                pod: name("/pod/name"),
+                namespace: k8s.and_then(K8s::namespace_name).map(str::to_owned),
+                pod: k8s.and_then(K8s::pod_name).map(str::to_owned),
                 crash_id: Some(object.crash.id.clone()),
             };
             Ok(vec![(what, Some(object.crash.time))])
@@ -176,13 +179,13 @@ pub fn timeline(options: &Timeline) -> anyhow::Result<u8> {
     let death = &options.death;
     super::run(&death.from, async |sources| {
         let coloured = options.output == Format::Text && style() == Style::Coloured;
-        let url = death.url("/v1/timeline").with("color", coloured.then_some(true));
+        let asked = question::Death { color: coloured, ..death.question() };
         let accept = match options.output {
             Format::Text => "text/plain",
             Format::Json => "application/json",
             Format::Html => "text/html",
         };
-        match death.ask(sources, url, accept).await? {
+        match death.ask(sources, question::TIMELINE, asked, accept).await? {
             Ok(answer) => {
                 let _ = print(&with_newline(answer))?;
                 Ok(Found::Something)
@@ -208,8 +211,10 @@ pub struct Explain {
 pub fn explain(options: &Explain) -> anyhow::Result<u8> {
     let death = &options.death;
     super::run(&death.from, async |sources| {
-        let url = death.url("/v1/explain");
-        let document = match death.ask(sources, url, "application/json").await? {
+        let document = match death
+            .ask(sources, question::EXPLAIN, death.question(), "application/json")
+            .await?
+        {
             Ok(answer) => answer,
             Err(why) => return Ok(Found::Nothing(why)),
         };

@@ -6,7 +6,6 @@ use anyhow::{Context as _, bail};
 use axum::body::Body;
 use futures_util::{Stream, StreamExt as _, stream};
 use http_body_util::BodyExt as _;
-use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{
@@ -18,13 +17,14 @@ use super::{
     tell_silent,
     url::Url,
 };
+use crate::contract::{Gap, K8s, kinds::Of, question::EVENTS};
 
 /// Several heartbeats of an agent.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Prints them until nobody reads on, or no stream is left.
 pub async fn follow(options: &Options, sources: &mut Sources) -> anyhow::Result<Found> {
-    let url = options.url();
+    let url = Url::with(EVENTS, &options.question())?;
     let bodies = sources.all(async |_, source| open(source, &url).await).await?;
     tell_silent(sources);
     let streams = bodies
@@ -52,13 +52,13 @@ pub async fn follow(options: &Options, sources: &mut Sources) -> anyhow::Result<
 
 /// Lines that got lost on a node's own stream are nobody's: among those of several nodes they say whose.
 fn named(event: String, node: Option<&str>) -> String {
-    let lost = serde_json::from_str::<Value>(&event).ok().filter(|event| event["of"] == "lines");
-    match (lost, node) {
-        (Some(mut lost), Some(node)) => {
-            lost["k8s"] = json!({ "node": { "name": node } });
-            lost.to_string()
+    let Some(node) = node else { return event };
+    match serde_json::from_str::<Gap>(&event) {
+        Ok(mut gap) if gap.of == Of::Lines => {
+            gap.k8s = Some(K8s::of_node(node));
+            serde_json::to_string(&gap).unwrap_or(event)
         }
-        (Some(_) | None, _) => event,
+        Ok(_) | Err(_) => event,
     }
 }
 

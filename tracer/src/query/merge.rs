@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::store::Candidate;
+use crate::contract::Candidate;
 
 /// Crashes of all nodes, oldest first, the newest `limit` of them; true where there are more.
 ///

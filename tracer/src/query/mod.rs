@@ -29,7 +29,7 @@ use self::{
     sources::Sources,
     url::Url,
 };
-use crate::config::Span;
+use crate::{config::Span, contract::question::HEALTH};
 
 /// The agent's store, unless it was told another.
 pub const STORE: &str = "/var/lib/tracer/tracer.db";
@@ -150,7 +150,7 @@ pub async fn health(socket: &Path) -> anyhow::Result<Option<String>> {
         }
         Err(error) => return Err(error).context(format!("cannot ask at {}", socket.display())),
     }
-    match Source::of_agent(socket).get(&Url::new("/v1/health"), "application/json").await? {
+    match Source::of_agent(socket).get(&Url::new(HEALTH), "application/json").await? {
         Answer::Found(answer) => Ok(Some(answer.text().await?)),
         Answer::Nothing(why) | Answer::Several { message: why, .. } => {
             bail!("{}: {why}", socket.display())

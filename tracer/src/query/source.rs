@@ -15,12 +15,15 @@ use axum::{
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
 use tokio::{net::UnixStream, task::JoinSet, time::timeout};
 use tower::ServiceExt as _;
 
 use super::{forward::Forward, url::Url};
-use crate::{api, config::Span, store::Candidate};
+use crate::{
+    api,
+    config::Span,
+    contract::{Candidate, Reason, Refusal},
+};
 
 /// For an answer of this machine to begin.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -169,19 +172,10 @@ impl Found {
     /// Of an error: its message, and the candidates that it names.
     async fn reason(self) -> anyhow::Result<(String, Vec<Candidate>)> {
         let status = self.response.status();
-        let body: Value = serde_json::from_str(&self.text().await?).unwrap_or_default();
-        let error = &body["error"];
-        let message = match error["message"].as_str() {
-            Some(message) => message.to_owned(),
-            None => format!("the agent answers {status} without a reason"),
-        };
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let candidates = error["candidates"].as_array().into_iter().flatten();
-        let candidates = candidates.map(|candidate| Candidate {
-            namespace: text(&candidate["namespace"]),
-            pod: text(&candidate["pod"]),
-            crash_id: text(&candidate["crash_id"]),
-        });
-        Ok((message, candidates.collect()))
+        let text = self.text().await?;
+        Ok(match serde_json::from_str(&text) {
+            Ok(Refusal { error: Reason { message, candidates } }) => (message, candidates),
+            Err(_) => (format!("the agent answers {status} without a reason"), Vec::new()),
+        })
     }
 }

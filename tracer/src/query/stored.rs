@@ -12,8 +12,12 @@ use super::{
     events::Options,
     source::{Answer, Source},
     sources::Sources,
+    url::Url,
 };
-use crate::api::{LAST_ROW, MORE};
+use crate::{
+    api::{LAST_ROW, MORE},
+    contract::question::{EVENTS, Events},
+};
 
 /// Events of one answer; of all answers that are held at once, where there are not too many nodes.
 const PART: usize = 2_000;
@@ -96,7 +100,9 @@ impl Part {
         after: i64,
         limit: usize,
     ) -> anyhow::Result<Self> {
-        let url = options.url().with("after_row", Some(after)).with("limit", Some(limit));
+        let (after_row, limit) = (Some(after), Some(limit));
+        let asked = Events { after_row, limit, ..options.question() };
+        let url = Url::with(EVENTS, &asked)?;
         match source.get(&url, "application/jsonl").await? {
             Answer::Nothing(why) | Answer::Several { message: why, .. } => bail!(why),
             Answer::Found(answer) => {

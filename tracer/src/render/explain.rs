@@ -1,21 +1,8 @@
 //! A verdict as text for people, made of the crash object alone, and what changed since the last life that
 //! lasted. It must not decide anything.
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::text::{Style, printable, size};
-use crate::crash::CrashObject;
-
-/// A crash object, and the differences that `store::Changes` tells.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Explanation {
-    #[serde(flatten)]
-    pub object: CrashObject,
-    /// Null where no life of this workload lasted.
-    #[serde(default)]
-    pub changes: Value,
-}
+use crate::contract::{Change, Changes, CrashObject, Explanation, K8s};
 
 /// Labels and what they label, one a line; evidence and changes as lists. Ends in a newline.
 pub fn explanation_text(explanation: &Explanation, style: Style) -> String {
@@ -52,7 +39,7 @@ pub fn explanation_text(explanation: &Explanation, style: Style) -> String {
     if !crash.next_step.is_empty() {
         line("next step", &printable(&crash.next_step));
     }
-    for (index, change) in changes(&explanation.changes).iter().enumerate() {
+    for (index, change) in changes(explanation.changes.as_ref()).iter().enumerate() {
         line(if index == 0 { "changes" } else { "" }, change);
     }
     out
@@ -68,10 +55,10 @@ pub struct Named {
 
 impl Named {
     pub fn of(object: &CrashObject) -> Self {
-        let k8s = |path| object.k8s.pointer(path).and_then(Value::as_str);
-        let (namespace, pod) = (k8s("/namespace/name"), k8s("/pod/name"));
-        let name = k8s("/container/name").or(object.container["name"].as_str());
-        let restarts = object.k8s.pointer("/container/restart_count").and_then(Value::as_u64);
+        let k8s = object.k8s.as_ref();
+        let (namespace, pod) = (k8s.and_then(K8s::namespace_name), k8s.and_then(K8s::pod_name));
+        let restarts = k8s.and_then(K8s::restart_count);
+        let name = object.container_name();
         Self {
             pod: pod.map(|pod| namespace.map_or(pod.to_owned(), |space| format!("{space}/{pod}"))),
             container: name.map(|name| match restarts {
@@ -84,55 +71,51 @@ impl Named {
 }
 
 /// One line a difference.
-fn changes(changes: &Value) -> Vec<String> {
-    let Some(changes) = changes.as_object() else {
+fn changes(changes: Option<&Changes>) -> Vec<String> {
+    let Some(changes) = changes else {
         return vec!["no earlier life of this container that lasted is remembered".to_owned()];
     };
-    let text = |key: &str| changes.get(key).and_then(Value::as_str).unwrap_or("?");
-    let until = match changes.get("ended").and_then(Value::as_str) {
+    let until = match &changes.ended {
         Some(ended) => format!("until {}", to_seconds(ended)),
         None => "and lives on".to_owned(),
     };
-    let lasting = format!("{} (from {} {until})", text("container_id"), to_seconds(text("began")));
-    let mut differences: Vec<String> = changes
-        .iter()
-        .filter(|(_, change)| change.is_object())
-        .map(|(key, change)| {
-            let (name, told): (_, fn(&Value) -> String) = match key.strip_suffix("_bytes") {
-                Some(name) => (name, told_size),
-                None => (key.as_str(), told),
-            };
-            let name = printable(&name.replace('_', " "));
-            format!("- {name}: {} → {}", told(&change["from"]), told(&change["to"]))
-        })
-        .collect();
+    let lasting = format!("{} (from {} {until})", changes.container_id, to_seconds(&changes.began));
+    let differences = differences(changes);
     let first = match differences.is_empty() {
         true => format!("nothing that is known, since {lasting}, the last life that lasted"),
         false => format!("since {lasting}, the last life that lasted"),
     };
-    differences.insert(0, printable(&first));
-    differences
+    std::iter::once(printable(&first)).chain(differences).collect()
+}
+
+/// `- image: shop/cart:1 → shop/cart:2`, of what is different.
+fn differences(changes: &Changes) -> Vec<String> {
+    let Changes { image, image_id, memory_limit_bytes, command, node, cause, .. } = changes;
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let bytes = |bytes: &Option<u64>| bytes.map(size).unwrap_or_default();
+    let lines = [
+        line("image", image, text),
+        line("image id", image_id, text),
+        line("memory limit", memory_limit_bytes, bytes),
+        line("command", command, |words| words.join(" ")),
+        line("node", node, text),
+        line("cause", cause, text),
+    ];
+    lines.into_iter().flatten().collect()
+}
+
+fn line<T>(name: &str, change: &Option<Change<T>>, told: impl Fn(&T) -> String) -> Option<String> {
+    let Change { from, to } = change.as_ref()?;
+    let told = |value| match told(value) {
+        told if told.is_empty() => "none known".to_owned(),
+        told => printable(&told),
+    };
+    Some(format!("- {name}: {} → {}", told(from), told(to)))
 }
 
 /// `2026-01-31T10:00:00Z`, of a time with nanoseconds.
 fn to_seconds(time: &str) -> String {
     time.split_once('.').map_or(time.to_owned(), |(seconds, _)| format!("{seconds}Z"))
-}
-
-fn told_size(value: &Value) -> String {
-    value.as_u64().map_or_else(|| told(value), size)
-}
-
-fn told(value: &Value) -> String {
-    match value {
-        Value::Null => "none known".to_owned(),
-        Value::String(text) => printable(text),
-        Value::Array(words) => {
-            let words: Vec<String> = words.iter().map(told).collect();
-            if words.is_empty() { "none known".to_owned() } else { words.join(" ") }
-        }
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) => printable(&value.to_string()),
-    }
 }
 
 fn fatal(text: &str, style: Style) -> String {
@@ -147,17 +130,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::render::{crash_object, samples};
+    use crate::{contract::crash_object, render::samples};
 
-    fn explained(changes: Value) -> Explanation {
+    fn explained(changes: serde_json::Value) -> Explanation {
         let (timeline, facts, verdict) = samples::missing_file();
         let mut object = crash_object("0123456789ab", &timeline, &facts, &verdict);
-        object.k8s = json!({
+        let k8s = json!({
             "namespace": {"name": "shop"},
             "pod": {"name": "cart-0"},
             "container": {"name": "cart", "restart_count": 3},
         });
-        Explanation { object, changes }
+        object.k8s = serde_json::from_value(k8s).unwrap();
+        Explanation { object, changes: serde_json::from_value(changes).unwrap() }
     }
 
     #[test]
@@ -171,7 +155,7 @@ mod tests {
             "command": {"from": [], "to": ["app", "--config", "/etc/app\u{1b}.yml"]},
             "memory_limit_bytes": {"from": null, "to": 67108864},
         });
-        insta::assert_snapshot!(explanation_text(&explained(changes), Style::Plain), @r"
+        insta::assert_snapshot!(explanation_text(&explained(changes), Style::Plain), @r#"
         crash:     0123456789ab at 2001-02-03T04:05:06.004100000Z
         pod:       shop/cart-0
         container: cart, restart 3
@@ -182,14 +166,14 @@ mod tests {
         next step: Mount the file at /etc/app.yml.
         changes:   since ba9876543210 (from 2001-02-03T03:00:00Z until 2001-02-03T04:00:00Z), the last life that lasted
                    - image: shop/cart:1 → shop/cart:2
-                   - command: none known → app --config /etc/app\u{1b}.yml
                    - memory limit: none known → 64 MiB
-        ");
+                   - command: none known → app --config /etc/app\u{1b}.yml
+        "#);
     }
 
     #[test]
     fn a_workload_that_never_lasted_has_no_changes() {
-        let text = explanation_text(&explained(Value::Null), Style::Plain);
+        let text = explanation_text(&explained(json!(null)), Style::Plain);
         assert!(text.ends_with("that lasted is remembered\n"), "{text}");
     }
 

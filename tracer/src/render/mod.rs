@@ -1,18 +1,12 @@
-//! Timelines and verdicts as people and programs read them. It must not decide anything, do I/O or
-//! know the clock: boot times become wall-clock times by the offset that the facts hold.
+//! Crashes and their entries as people read them. It must not decide anything, do I/O or
+//! know the clock.
 
 pub mod explain;
 mod html;
-pub mod json;
-pub mod names;
-pub mod row;
 pub mod text;
-mod time;
 
 #[cfg(test)]
 pub(crate) mod samples;
 
 pub use html::crash_page;
-pub use json::crash_object;
-pub use text::{Detail, Style, crash_text, printable, timeline_text, verdict_text, without_colour};
-pub(crate) use time::rfc3339;
+pub use text::{Detail, Style, crash_text, gap_of, in_one_line, printable, who, without_colour};

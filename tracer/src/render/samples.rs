@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Map;
 
 use crate::{
-    crash::Evidence,
+    contract::Evidence,
     errno::Errno,
     event::{
         Address, After, Bind, Call, CgroupChange, Change, Delivery, Disposition, Dns, DnsAnswer,
@@ -359,4 +359,39 @@ pub fn every_kind() -> (Timeline, Facts, Verdict) {
     ];
     let entries = (1..).zip(whats).map(|(n, what)| event(n * 1_000_000, what)).collect();
     (Timeline { lost: 12, ..timeline(entries) }, facts, verdict)
+}
+
+/// Puts `text` wherever an event has text.
+pub fn rewrite(event: &mut Event, text: &Text) {
+    event.process.comm = text.clone();
+    match &mut event.what {
+        What::Exec(exec) => (exec.path, exec.args) = (text.clone(), vec![text.clone()]),
+        What::ExecFailed(failed) => {
+            (failed.path, failed.args) = (text.clone(), vec![text.clone()]);
+        }
+        What::Found(found) => (found.path, found.args) = (text.clone(), vec![text.clone()]),
+        What::Exit(exit) => exit.cwd = Some(text.clone()),
+        What::Signal(signal) => {
+            (signal.sender.comm, signal.sender_exe) = (text.clone(), text.clone());
+        }
+        What::Oom(oom) => oom.trigger.comm = text.clone(),
+        What::Words(words) => {
+            words.bytes = text.clone();
+            if !words.head.is_empty() {
+                words.head = text.clone();
+            }
+        }
+        What::Cgroup(change) => change.path = text.clone(),
+        What::Call(call) => match &mut call.object {
+            Object::Path { path, .. } | Object::File { path, .. } => *path = text.clone(),
+            Object::Address(Address::Unix(path)) => *path = text.clone(),
+            Object::Dns(dns) => dns.question = text.clone(),
+            Object::Address(_) | Object::Pids { .. } | Object::None => {}
+        },
+        What::Bind(_)
+        | What::Fork(_)
+        | What::Threads(_)
+        | What::CallsForgotten(_)
+        | What::Lost(_) => {}
+    }
 }

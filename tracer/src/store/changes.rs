@@ -2,41 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use super::{Life, Reader, StoreError, StoredCrash, lives};
-
-/// Differences between a crashed life and the last one of the same workload that lasted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Changes {
-    /// First 12 digits of the container id of the life that lasted.
-    pub container_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pod: Option<String>,
-    /// RFC 3339. It ended at `ended`; null where it lives on.
-    pub began: String,
-    pub ended: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image: Option<Change<Option<String>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_id: Option<Change<Option<String>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_limit_bytes: Option<Change<Option<u64>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub command: Option<Change<Vec<String>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub node: Option<Change<Option<String>>>,
-    /// Why they ended; null for one that lives on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cause: Option<Change<Option<String>>>,
-}
-
-/// Left out of [`Changes`] where both are the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change<T> {
-    pub from: T,
-    pub to: T,
-}
+use crate::contract::{Change, Changes, rfc3339};
 
 impl Changes {
     /// From a life that lasted to one that did not.
@@ -46,8 +13,8 @@ impl Changes {
         Self {
             container_id: from.short_id().to_owned(),
             pod: from.pod_name.clone(),
-            began: rfc3339(lasting.began_ns),
-            ended: lasting.end.as_ref().map(|end| rfc3339(end.time_ns)),
+            began: rfc3339(0, lasting.began_ns),
+            ended: lasting.end.as_ref().map(|end| rfc3339(0, end.time_ns)),
             image: change(&from.image, &to.image),
             image_id: change(&from.image_id, &to.image_id),
             memory_limit_bytes: change(&lasting.memory_limit_bytes, &crashed.memory_limit_bytes),
@@ -128,8 +95,4 @@ const POD_LABELS: [&str; 10] = [
 
 fn change<T: Clone + PartialEq>(from: &T, to: &T) -> Option<Change<T>> {
     (from != to).then(|| Change { from: from.clone(), to: to.clone() })
-}
-
-fn rfc3339(time_ns: i64) -> String {
-    crate::render::rfc3339(0, time_ns)
 }

@@ -8,10 +8,14 @@ use tokio::sync::oneshot;
 use super::{
     End, Life, LifeKey, StoreError,
     schema::open_to_write,
-    shape::{Split, split},
+    shape::Split,
     write::{CrashRow, EventRow, Recorded, Write},
 };
-use crate::crash::ExitStatus;
+use crate::contract::{
+    Creation, Entry, ExitStatus, Process, What,
+    kinds::{Lost, Of},
+    rfc3339,
+};
 
 pub struct Database {
     pub connection: Connection,
@@ -187,15 +191,17 @@ impl Database {
             .connection
             .prepare_cached("SELECT began_ns FROM lives WHERE id = ?1")?
             .query_row([row], |row| row.get(0))?;
-        let time = crate::render::rfc3339(0, time_ns);
-        self.event(&EventRow {
-            life: life.clone(),
-            kind: "lost".to_owned(),
-            time_ns,
+        let time = rfc3339(0, time_ns);
+        let entry = Entry {
+            process: Process { creation: Creation { time: time.clone() }, ..Process::default() },
+            time,
             offset_ns: time_ns.saturating_sub(began_ns),
-            process: split(&serde_json::json!({"pid": 0, "creation": {"time": time}})),
-            body: split(&serde_json::json!({"of": "store", "count": count})),
-        })
+            what: What::Lost(Lost { of: Of::Store, count }),
+        };
+        match EventRow::of(life, &entry) {
+            Some(event) => self.event(&event),
+            None => Ok(()),
+        }
     }
 
     fn crash(&mut self, crash: &CrashRow) -> rusqlite::Result<Recorded> {

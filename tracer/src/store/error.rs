@@ -7,7 +7,7 @@ use rusqlite::{
     ffi::{Error, SQLITE_CANTOPEN_ISDIR},
 };
 
-use super::Candidate;
+use crate::contract::Candidate;
 
 /// Each text names the thing, the reason and the next step.
 #[derive(Debug, thiserror::Error)]

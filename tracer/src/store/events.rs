@@ -1,7 +1,10 @@
 //! Reads events in small steps, so that a slow reader holds no snapshot and the wal can be emptied behind it.
 //! It must not write.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, VecDeque},
+};
 
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::{Map, Value};
@@ -11,15 +14,17 @@ use super::{
     reader::{identity, text},
     shape,
 };
-use crate::{identity::Identity, render::rfc3339};
+use crate::{
+    contract::{Container, Entry, K8s, Observation, Process, What, rfc3339},
+    identity::Identity,
+};
 
 /// One event as it was streamed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredEvent {
     /// Grows from event to event, with gaps.
     pub row: i64,
-    /// `time`, `offset_ns`, `kind`, `process`, what the kind adds, `container`, `k8s` (left out where null).
-    pub event: Value,
+    pub event: Observation<'static>,
 }
 
 /// See [`Reader::events`].
@@ -38,8 +43,8 @@ pub struct Events<'a> {
 
 /// What a line says of the life that it is of.
 struct Told {
-    container: Value,
-    k8s: Value,
+    container: Option<Container>,
+    k8s: Option<K8s>,
     wanted: bool,
 }
 
@@ -204,31 +209,32 @@ fn told<'a>(
             Some(_) => identity(row, 9)?,
             None => Identity::default(),
         };
-        let container =
-            if identity.container_id.is_empty() { Value::Null } else { identity.container() };
+        let container = (!identity.container_id.is_empty()).then(|| Container::of(&identity));
         let wanted = filter.labels.as_ref().is_none_or(|wanted| wanted(&identity.labels));
-        lives.insert(life, Told { container, k8s: identity.k8s(), wanted });
+        lives.insert(life, Told { container, k8s: K8s::of(&identity), wanted });
     }
     Ok(&lives[&life])
 }
 
 fn event(row: &Row<'_>, told: &Told) -> Result<StoredEvent, StoreError> {
     let process = match row.get_ref(6)?.as_str_or_null().map_err(rusqlite::Error::from)? {
-        Some(paths) => shape::join(paths, text(row, 7)?)?,
-        None => Value::Null,
+        Some(paths) => serde_json::from_value(shape::join(paths, text(row, 7)?)?)?,
+        None => Process::default(),
     };
-    let mut event = Map::new();
-    event.insert("time".to_owned(), rfc3339(0, row.get(1)?).into());
-    event.insert("offset_ns".to_owned(), row.get::<_, i64>(2)?.into());
-    event.insert("kind".to_owned(), text(row, 3)?.into());
-    event.insert("process".to_owned(), process);
-    if let Value::Object(own) = shape::join(text(row, 4)?, text(row, 5)?)? {
-        event.extend(own);
-    }
-    for (key, value) in [("container", &told.container), ("k8s", &told.k8s)] {
-        if !value.is_null() {
-            event.insert(key.to_owned(), value.clone());
-        }
-    }
-    Ok(StoredEvent { row: row.get(0)?, event: Value::Object(event) })
+    let fields = match shape::join(text(row, 4)?, text(row, 5)?)? {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    let entry = Entry {
+        time: rfc3339(0, row.get(1)?),
+        offset_ns: row.get(2)?,
+        process,
+        what: What::read(text(row, 3)?, fields),
+    };
+    let event = Observation {
+        entry: Cow::Owned(entry),
+        container: told.container.clone().map(Cow::Owned),
+        k8s: told.k8s.clone().map(Cow::Owned),
+    };
+    Ok(StoredEvent { row: row.get(0)?, event })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{crash::ExitStatus, event::ProcessId, identity::Identity};
+use crate::{contract::ExitStatus, event::ProcessId, identity::Identity};
 
 /// A container instance for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

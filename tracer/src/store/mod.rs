@@ -18,12 +18,11 @@ mod write;
 mod writer;
 
 pub use bounds::Options;
-pub use changes::{Change, Changes};
 pub use error::StoreError;
 pub use events::{Events, StoredEvent};
 pub use life::{End, Life, LifeKey};
 pub use reader::{Reader, StoredCrash};
-pub use select::{Candidate, EventFilter, Filter, LabelTest, Selector};
+pub use select::{EventFilter, Filter, LabelTest, Selector};
 pub use statistics::Statistics;
 pub use write::{NewCrash, Recorded};
 pub use writer::Writer;

@@ -6,8 +6,11 @@ use rusqlite::{Connection, Row, ToSql, params};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
-use super::{Candidate, Filter, Life, Selector, StoreError, lives, schema::open_to_read};
-use crate::{crash::CrashObject, identity::Identity};
+use super::{Filter, Life, Selector, StoreError, lives, schema::open_to_read};
+use crate::{
+    contract::{Candidate, Container, CrashObject, K8s},
+    identity::Identity,
+};
 
 /// A store, opened read-only. It can be sent to another thread, not shared; no read transaction outlasts a call.
 pub struct Reader {
@@ -199,12 +202,8 @@ struct Names {
 /// From the column 0. A crash that was told before anybody knew whose it is has the names that are known now.
 fn object(row: &Row<'_>, identity: &Identity) -> Result<CrashObject, StoreError> {
     let mut object: CrashObject = serde_json::from_str(text(row, 0)?)?;
-    if object.k8s.is_null() {
-        object.k8s = identity.k8s();
-    }
-    if object.container.is_null() {
-        object.container = identity.container();
-    }
+    object.k8s = object.k8s.or_else(|| K8s::of(identity));
+    object.container = object.container.or_else(|| Some(Container::of(identity)));
     Ok(object)
 }
 

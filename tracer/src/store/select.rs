@@ -1,6 +1,6 @@
 //! What is asked of a store. It must not know SQL.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Whether a pod with these labels is wanted.
 pub type LabelTest = Arc<dyn Fn(&BTreeMap<String, String>) -> bool + Send + Sync>;
@@ -67,25 +67,5 @@ impl Selector {
             return Self::Id(name.to_owned());
         }
         Self::Pod { name: name.to_owned(), namespace, container, previous }
-    }
-}
-
-/// One of several that a name fits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    pub namespace: Option<String>,
-    pub pod: Option<String>,
-    /// Where an id was asked for.
-    pub crash_id: Option<String>,
-}
-
-impl fmt::Display for Candidate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unknown = "(not known)";
-        if let Some(id) = &self.crash_id {
-            write!(f, "{id} ")?;
-        }
-        let (namespace, pod) = (self.namespace.as_deref(), self.pod.as_deref());
-        write!(f, "{}/{}", namespace.unwrap_or(unknown), pod.unwrap_or(unknown))
     }
 }

@@ -19,18 +19,6 @@ pub fn split(value: &Value) -> Split {
     parts.end()
 }
 
-/// As [`split`], of an object without those of its members; they are not copied.
-pub fn split_without(map: &Map<String, Value>, left_out: &[&str]) -> Split {
-    let own = || map.iter().filter(|(key, _)| !left_out.contains(&key.as_str()));
-    if own().next().is_none() || !own().all(|(key, _)| can_be_in_path(key)) {
-        return split(&own().map(|(key, value)| (key.clone(), value.clone())).collect());
-    }
-    let mut parts = Parts::new();
-    let mut path = String::new();
-    own().for_each(|(key, value)| parts.member(key, value, &mut path));
-    parts.end()
-}
-
 /// # Errors
 /// The lists are no JSON, or not of the same length.
 pub fn join(paths: &str, values: &str) -> Result<Value, serde_json::Error> {
@@ -164,12 +152,6 @@ mod tests {
         fn any_json_comes_back_as_it_was(value in any_json()) {
             let split = split(&value);
             prop_assert_eq!(join(&split.paths, &split.values).unwrap().to_string(), value.to_string());
-            if let Value::Object(mut map) = value {
-                let split = split_without(&map, &["a", "b"]);
-                map.retain(|key, _| key != "a" && key != "b");
-                let rest = Value::Object(map).to_string();
-                prop_assert_eq!(join(&split.paths, &split.values).unwrap().to_string(), rest);
-            }
         }
     }
 }

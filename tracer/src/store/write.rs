@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::{
     End, Life, LifeKey,
-    shape::{Split, split, split_without},
+    shape::{Split, split},
 };
-use crate::{crash::CrashObject, event::ProcessId};
+use crate::{
+    contract::{CrashObject, Entry},
+    event::ProcessId,
+};
 
 /// One death or incident, as it is told.
 #[derive(Clone, Debug)]
@@ -78,14 +80,16 @@ pub struct CrashRow {
 }
 
 impl EventRow {
-    /// From a timeline entry. `None` where it lacks its time, offset or kind.
-    pub fn of(life: &Arc<LifeKey>, entry: &Value) -> Option<Self> {
-        let kind = entry.get("kind")?.as_str()?.to_owned();
-        let time_ns = nanoseconds(entry.get("time")?.as_str()?)?;
-        let offset_ns = entry.get("offset_ns")?.as_i64()?;
-        let process = split(entry.get("process").unwrap_or(&Value::Null));
-        let body = split_without(entry.as_object()?, &COLUMNS);
-        Some(Self { life: life.clone(), kind, time_ns, offset_ns, process, body })
+    /// `None` where its time is none that can be stored.
+    pub fn of(life: &Arc<LifeKey>, entry: &Entry) -> Option<Self> {
+        Some(Self {
+            life: life.clone(),
+            kind: entry.what.kind().to_owned(),
+            time_ns: nanoseconds(&entry.time)?,
+            offset_ns: entry.offset_ns,
+            process: split(&serde_json::to_value(&entry.process).ok()?),
+            body: split(&serde_json::to_value(&entry.what).ok()?),
+        })
     }
 
     /// Memory that it holds, about.
@@ -95,11 +99,10 @@ impl EventRow {
     }
 }
 
+/// Why a crash object can always be written.
+const JSON: &str = "a crash object has only string keys, and no number that JSON lacks";
 /// Of timeline and text together.
 const CRASH_BYTES_MAX: usize = 1 << 20;
-
-/// Members of an entry that are columns of their own.
-const COLUMNS: [&str; 4] = ["time", "offset_ns", "kind", "process"];
 
 impl CrashRow {
     /// One that is too large is kept without its timeline, all of whose entries count as lost.
@@ -107,15 +110,14 @@ impl CrashRow {
         let NewCrash { life, process, mut object, mut text } = new;
         let entries = object.timeline.take().unwrap_or_default();
         let count = entries.len() as u64;
-        let mut timeline = Value::Array(entries).to_string();
+        let mut timeline = serde_json::to_string(&entries).expect(JSON);
         if timeline.len() + text.len() > CRASH_BYTES_MAX {
             object.lost = object.lost.saturating_add(count);
             timeline = "[]".to_owned();
             text = "The timeline was too large to be stored.\n".to_owned();
         }
         let process = process.map(|id| format!("{}:{}", id.pid, id.start_ns)).unwrap_or_default();
-        let whole = serde_json::to_string(&object)
-            .expect("a crash object has only string keys, and no number that JSON lacks");
+        let whole = serde_json::to_string(&object).expect(JSON);
         Self {
             life,
             scope: object.crash.scope,

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::{
@@ -18,6 +17,7 @@ use super::{
     statistics::Statistics,
     write::{CrashRow, EventRow, NewCrash, Recorded, Write},
 };
+use crate::contract::Entry;
 
 /// The only writer of a store. Nothing here waits for the disk but [`Writer::open`] and dropping it, which writes
 /// what is left.
@@ -64,9 +64,9 @@ impl Writer {
         self.queue.push_other(Write::End(life.clone(), end), false);
     }
 
-    /// A timeline entry as `render::json::entry` makes it. Where there is no room it is dropped and counted, and a
+    /// Where there is no room for it, it is dropped and counted, and a
     /// `lost` entry of `store` stands in its place.
-    pub fn event(&self, life: &Arc<LifeKey>, entry: &Value) {
+    pub fn event(&self, life: &Arc<LifeKey>, entry: &Entry) {
         match EventRow::of(life, entry) {
             Some(event) => self.queue.push_event(life, Write::Event(Box::new(event))),
             None => {

@@ -310,7 +310,7 @@ impl<'a> Case<'a> {
             let gaps = self.timeline.gaps();
             let text =
                 format!("{lost} records of this life were lost, so that it is not known whole");
-            verdict.evidence.push(crate::crash::Evidence { text, timeline: gaps });
+            verdict.evidence.push(crate::contract::Evidence { text, timeline: gaps });
             if verdict.confidence == Confidence::Proven {
                 verdict.confidence = Confidence::Likely;
             }

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
 use crate::{
-    crash::Evidence,
+    contract::Evidence,
     errno::Errno,
     event::{Address, ProcessId, Protocol, Status},
     text::Text,

@@ -26,7 +26,7 @@ pub use cause::{Cause, Confidence};
 pub use terms::{Policy, Terms};
 
 use crate::{
-    crash::Evidence,
+    contract::Evidence,
     event::{Event, ProcessId, What},
     facts::Facts,
     signal::Signal,

@@ -3,7 +3,7 @@
 
 use serde_json::to_value;
 use tests::wild::{families, score};
-use tracer::render::crash_object;
+use tracer::contract::crash_object;
 
 use crate::deaths::{self, check};
 

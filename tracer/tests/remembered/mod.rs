@@ -8,10 +8,11 @@ use std::{
 };
 
 use tracer::{
+    contract::{Container, K8s, crash_object, entry},
     event::What,
     exec::Recording,
     identity::{Identity, Source},
-    render::{Detail, Style, crash_object, crash_text, json::entry},
+    render::{Detail, Style, crash_text},
     store::{End, Life, LifeKey, NewCrash, Options, Writer},
     verdict::{Terms, verdict},
 };
@@ -91,8 +92,8 @@ impl Remembered {
         let verdict = verdict(timeline, facts, &Terms::default());
         let identity = death.identity(death.digit, &self.node);
         let mut object = crash_object(identity.short_id(), timeline, facts, &verdict);
-        object.container = identity.container();
-        object.k8s = identity.k8s();
+        object.container = Some(Container::of(&identity));
+        object.k8s = K8s::of(&identity);
 
         let boot_offset_ns = facts.machine.boot_offset_ns;
         let command = timeline.entries.iter().find_map(|event| match &event.what {
@@ -120,8 +121,8 @@ impl Remembered {
         let time_ns = i64::try_from(time.as_nanosecond()).unwrap();
         let cause = object.crash.cause.clone();
         writer.end(&key, End { time_ns, exit: object.exit.clone(), cause });
-        let text = crash_text(timeline, &verdict, Style::Coloured, Detail::Folded);
-        self.texts.push(crash_text(timeline, &verdict, Style::Plain, Detail::Folded));
+        let text = crash_text(&object, Style::Coloured, Detail::Folded);
+        self.texts.push(crash_text(&object, Style::Plain, Detail::Folded));
         drop(writer.crash(NewCrash { life: key, process: None, object, text }));
     }
 
@@ -132,7 +133,7 @@ impl Remembered {
             ..death.identity('e', &self.node)
         };
         let began_ns = 1_600_000_000_000_000_000;
-        let exit = tracer::crash::ExitStatus { code: Some(0), signal: None, core: false };
+        let exit = tracer::contract::ExitStatus { code: Some(0), signal: None, core: false };
         let time_ns = began_ns + 3_600_000_000_000;
         let life = Life {
             boot_id: BOOT.to_owned(),

@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::Value;
 use tracer_ebpf::abi::state::LostKey;
 
 use super::{container::Attribution, report::Report};
 use crate::{
+    contract::Entry,
     event::{BootNs, LostKind, Words},
     store::{End, Life, LifeKey},
 };
@@ -17,7 +17,7 @@ pub enum Action {
     /// Somebody outside must be asked; the answer is an input.
     Ask(Question),
     /// An event of a selected container is reported: to stdout, the store and followers.
-    Event { life: Arc<LifeKey>, owner: Arc<Attribution>, kind: &'static str, entry: Value },
+    Event { life: Arc<LifeKey>, owner: Arc<Attribution>, kind: &'static str, entry: Box<Entry> },
     /// The store learns what is known of a life by now.
     Life(Box<Life>),
     /// A crash, an incident, an end that is none, or what became of one of them.

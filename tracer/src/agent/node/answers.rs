@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     attribute::{Answer, selection},
+    contract::{entry, names},
     identity::Identity,
-    render::{json::entry, names},
     store::End,
 };
 
@@ -77,7 +77,7 @@ impl Node {
                 life: container.life.clone(),
                 owner: owner.clone(),
                 kind: names::kind(&event.what),
-                entry: entry(&event, container.since_ns, self.boot_offset_ns),
+                entry: Box::new(entry(&event, container.since_ns, self.boot_offset_ns)),
             });
         }
         if container.stage == Stage::Ended {

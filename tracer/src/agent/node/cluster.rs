@@ -8,7 +8,7 @@ use super::{
     terms::{self, SourcedTerms, TermsSource},
 };
 use crate::{
-    crash::CrashObject,
+    contract::CrashObject,
     event::BootNs,
     facts::Facts,
     identity::Identity,

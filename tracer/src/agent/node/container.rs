@@ -3,9 +3,8 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use serde_json::Value;
-
 use crate::{
+    contract,
     event::{BootNs, Event, ProcessId, What, Words},
     facts::Facts,
     identity::Identity,
@@ -83,15 +82,15 @@ const PAUSES: [&[u8]; 2] = [b"/pause", b"/usr/bin/pod"];
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribution {
     pub identity: Arc<Identity>,
-    /// Its JSON, made once.
-    pub container: Value,
-    pub k8s: Value,
+    /// As every line names them.
+    pub container: contract::Container,
+    pub k8s: Option<contract::K8s>,
     pub capture_output: bool,
 }
 
 impl Attribution {
     pub fn new(identity: Identity, capture_output: bool) -> Self {
-        let (container, k8s) = (identity.container(), identity.k8s());
+        let (container, k8s) = (contract::Container::of(&identity), contract::K8s::of(&identity));
         Self { identity: Arc::new(identity), container, k8s, capture_output }
     }
 }

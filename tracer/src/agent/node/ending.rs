@@ -10,11 +10,11 @@ use super::{
     terms::{SourcedTerms, policy_name},
 };
 use crate::{
-    crash::{CrashObject, ExitStatus},
+    contract::{CrashLoop, CrashObject, ExitStatus, crash_object},
     event::{Event, ProcessId, What},
     facts::Facts,
     identity::Identity,
-    render::{Detail, Style, crash_object, crash_text},
+    render::{Detail, Style, crash_text},
     timeline::Timeline,
     verdict::{Cause, Confidence, Verdict, incidents, verdict},
 };
@@ -27,9 +27,6 @@ pub struct Ending {
     pub command: Vec<String>,
     pub memory_limit_bytes: Option<u64>,
 }
-
-/// Details of a crash that is one of many.
-const CRASH_LOOP: &str = "crash_loop";
 
 impl Ending {
     pub fn is_crash(&self) -> bool {
@@ -62,7 +59,7 @@ pub fn again(
     let mut ending = judged(owner, timeline, facts, terms);
     let was_crash = before.crash.cause != Cause::None.name();
     if was_crash == ending.is_crash() {
-        let noted = before.crash.details.get(CRASH_LOOP).cloned();
+        let noted = before.crash.details.get(CrashLoop::KEY).cloned();
         noted.into_iter().for_each(|noted| put_loop(&mut ending, noted));
     } else {
         note(&mut ending, &owner.identity, loops);
@@ -80,7 +77,7 @@ fn judged(owner: &Attribution, timeline: &Timeline, facts: &Facts, terms: &Sourc
         exit: object.exit.clone(),
         command: command(timeline),
         memory_limit_bytes: facts.memory.first().and_then(|cgroup| cgroup.limit_bytes),
-        report: report(object, timeline, &verdict, None),
+        report: report(object, &verdict, None),
     }
 }
 
@@ -102,7 +99,7 @@ fn note(ending: &mut Ending, identity: &Identity, loops: &mut Loops) {
 }
 
 fn put_loop(ending: &mut Ending, noted: Value) {
-    ending.report.object.crash.details.insert(CRASH_LOOP.to_owned(), noted);
+    ending.report.object.crash.details.insert(CrashLoop::KEY.to_owned(), noted);
 }
 
 /// Takes back what was reported of a life's end by its path alone: it is none that is watched. Nothing of what happened in
@@ -127,11 +124,7 @@ pub fn withdrawn(
     let mut object = object_of(owner, timeline, facts, &verdict);
     object.crash.revision = revision;
     object.timeline = Some(Vec::new());
-    Report {
-        text: format!("{summary}\n"),
-        is_line: true,
-        ..report(object, timeline, &verdict, None)
-    }
+    Report { text: format!("{summary}\n"), is_line: true, ..report(object, &verdict, None) }
 }
 
 /// Processes among `victims` that were killed while the life goes on.
@@ -149,7 +142,7 @@ pub fn of_processes(
             let blamed = verdict.blamed;
             object.crash.scope = "process".to_owned();
             object.crash.id = format!("{}-{}", owner.identity.short_id(), blamed.pid);
-            report(object, timeline, &verdict, Some(blamed))
+            report(object, &verdict, Some(blamed))
         })
         .collect()
 }
@@ -170,20 +163,15 @@ fn object_of(
     verdict: &Verdict,
 ) -> CrashObject {
     CrashObject {
-        container: owner.container.clone(),
+        container: Some(owner.container.clone()),
         k8s: owner.k8s.clone(),
         ..crash_object(owner.identity.short_id(), timeline, facts, verdict)
     }
 }
 
-fn report(
-    object: CrashObject,
-    timeline: &Timeline,
-    verdict: &Verdict,
-    process: Option<ProcessId>,
-) -> Report {
+fn report(object: CrashObject, verdict: &Verdict, process: Option<ProcessId>) -> Report {
     Report {
-        text: crash_text(timeline, verdict, Style::Coloured, Detail::Folded),
+        text: crash_text(&object, Style::Coloured, Detail::Folded),
         cause: verdict.cause.name(),
         is_line: verdict.cause != Cause::None,
         object,

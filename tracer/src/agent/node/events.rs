@@ -8,8 +8,8 @@ use super::{
     state::Node,
 };
 use crate::{
+    contract::{entry, names},
     event::{Change, Event, What},
-    render::{json::entry, names},
 };
 
 /// Events whose container is not known yet: it comes by the other ring, a moment later.
@@ -92,7 +92,7 @@ impl Node {
                 life: container.life.clone(),
                 owner: owner.clone(),
                 kind: names::kind(&event.what),
-                entry: entry(&event, container.since_ns, self.boot_offset_ns),
+                entry: Box::new(entry(&event, container.since_ns, self.boot_offset_ns)),
             });
         }
         let had_main = container.main.is_some();

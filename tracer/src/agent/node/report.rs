@@ -1,6 +1,6 @@
 //! What is reported of a death. Pure.
 
-use crate::{crash::CrashObject, event::ProcessId};
+use crate::{contract::CrashObject, event::ProcessId};
 
 /// A crash or incident, ready to be reported.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What the API is told of a crash: whose it is, and a line of text. It must not know what was told before.
 
-use crate::{crash::CrashObject, identity::Identity, verdict::Cause};
+use crate::{contract::CrashObject, identity::Identity, verdict::Cause};
 
 /// Bytes of an Event's message that the API takes (k8s.io/kubernetes, pkg/apis/core/validation/events.go).
 const MESSAGE_MAX: usize = 1024;
@@ -195,10 +195,10 @@ pub mod tests {
             "crash": {
                 "id": notice.id, "revision": 1, "scope": "life", "time": notice.time, "cause": notice.cause,
                 "confidence": "proven", "summary": notice.summary, "evidence": [], "next_step": notice.next_step,
-                "process": null, "details": {},
+                "process": {}, "details": {},
             },
             "exit": {"code": null, "signal": "SIGKILL", "core": false},
-            "process": null,
+            "process": {},
             "lost": 0,
         });
         serde_json::from_value(value).unwrap()

@@ -3,37 +3,45 @@
 
 use std::ops::Range;
 
-use serde_json::Value;
-
 use super::escaped;
-use crate::{crash::CrashObject, render::row::Row};
+use crate::{
+    contract::{
+        CrashObject, Entry, What,
+        kinds::{Stream, Words},
+    },
+    render::text::{Detail, Paint, offset, paint, what, who},
+};
 
 /// Fewer entries than this are not worth a fold.
 const FOLDED_FROM: usize = 4;
 
 /// What the blamed and the main process wrote last, as it was written.
 pub(super) fn last_words(object: &CrashObject) -> String {
+    let wanted = [&object.crash.process, &object.process];
     let entries = object.timeline.iter().flatten();
-    let of = |entry: &Value, process: &Value| entry["process"]["pid"] == process["pid"];
-    let wanted = entries.filter(|entry| {
-        entry["kind"] == "words"
-            && entry["stream"] != "init"
-            && (of(entry, &object.crash.process) || of(entry, &object.process))
-    });
-    let words: String = wanted
-        .map(|entry| {
-            let (stream, text) = (&entry["stream"], &entry["text"]);
-            let [stream, text] = [stream, text].map(|value| value.as_str().unwrap_or_default());
-            let who = Row::of(entry).who;
-            format!(
-                "<figure><figcaption>{} of {}</figcaption><pre>{}</pre></figure>\n",
-                escaped(stream),
-                escaped(&who),
-                escaped_lines(text.trim_end()),
-            )
-        })
-        .collect();
+    let entries = entries.filter(|entry| wanted.iter().any(|process| process.is(&entry.process)));
+    let words: String = entries.filter_map(|entry| Some(figure(entry, output(entry)?))).collect();
     if words.is_empty() { words } else { format!("<h2>Last words</h2>\n{words}") }
+}
+
+/// What a process wrote, but for what a runtime's init tells its runtime.
+fn output(entry: &Entry) -> Option<(&str, &Words)> {
+    let What::Words(words) = &entry.what else { return None };
+    match &words.stream {
+        Stream::Stdout => Some(("stdout", words)),
+        Stream::Stderr => Some(("stderr", words)),
+        Stream::Unknown(name) => Some((name, words)),
+        Stream::Init => None,
+    }
+}
+
+fn figure(entry: &Entry, (stream, words): (&str, &Words)) -> String {
+    format!(
+        "<figure><figcaption>{} of {}</figcaption><pre>{}</pre></figure>\n",
+        escaped(stream),
+        escaped(&who(entry)),
+        escaped_lines(words.text.trim_end()),
+    )
 }
 
 pub(super) fn timeline(object: &CrashObject) -> String {
@@ -85,14 +93,28 @@ enum Aside {
 }
 
 impl Aside {
-    fn of(entry: &Value) -> Option<Self> {
-        let prepares = entry["process"]["runtime_init"] == true;
-        match entry["kind"].as_str()? {
-            "cgroup" => Some(Self::Preparation),
-            "fork" | "call" | "words" | "exit" if prepares => Some(Self::Preparation),
-            "fork" => Some(Self::Workers),
-            "exit" if entry["exit"]["code"] == 0 => Some(Self::Workers),
-            _ => None,
+    fn of(entry: &Entry) -> Option<Self> {
+        let prepares = entry.process.runtime_init;
+        match &entry.what {
+            What::Cgroup(_) => Some(Self::Preparation),
+            What::Fork(_) | What::Call(_) | What::Words(_) | What::Exit(_) if prepares => {
+                Some(Self::Preparation)
+            }
+            What::Fork(_) => Some(Self::Workers),
+            What::Exit(exit) if exit.exit.code == Some(0) => Some(Self::Workers),
+            What::Exec(_)
+            | What::ExecFailed(_)
+            | What::Found(_)
+            | What::Exit(_)
+            | What::Signal(_)
+            | What::Threads(_)
+            | What::Oom(_)
+            | What::Bind(_)
+            | What::Call(_)
+            | What::CallsForgotten(_)
+            | What::Words(_)
+            | What::Lost(_)
+            | What::Unknown(_) => None,
         }
     }
 
@@ -128,23 +150,30 @@ fn table(rows: &str) -> String {
     )
 }
 
-fn row(index: usize, entry: &Value, cited: &[usize]) -> String {
-    let row = Row::of(entry);
+fn row(index: usize, entry: &Entry, cited: &[usize]) -> String {
     let (class, mark) = match cited.first() {
         Some(first) if *first == index => ("fatal", "▶ "),
         _ if cited.contains(&index) => ("cited", "• "),
-        _ => (row.class, ""),
-    };
-    let what = match entry["kind"] == "words" {
-        true => escaped_lines(&row.what),
-        false => escaped(&row.what),
+        _ => (class(paint(entry)), ""),
     };
     format!(
-        "<tr id=\"entry-{index}\" class=\"{class}\"><td>{mark}{index}</td><td title=\"{}\">{}</td><td>{}</td><td>{what}</td></tr>\n",
-        escaped(entry["time"].as_str().unwrap_or_default()),
-        escaped(&row.offset),
-        escaped(&row.who),
+        "<tr id=\"entry-{index}\" class=\"{class}\"><td>{mark}{index}</td><td title=\"{}\">{}</td><td>{}</td><td>{}</td></tr>\n",
+        escaped(&entry.time),
+        escaped(&offset(entry.offset_ns)),
+        escaped(&who(entry)),
+        escaped_lines(&what(entry, Detail::All).join("\n")),
     )
+}
+
+/// By page.css.
+fn class(paint: Paint) -> &'static str {
+    match paint {
+        Paint::Bad | Paint::Fatal => "bad",
+        Paint::Words => "words",
+        Paint::Gap => "gap",
+        // Most failed calls are harmless.
+        Paint::Plain | Paint::Aside | Paint::Failed => "",
+    }
 }
 
 /// Line ends stay, each line is [`escaped`].
@@ -155,6 +184,7 @@ fn escaped_lines(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{contract::entry, render::samples};
 
     #[test]
     fn long_runs_are_folded_short_ones_and_what_is_between_are_not() {
@@ -168,12 +198,13 @@ mod tests {
 
     #[test]
     fn the_first_program_and_a_runtime_that_fails_to_start_it_are_not_aside() {
-        let entry =
-            |kind: &str| serde_json::json!({"kind": kind, "process": {"runtime_init": true}});
-        for kind in ["exec", "exec_failed", "signal", "oom", "lost", "calls_forgotten"] {
-            assert_eq!(Aside::of(&entry(kind)), None, "{kind}");
+        let (timeline, ..) = samples::every_kind();
+        for mut event in timeline.entries {
+            event.process.runtime_init = true;
+            let entry = entry(&event, 0, 0);
+            let is_aside = ["fork", "call", "words", "exit", "cgroup"].contains(&entry.what.kind());
+            assert_eq!(Aside::of(&entry), is_aside.then_some(Aside::Preparation), "{entry:?}");
         }
-        assert_eq!(Aside::of(&entry("call")), Some(Aside::Preparation));
     }
 
     #[test]

@@ -3,11 +3,9 @@
 
 mod entries;
 
-use serde_json::{Map, Value};
-
 use self::entries::{last_words, timeline};
 use super::explain::Named;
-use crate::crash::{CrashObject, Evidence};
+use crate::contract::{CrashLoop, CrashObject, Evidence, K8s};
 
 const CSS: &str = include_str!("page.css");
 
@@ -84,19 +82,19 @@ fn about(object: &CrashObject, named: &Named) -> String {
         (Some(code), None) => format!("exited with status {code}"),
         (None, None) => "its end was not recorded".to_owned(),
     };
-    let text = |value: &Value, path: &str| value.pointer(path)?.as_str().map(str::to_owned);
-    let words = object.process["command_args"].as_array();
-    let command =
-        words.map(|words| words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "));
+    let image =
+        object.container.as_ref().and_then(|container| container.image.as_ref()?.name.clone());
+    let node = object.k8s.as_ref().and_then(K8s::node_name);
+    let process = &object.process;
     let rows = [
         ("Pod", named.pod.clone()),
         ("Container", named.container.clone()),
-        ("Crash loop", again(&object.crash.details)),
-        ("Image", text(&object.container, "/image/name")),
-        ("Node", text(&object.k8s, "/node/name")),
+        ("Crash loop", object.crash.crash_loop().map(again)),
+        ("Image", image),
+        ("Node", node.map(str::to_owned)),
         ("Main process", Some(ended)),
-        ("Command", command),
-        ("User", object.process["user"]["id"].as_u64().map(|id| format!("uid {id}"))),
+        ("Command", process.command_args.as_ref().map(|words| words.join(" "))),
+        ("User", process.user.map(|user| format!("uid {}", user.id))),
         ("Time", Some(object.crash.time.clone())),
         ("Crash", Some(format!("{}, revision {}", object.crash.id, object.crash.revision))),
     ];
@@ -109,14 +107,13 @@ fn about(object: &CrashObject, named: &Named) -> String {
     format!("<dl>\n{rows}</dl>\n")
 }
 
-/// What the crashes before it were, where there were any.
-fn again(details: &Map<String, Value>) -> Option<String> {
-    let again = details.get("crash_loop")?;
-    let before = match again["same_cause"].as_bool() {
-        Some(true) => " of the same cause".to_owned(),
-        _ => format!(": {}", again["previous_cause"].as_str().unwrap_or("unknown")),
+/// What the crashes before it were.
+fn again(again: CrashLoop) -> String {
+    let before = match again.same_cause {
+        true => " of the same cause".to_owned(),
+        false => format!(": {}", again.previous_cause.as_deref().unwrap_or("unknown")),
     };
-    Some(format!("{} crashes, the one before{before}", again["crashes"].as_u64()?))
+    format!("{} crashes, the one before{before}", again.crashes)
 }
 
 /// `2026-01-31 10:00:00 UTC`; what is no time stays as it is.
@@ -148,7 +145,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::render::{crash_object, samples};
+    use crate::{
+        contract::{What, crash_object},
+        render::samples,
+    };
 
     #[test]
     fn a_page_has_the_verdict_its_evidence_and_every_entry() {
@@ -158,7 +158,7 @@ mod tests {
             "<h1>app exited with 1 because /etc/app.yml does not exist.</h1>",
             "<a href=\"#entry-1\">[1]</a>",
             "<tr id=\"entry-1\" class=\"fatal\">",
-            "openat /etc/app.yml = ENOENT",
+            "openat &quot;/etc/app.yml&quot; = ENOENT (no such file or directory)",
             "<b>Next step:</b> Mount the file at /etc/app.yml.",
         ] {
             assert!(page.contains(part), "{part} is not in\n{page}");
@@ -182,12 +182,13 @@ mod tests {
         let mut object = crash_object("<i>", &timeline, &facts, &verdict);
         let hostile = "\"><script>alert('1')</script>\u{202e}\u{1b}[2J";
         object.crash.summary = hostile.to_owned();
-        object.k8s = json!({"pod": {"name": hostile}});
-        object.timeline = Some(vec![
-            json!({"kind": hostile, "process": {"comm": hostile, "pid": 1}}),
-            json!({"kind": "words", "stream": hostile, "text": hostile}),
-            json!(hostile),
+        object.k8s = serde_json::from_value(json!({"pod": {"name": hostile}})).unwrap();
+        let entries = json!([
+            {"time": hostile, "offset_ns": 1, "kind": hostile, "process": {"comm": hostile, "pid": 1}},
+            {"time": "", "offset_ns": 1, "kind": "words", "stream": hostile, "text": hostile, "total_bytes": 1},
         ]);
+        object.timeline = serde_json::from_value(entries).unwrap();
+        object.process = object.timeline.as_ref().unwrap()[1].process.clone();
         let page = crash_page(&object);
         assert!(!page.contains("<script") && !page.contains("<i>"), "{page}");
         assert!(page.chars().all(|c| c == '\n' || !c.is_control()) && !page.contains('\u{202e}'));
@@ -197,8 +198,11 @@ mod tests {
     fn the_last_words_stand_as_they_were_written() {
         let (timeline, facts, verdict) = samples::missing_file();
         let mut object = crash_object("0123456789ab", &timeline, &facts, &verdict);
-        let words = object.timeline.iter_mut().flatten().find(|entry| entry["kind"] == "words");
-        words.expect("the sample has words")["text"] = "one\n  two <three>\n".into();
+        for entry in object.timeline.iter_mut().flatten() {
+            if let What::Words(words) = &mut entry.what {
+                words.text = "one\n  two <three>\n".to_owned();
+            }
+        }
         let page = crash_page(&object);
         assert!(page.contains("<figcaption>stderr of app[4242]</figcaption>"), "{page}");
         assert!(page.contains("<pre>one\n  two &lt;three&gt;</pre>"), "{page}");
@@ -208,7 +212,8 @@ mod tests {
     fn a_page_says_whose_crash_it_is_and_what_came_before() {
         let (timeline, facts, verdict) = samples::missing_file();
         let mut object = crash_object("0123456789ab", &timeline, &facts, &verdict);
-        object.k8s = json!({"pod": {"name": "cart-0"}, "namespace": {"name": "shop"}});
+        let k8s = json!({"pod": {"name": "cart-0"}, "namespace": {"name": "shop"}});
+        object.k8s = serde_json::from_value(k8s).unwrap();
         let again = json!({"crashes": 3, "previous_cause": "segfault", "same_cause": false});
         object.crash.details.insert("crash_loop".to_owned(), again);
         object.crash.time = "2026-01-31T10:00:00.123456789Z".to_owned();

@@ -1,7 +1,6 @@
 //! The columns of a timeline: marker, index, offset, who, what.
 
-use super::style::{Paint, Style, printable, shown};
-use crate::event::{BootNs, Event, What};
+use super::style::{Paint, Style};
 
 pub(super) struct Row {
     /// `7`, or `7-12` of entries that it tells together.
@@ -37,32 +36,10 @@ pub(super) fn rows(rows: &[Row], style: Style) -> String {
 }
 
 /// `+0.003412s`
-pub(super) fn offset(time_ns: BootNs, began_ns: BootNs) -> String {
-    let sign = if time_ns < began_ns { '-' } else { '+' };
-    let micros = time_ns.abs_diff(began_ns) / 1000;
+pub fn offset(offset_ns: i64) -> String {
+    let sign = if offset_ns < 0 { '-' } else { '+' };
+    let micros = offset_ns.unsigned_abs() / 1000;
     format!("{sign}{}.{:06}s", micros / 1_000_000, micros % 1_000_000)
-}
-
-/// `app[4242]`, pid of the initial namespace; nobody for what no process did.
-pub(super) fn who(event: &Event) -> String {
-    match &event.what {
-        What::Lost(_) => "-".to_owned(),
-        What::Exec(_)
-        | What::ExecFailed(_)
-        | What::Fork(_)
-        | What::Found(_)
-        | What::Exit(_)
-        | What::Signal(_)
-        | What::Threads(_)
-        | What::Oom(_)
-        | What::Bind(_)
-        | What::Call(_)
-        | What::CallsForgotten(_)
-        | What::Words(_)
-        | What::Cgroup(_) => {
-            printable(&format!("{}[{}]", shown(&event.process.comm), event.process.id.pid))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -71,8 +48,8 @@ mod tests {
 
     #[test]
     fn offsets_are_seconds_to_the_microsecond() {
-        assert_eq!(offset(3_412_999, 0), "+0.003412s");
-        assert_eq!(offset(61_000_000_000, 0), "+61.000000s");
-        assert_eq!(offset(0, 10_000), "-0.000010s");
+        assert_eq!(offset(3_412_999), "+0.003412s");
+        assert_eq!(offset(61_000_000_000), "+61.000000s");
+        assert_eq!(offset(-10_000), "-0.000010s");
     }
 }

@@ -1,29 +1,27 @@
 //! What ends a process, in words: exits, signals, the threads at that moment, the OOM killer. It must not
 //! say more than the event does.
 
-use super::{
-    size::size,
-    style::{printable, shown},
-};
+use super::{line::named, size::size, style::printable};
 use crate::{
-    event::{Delivery, Disposition, Exit, Oom, Process, SignalEvent, Status, ThreadState, Threads},
-    render::names,
-    signal::{Signal, SignalCode},
-    text,
+    contract::{
+        ExitStatus, Process,
+        kinds::{Delivery, Disposition, Exit, Oom, Signal, Syscall, Threads},
+    },
+    signal::Signal as Number,
+    syscall::UNKNOWN,
 };
 
 pub(super) fn exit(exit: &Exit) -> String {
-    let mut parts = vec![status(exit.status)];
-    match exit.written {
-        Some([0, 0]) => parts.push("wrote nothing to descriptors 1 and 2".to_owned()),
-        Some([stdout, stderr]) => {
-            let streams = [(stdout, "stdout"), (stderr, "stderr")];
-            let written = streams.iter().filter(|(bytes, _)| *bytes > 0);
-            let written: Vec<String> =
-                written.map(|(bytes, name)| format!("{} to {name}", size(*bytes))).collect();
-            parts.push(format!("wrote {}", written.join(", ")));
-        }
-        None => {}
+    let mut parts = vec![status(&exit.exit)];
+    if let Some(written) = exit.written_bytes {
+        let streams = [(written.stdout, "stdout"), (written.stderr, "stderr")];
+        let told = streams.iter().filter(|(bytes, _)| *bytes > 0);
+        let told: Vec<String> =
+            told.map(|(bytes, name)| format!("{} to {name}", size(*bytes))).collect();
+        parts.push(match told.is_empty() {
+            true => "wrote nothing to descriptors 1 and 2".to_owned(),
+            false => format!("wrote {}", told.join(", ")),
+        });
     }
     parts.push(format!("peak memory {}", size(exit.max_rss_bytes)));
     if !exit.recorded {
@@ -32,13 +30,15 @@ pub(super) fn exit(exit: &Exit) -> String {
     parts.join("; ")
 }
 
-fn status(status: Status) -> String {
-    match (status.code, status.signal) {
-        (_, Some(signal)) if status.core => format!("killed by {signal} (core dumped)"),
-        (_, Some(signal)) => format!("killed by {signal}"),
+fn status(status: &ExitStatus) -> String {
+    match (status.code, &status.signal) {
+        (_, Some(signal)) if status.core => {
+            format!("killed by {} (core dumped)", printable(signal))
+        }
+        (_, Some(signal)) => format!("killed by {}", printable(signal)),
         // Shells and runtimes pass a signal on in this way.
         (Some(code @ 129..=159), None) => {
-            let signal = Signal(u32::from(code) - 128);
+            let signal = Number(u32::from(code) - 128);
             format!("exited with status {code} (128 + {}, {signal})", signal.0)
         }
         (Some(code), None) => format!("exited with status {code}"),
@@ -47,47 +47,61 @@ fn status(status: Status) -> String {
 }
 
 /// As told beside `process`, which it is for.
-pub(super) fn signal(signal: &SignalEvent, process: &Process) -> String {
-    let from = if signal.code.from_kernel() {
-        "the kernel".to_owned()
-    } else if let Some(source) = signal.code.own_source() {
-        source.to_owned()
-    } else if signal.sender.id == process.id {
-        "itself".to_owned()
-    } else {
-        named(&signal.sender)
+pub(super) fn signal(signal: &Signal, process: &Process) -> String {
+    let from = match origin(&signal.code) {
+        Origin::Kernel => "the kernel".to_owned(),
+        Origin::Own(source) => source.to_owned(),
+        Origin::Sender if signal.sender.is(process) => "itself".to_owned(),
+        Origin::Sender => named(&signal.sender),
     };
     let about = about(signal).map_or(String::new(), |about| format!(" ({about})"));
-    format!("{} from {from}{about}: {}", signal.signal, met(signal, process))
+    format!("{} from {from}{about}: {}", printable(&signal.signal), met(signal, process))
 }
 
-fn named(process: &Process) -> String {
-    printable(&format!("{}[{}]", shown(&process.comm), process.id.pid))
+/// Who raised a signal.
+enum Origin {
+    Kernel,
+    /// The process itself, by something that it set up.
+    Own(&'static str),
+    Sender,
+}
+
+/// By the name of its si_code (include/uapi/asm-generic/siginfo.h): those above zero are the kernel's.
+fn origin(code: &str) -> Origin {
+    match code {
+        "SI_USER" | "SI_TKILL" | "SI_QUEUE" | "SEND_SIG_NOINFO" => Origin::Sender,
+        "SI_TIMER" => Origin::Own("a timer of its own (timer_create)"),
+        "SI_MESGQ" => Origin::Own("a message queue that it watches (mq_notify)"),
+        "SI_ASYNCIO" => Origin::Own("asynchronous I/O of its own (aio)"),
+        "SI_SIGIO" => Origin::Own("a descriptor that it watches (O_ASYNC)"),
+        "SI_ASYNCNL" => Origin::Own("a look-up of names of its own (getaddrinfo_a)"),
+        number if number.starts_with("si_code -") => Origin::Own("the kernel on its own behalf"),
+        _ => Origin::Kernel,
+    }
 }
 
 /// How it was raised, and about what.
-fn about(signal: &SignalEvent) -> Option<String> {
-    let code = match signal.code {
-        SignalCode::User => "kill".into(),
-        SignalCode::Thread => "tgkill".into(),
-        SignalCode::Queue => "sigqueue".into(),
-        SignalCode::KernelSent | SignalCode::NoInfo => return None,
-        SignalCode::Kernel(_) | SignalCode::Other(_) => {
-            names::signal_code(signal.signal, signal.code)
-        }
+fn about(signal: &Signal) -> Option<String> {
+    let code = match signal.code.as_ref() {
+        "SI_USER" => "kill".to_owned(),
+        "SI_TKILL" => "tgkill".to_owned(),
+        "SI_QUEUE" => "sigqueue".to_owned(),
+        "SEND_SIG_PRIV" | "SEND_SIG_NOINFO" => return None,
+        code => printable(code),
     };
-    Some(match (signal.syscall, signal.address) {
-        (Some((number, name)), _) => format!("{code}: {name}, system call {number}"),
+    Some(match (&signal.syscall, &signal.address) {
+        (Some(Syscall { number, name }), _) => {
+            format!("{code}: {}, system call {number}", printable(name))
+        }
         (None, Some(address)) => {
             let meaning = meaning(&code).map_or(String::new(), |told| format!(", {told}"));
-            let bytes = &signal.instruction[..signal.instruction.len().min(8)];
-            let instruction = match bytes {
-                [] => String::new(),
-                bytes => format!(" ({})", text::hex(bytes, "")),
-            };
-            format!("{code} at {address:#x}{instruction}{meaning}")
+            let instruction = signal.instruction.as_deref().map_or(String::new(), |digits| {
+                // Eight bytes of it.
+                format!(" ({})", printable(&digits.chars().take(16).collect::<String>()))
+            });
+            format!("{code} at {}{instruction}{meaning}", printable(address))
         }
-        (None, None) => code.into_owned(),
+        (None, None) => code,
     })
 }
 
@@ -102,30 +116,35 @@ fn meaning(code: &str) -> Option<&'static str> {
     }
 }
 
-fn met(signal: &SignalEvent, process: &Process) -> &'static str {
-    match (signal.result, signal.disposition) {
-        (Delivery::Delivered, _) if signal.signal == Signal::SIGKILL => "it cannot be handled",
+fn met(signal: &Signal, process: &Process) -> String {
+    let is_kill = signal.signal == "SIGKILL";
+    let told = match (&signal.result, &signal.disposition) {
+        (Delivery::Delivered, _) if is_kill => "it cannot be handled",
         (Delivery::Delivered, Disposition::Default) => "no handler, the default action is taken",
         (Delivery::Delivered, Disposition::Handled) => "it has a handler",
         (Delivery::Delivered, Disposition::Ignored) | (Delivery::Ignored, Disposition::Ignored) => {
             "ignored"
         }
         // sig_task_ignored in kernel/signal.c: SIGNAL_UNKILLABLE.
-        (Delivery::Ignored, Disposition::Default) if process.container_pid == 1 => {
+        (Delivery::Ignored, Disposition::Default) if process.vpid == Some(1) => {
             "dropped: it has no handler, and nothing but a handler brings a signal to PID 1"
         }
         (Delivery::Ignored, Disposition::Default) => "dropped, it has no handler",
-        (Delivery::Ignored, Disposition::Handled) => "dropped",
+        (Delivery::Ignored, Disposition::Handled | Disposition::Unknown(_)) => "dropped",
         (Delivery::AlreadyPending, _) => "already pending",
         (Delivery::Lost, _) => "lost by the kernel",
-    }
+        (Delivery::Delivered, Disposition::Unknown(name)) | (Delivery::Unknown(name), _) => {
+            return printable(name);
+        }
+    };
+    told.to_owned()
 }
 
 /// Threads that do the same are counted together, the most frequent first.
 pub(super) fn threads(threads: &Threads) -> String {
     let mut groups: Vec<(String, usize)> = Vec::new();
     for thread in &threads.threads {
-        let doing = doing(thread.state, thread.syscall);
+        let doing = doing(&thread.state, thread.syscall.as_ref());
         match groups.iter_mut().find(|(name, _)| *name == doing) {
             Some((_, count)) => *count += 1,
             None => groups.push((doing, 1)),
@@ -145,19 +164,19 @@ pub(super) fn threads(threads: &Threads) -> String {
     format!("at that moment, {of}{} threads: {}", threads.total, groups.join(", "))
 }
 
-fn doing(state: ThreadState, syscall: Option<(u32, &str)>) -> String {
-    let state = names::thread_state(state);
+fn doing(state: &str, syscall: Option<&Syscall>) -> String {
+    let state = printable(state);
     match syscall {
-        Some((_, name)) if name != crate::syscall::UNKNOWN => format!("{state} in {name}"),
-        Some((number, _)) => format!("{state} in system call {number}"),
-        None => state.to_owned(),
+        Some(call) if call.name != UNKNOWN => format!("{state} in {}", printable(&call.name)),
+        Some(call) => format!("{state} in system call {}", call.number),
+        None => state,
     }
 }
 
 /// The cgroups from the victim's own up to the root, those with a limit.
 pub(super) fn oom(oom: &Oom, process: &Process) -> Vec<String> {
     let resident = oom.anon_bytes.saturating_add(oom.file_bytes).saturating_add(oom.shmem_bytes);
-    let asked = if oom.trigger.id == process.id {
+    let asked = if oom.trigger.is(process) {
         String::new()
     } else {
         format!("; it was {} that asked for memory", named(&oom.trigger))
@@ -167,11 +186,12 @@ pub(super) fn oom(oom: &Oom, process: &Process) -> Vec<String> {
         size(resident),
         size(oom.total_vm_bytes)
     )];
-    let limited = oom.memcgs.iter().filter_map(|memcg| Some((memcg, memcg.limit_bytes?)));
+    let limited = oom.memory_cgroups.iter().filter_map(|memcg| Some((memcg, memcg.limit_bytes?)));
     lines.extend(limited.map(|(memcg, limit)| {
         let group = if memcg.oom_group { "; all in it are killed together" } else { "" };
         let usage = size(memcg.usage_bytes);
-        format!("memory cgroup {}: {usage} used of a limit of {}{group}", memcg.id, size(limit))
+        let id = printable(&memcg.id);
+        format!("memory cgroup {id}: {usage} used of a limit of {}{group}", size(limit))
     }));
     if lines.len() == 1 {
         lines.push("no memory cgroup above it has a limit: the machine was full".to_owned());

@@ -4,9 +4,8 @@
 use super::shorten::{LINE, shorten};
 use super::style::{quoted, word};
 use crate::{
+    contract::{Entry, What},
     errno::Errno,
-    event::{Event, Object, What},
-    text::Text,
 };
 
 /// So many related lookups are told in one line.
@@ -36,7 +35,7 @@ impl Fold {
 }
 
 /// `lines` holds what each entry says. `kept` are indexes of entries that have a row of their own.
-pub(super) fn folds(entries: &[Event], lines: &[Vec<String>], kept: &[usize]) -> Vec<Fold> {
+pub(super) fn folds(entries: &[Entry], lines: &[Vec<String>], kept: &[usize]) -> Vec<Fold> {
     let mut folds = Vec::new();
     let mut first = 0;
     while first < entries.len() {
@@ -44,7 +43,7 @@ pub(super) fn folds(entries: &[Event], lines: &[Vec<String>], kept: &[usize]) ->
             let joins = |at: usize| {
                 !kept.contains(&(at - 1))
                     && !kept.contains(&at)
-                    && entries[at].process.id == entries[first].process.id
+                    && entries[at].process.is(&entries[first].process)
                     && follows(at - 1, at)
             };
             1 + (first + 1..entries.len()).take_while(|at| joins(*at)).count()
@@ -79,30 +78,27 @@ fn can_repeat(what: &What) -> bool {
         | What::CallsForgotten(_)
         | What::Words(_)
         | What::Cgroup(_)
-        | What::Lost(_) => false,
+        | What::Lost(_)
+        | What::Unknown(_) => false,
     }
 }
 
 /// A path that was looked for and not found.
 struct Lookup<'a> {
-    path: &'a Text,
+    path: &'a str,
     exec: bool,
-    errno: Errno,
+    errno: &'a str,
 }
 
 fn lookup(what: &What) -> Option<Lookup<'_>> {
     let lookup = match what {
-        What::ExecFailed(failed) => Lookup { path: &failed.path, exec: true, errno: failed.errno },
-        What::Call(call) => match &call.object {
-            Object::Path { path, .. } => Lookup { path, exec: false, errno: call.errno },
-            Object::None
-            | Object::File { .. }
-            | Object::Address(_)
-            | Object::Dns(_)
-            | Object::Pids { .. } => {
-                return None;
-            }
-        },
+        What::ExecFailed(failed) => {
+            Lookup { path: &failed.file.path, exec: true, errno: &failed.errno }
+        }
+        What::Call(call) => {
+            let given = call.file.as_ref().filter(|file| file.from_descriptor == Some(false))?;
+            Lookup { path: &given.path, exec: false, errno: call.errno.as_deref()? }
+        }
         What::Exec(_)
         | What::Fork(_)
         | What::Found(_)
@@ -114,21 +110,23 @@ fn lookup(what: &What) -> Option<Lookup<'_>> {
         | What::CallsForgotten(_)
         | What::Words(_)
         | What::Cgroup(_)
-        | What::Lost(_) => return None,
+        | What::Lost(_)
+        | What::Unknown(_) => return None,
     };
-    matches!(lookup.errno, Errno::ENOENT | Errno::ENOTDIR).then_some(lookup)
+    let missing = [Errno::ENOENT, Errno::ENOTDIR];
+    missing.iter().any(|errno| errno.name() == Some(lookup.errno)).then_some(lookup)
 }
 
 /// One name in several folders, or several names below one folder: where a lookup of something else comes
 /// between, it has a line of its own.
 fn are_related(one: &What, next: &What) -> bool {
     let (Some(one), Some(next)) = (lookup(one), lookup(next)) else { return false };
-    let (one_folder, one_name) = split(one.path.as_bytes());
-    let (next_folder, next_name) = split(next.path.as_bytes());
+    let (one_folder, one_name) = split(one.path);
+    let (next_folder, next_name) = split(next.path);
     // Below `/etc`, `/usr` or `/` everything is a neighbour of everything.
-    let deep = |folder: &[u8]| folder.iter().filter(|byte| **byte == b'/').count() > 1;
+    let deep = |folder: &str| folder.matches('/').count() > 1;
     let (one_above, next_above) = (split(one_folder).0, split(next_folder).0);
-    let meet = |one: &[u8], next: &[u8]| one == next && deep(one);
+    let meet = |one: &str, next: &str| one == next && deep(one);
     one.exec == next.exec
         && (one_name == next_name
             || one_folder == next_folder
@@ -138,24 +136,21 @@ fn are_related(one: &What, next: &What) -> bool {
 }
 
 /// Folder and name: `/usr/bin` and `sh`.
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => (&path[..slash], &path[slash + 1..]),
-        None => (b"", path),
-    }
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 /// `8 failed lookups: "/usr/local/sbin/cat" … "/usr/sbin/cat" = ENOENT`
-fn search(run: &[Event]) -> Option<String> {
-    let lookups: Vec<Lookup<'_>> = run.iter().filter_map(|event| lookup(&event.what)).collect();
+fn search(run: &[Entry]) -> Option<String> {
+    let lookups: Vec<Lookup<'_>> = run.iter().filter_map(|entry| lookup(&entry.what)).collect();
     let (first, last) = (lookups.first()?, lookups.last()?);
-    let mut errnos: Vec<String> = Vec::new();
-    for name in lookups.iter().map(|lookup| lookup.errno.to_string()) {
+    let mut errnos: Vec<&str> = Vec::new();
+    for name in lookups.iter().map(|lookup| lookup.errno) {
         if !errnos.contains(&name) {
             errnos.push(name);
         }
     }
-    let (of, shown): (_, fn(&Text) -> String) =
+    let (of, shown): (_, fn(&str) -> String) =
         if first.exec { ("execs", word) } else { ("lookups", quoted) };
     // Two paths, and the rest of the line.
     let path = |lookup: &Lookup<'_>| shorten(&shown(lookup.path), LINE / 3);
@@ -165,12 +160,13 @@ fn search(run: &[Event]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Detail, Style, timeline_text};
-    use super::*;
+    use super::super::{Detail, Style, tests::object, timeline_text};
     use crate::{
-        event::{ExecFailed, ProcessId},
+        contract::Evidence,
+        errno::Errno,
+        event::{Event, ExecFailed, Object, ProcessId, What},
         render::samples::{call, event, path, timeline},
-        verdict::Verdict,
+        text::Text,
     };
 
     fn missing(name: &str) -> What {
@@ -192,8 +188,11 @@ mod tests {
         (1..).zip(whats).map(|(n, what)| event(n * 1_000_000, what)).collect()
     }
 
-    fn told(entries: Vec<Event>, verdict: Option<&Verdict>) -> String {
-        timeline_text(&timeline(entries), verdict, Style::Plain, Detail::Folded)
+    /// With evidence that cites those entries.
+    fn told(entries: Vec<Event>, cited: &[usize]) -> String {
+        let mut object = object(&timeline(entries));
+        object.crash.evidence = vec![Evidence { text: String::new(), timeline: cited.to_vec() }];
+        timeline_text(&object, Style::Plain, Detail::Folded)
     }
 
     #[test]
@@ -211,7 +210,7 @@ mod tests {
             missing("/usr/lib/locale/C.UTF-8/LC_MESSAGES"),
             missing("/etc/app.yml"),
         ];
-        insta::assert_snapshot!(told(events(whats), None), @r#"
+        insta::assert_snapshot!(told(events(whats), &[]), @r#"
         0-2  +0.001000s  app[4242]  3 failed execs: /usr/local/sbin/sh … /usr/sbin/sh = ENOENT
           3  +0.004000s  app[4242]  newfstatat "/etc/ld.so.preload" = ENOENT (no such file or directory)
         4-6  +0.005000s  app[4242]  3 failed lookups: "/usr/local/sbin/cat" … "/usr/sbin/cat" = ENOENT, ENOTDIR
@@ -224,7 +223,7 @@ mod tests {
     fn what_is_repeated_is_counted() {
         let tty = || What::Call(call("ioctl", Errno::ENOTTY, Object::None));
         let whats = vec![tty(), tty(), tty(), missing("/a/b"), missing("/a/b"), missing("/c/d")];
-        insta::assert_snapshot!(told(events(whats), None), @r#"
+        insta::assert_snapshot!(told(events(whats), &[]), @r#"
         0-2  +0.001000s  app[4242]  3 times: ioctl = ENOTTY (inappropriate ioctl for device)
         3-4  +0.004000s  app[4242]  2 times: newfstatat "/a/b" = ENOENT (no such file or directory)
           5  +0.006000s  app[4242]  newfstatat "/c/d" = ENOENT (no such file or directory)
@@ -241,7 +240,7 @@ mod tests {
             missing("/usr/lib/python3/c/__init__.so"),
             missing("/usr/lib/python3/c/__init__.abi3.so"),
         ];
-        insta::assert_snapshot!(told(events(whats), None), @r#"
+        insta::assert_snapshot!(told(events(whats), &[]), @r#"
         0-2  +0.001000s  app[4242]  3 failed lookups: "/usr/lib/python3/a/__init__.so" … "/usr/lib/python3/b/__init__.so" = ENOENT
           3  +0.004000s  app[4242]  newfstatat "/etc/app/settings.toml" = ENOENT (no such file or directory)
           4  +0.005000s  app[4242]  newfstatat "/usr/lib/python3/c/__init__.so" = ENOENT (no such file or directory)
@@ -251,11 +250,8 @@ mod tests {
 
     #[test]
     fn what_the_verdict_cites_is_not_folded() {
-        let (_, _, mut verdict) = crate::render::samples::missing_file();
-        verdict.evidence.truncate(1);
-        verdict.evidence[0].timeline = vec![3];
         let whats = (0..7).map(|n| missing(&format!("/etc/app/{n}"))).collect();
-        insta::assert_snapshot!(told(events(whats), Some(&verdict)), @r#"
+        insta::assert_snapshot!(told(events(whats), &[3]), @r#"
           0-2  +0.001000s  app[4242]  3 failed lookups: "/etc/app/0" … "/etc/app/2" = ENOENT
         ▶   3  +0.004000s  app[4242]  newfstatat "/etc/app/3" = ENOENT (no such file or directory)
           4-6  +0.005000s  app[4242]  3 failed lookups: "/etc/app/4" … "/etc/app/6" = ENOENT
@@ -268,7 +264,7 @@ mod tests {
         for event in &mut entries[2..4] {
             event.process.id = ProcessId { pid: 77, start_ns: 0 };
         }
-        insta::assert_snapshot!(told(entries, None), @r#"
+        insta::assert_snapshot!(told(entries, &[]), @r#"
         0-1  +0.001000s  app[4242]  2 times: newfstatat "/etc/app.yml" = ENOENT (no such file or directory)
         2-3  +0.003000s  app[77]    2 times: newfstatat "/etc/app.yml" = ENOENT (no such file or directory)
         4-5  +0.005000s  app[4242]  2 times: newfstatat "/etc/app.yml" = ENOENT (no such file or directory)
@@ -278,13 +274,13 @@ mod tests {
     #[test]
     fn folded_paths_are_shortened() {
         let long = |n: u8| missing(&format!("/{}{n}", "deep/".repeat(400)));
-        insta::assert_snapshot!(told(events((0..3).map(long).collect()), None), @r#"  0-2  +0.001000s  app[4242]  3 failed lookups: "/deep/deep/deep/deep/deep…eep/deep/deep/deep/deep/0" … "/deep/deep/deep/deep/deep…eep/deep/deep/deep/deep/2" = ENOENT"#);
+        insta::assert_snapshot!(told(events((0..3).map(long).collect()), &[]), @r#"  0-2  +0.001000s  app[4242]  3 failed lookups: "/deep/deep/deep/deep/deep…eep/deep/deep/deep/deep/0" … "/deep/deep/deep/deep/deep…eep/deep/deep/deep/deep/2" = ENOENT"#);
     }
 
     #[test]
     fn all_entries_are_told_when_all_are_wanted() {
         let whats = (0..7).map(|n| missing(&format!("/etc/app/{n}"))).collect();
-        let text = timeline_text(&timeline(events(whats)), None, Style::Plain, Detail::All);
+        let text = timeline_text(&object(&timeline(events(whats))), Style::Plain, Detail::All);
         assert_eq!(text.lines().count(), 7);
     }
 }

@@ -11,18 +11,17 @@ mod style;
 mod words;
 
 use crate::{
-    crash::Evidence,
-    event::{Event, What},
-    timeline::Timeline,
-    verdict::{Cause, Verdict},
+    contract::{Crash, CrashObject, Entry, Evidence, What},
+    verdict::Cause,
 };
 
+pub use column::offset;
+pub use line::{gap_of, in_one_line, paint, what, who};
 pub use size::size;
-pub use style::{Style, printable, without_colour};
+pub use style::{Paint, Style, printable, without_colour};
 
-use column::{Row, offset, who};
+use column::Row;
 use shorten::shorten_words;
-use style::Paint;
 
 /// How much of a timeline is shown. The crash object always has all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,37 +33,31 @@ pub enum Detail {
 }
 
 /// Timeline, an empty line, verdict.
-pub fn crash_text(timeline: &Timeline, verdict: &Verdict, style: Style, detail: Detail) -> String {
-    let lines = timeline_text(timeline, Some(verdict), style, detail);
-    format!("{lines}\n{}", verdict_text(verdict, style, detail))
+pub fn crash_text(object: &CrashObject, style: Style, detail: Detail) -> String {
+    let lines = timeline_text(object, style, detail);
+    format!("{lines}\n{}", verdict_text(&object.crash, style, detail))
 }
 
 /// One line for each entry or folded run of them: index (which evidence cites), seconds from the beginning
 /// of the life, who, and what. `▶` marks the entry that the verdict's evidence names first, or else the end
 /// of the main process. Lost records are named at the end. Ends in a newline.
-pub fn timeline_text(
-    timeline: &Timeline,
-    verdict: Option<&Verdict>,
-    style: Style,
-    detail: Detail,
-) -> String {
-    let entries = &timeline.entries;
-    let fatal = fatal(timeline, verdict);
-    let mut lines: Vec<Vec<String>> =
-        entries.iter().map(|event| line::what(event, detail)).collect();
+fn timeline_text(object: &CrashObject, style: Style, detail: Detail) -> String {
+    let entries = object.timeline.as_deref().unwrap_or_default();
+    let fatal = fatal(object, entries);
+    let mut lines: Vec<Vec<String>> = entries.iter().map(|entry| what(entry, detail)).collect();
     let folds = match detail {
-        Detail::Folded => fold::folds(entries, &lines, &cited(verdict, fatal)),
+        Detail::Folded => fold::folds(entries, &lines, &cited(&object.crash, fatal)),
         Detail::All => (0..entries.len()).map(fold::Fold::alone).collect(),
     };
     let rows: Vec<Row> = folds
         .into_iter()
         .map(|fold| {
-            let event = &entries[fold.first];
-            let usual = if fold.count > 1 { Paint::Failed } else { paint(event) };
+            let entry = &entries[fold.first];
+            let usual = if fold.count > 1 { Paint::Failed } else { paint(entry) };
             Row {
                 index: fold.indexes(),
-                offset: offset(event.time_ns, timeline.began_ns),
-                who: who(event),
+                offset: offset(entry.offset_ns),
+                who: who(entry),
                 what: match fold.line {
                     Some(line) => vec![line],
                     None => std::mem::take(&mut lines[fold.first]),
@@ -74,35 +67,35 @@ pub fn timeline_text(
         })
         .collect();
     let mut out = column::rows(&rows, style);
-    if timeline.entries.is_empty() {
+    if entries.is_empty() {
         out.push_str("  nothing was recorded\n");
     }
-    if timeline.lost > 0 {
-        let records = if timeline.lost == 1 { "record was" } else { "records were" };
-        let line = format!("{} {records} lost: entries may be missing", timeline.lost);
+    if object.lost > 0 {
+        let records = if object.lost == 1 { "record was" } else { "records were" };
+        let line = format!("{} {records} lost: entries may be missing", object.lost);
         out.push_str(&format!("  {}\n", style.paint(Paint::Gap, &line)));
     }
     out
 }
 
 /// Cause, summary, evidence with the indexes of its entries, next step. Ends in a newline.
-pub fn verdict_text(verdict: &Verdict, style: Style, detail: Detail) -> String {
+fn verdict_text(crash: &Crash, style: Style, detail: Detail) -> String {
     let told = |text: &str| match detail {
         Detail::Folded => shorten_words(&printable(text)),
         Detail::All => printable(text),
     };
-    let cause = match verdict.cause {
-        Cause::None => verdict.cause.name().to_owned(),
-        _ => format!("{} ({})", verdict.cause.name(), verdict.confidence.name()),
+    let cause = match crash.cause == Cause::None.name() {
+        true => printable(&crash.cause),
+        false => printable(&format!("{} ({})", crash.cause, crash.confidence)),
     };
     let mut out = format!("cause:     {}\n", style.paint(Paint::Fatal, &cause));
-    out.push_str(&format!("summary:   {}\n", told(&verdict.summary)));
-    for (index, evidence) in verdict.evidence.iter().enumerate() {
+    out.push_str(&format!("summary:   {}\n", told(&crash.summary)));
+    for (index, evidence) in crash.evidence.iter().enumerate() {
         let label = if index == 0 { "evidence:" } else { "" };
         out.push_str(&format!("{label:<10} - {}\n", with_indexes(told(&evidence.text), evidence)));
     }
-    if !verdict.next_step.is_empty() {
-        out.push_str(&format!("next step: {}\n", told(&verdict.next_step)));
+    if !crash.next_step.is_empty() {
+        out.push_str(&format!("next step: {}\n", told(&crash.next_step)));
     }
     out
 }
@@ -118,54 +111,47 @@ fn with_indexes(text: String, evidence: &Evidence) -> String {
 }
 
 /// Indexes of the entries that evidence leads a reader to.
-fn cited(verdict: Option<&Verdict>, fatal: Option<usize>) -> Vec<usize> {
-    let evidence = verdict.iter().flat_map(|verdict| &verdict.evidence);
-    evidence.flat_map(|evidence| &evidence.timeline).copied().chain(fatal).collect()
+fn cited(crash: &Crash, fatal: Option<usize>) -> Vec<usize> {
+    let evidence = crash.evidence.iter().flat_map(|evidence| &evidence.timeline);
+    evidence.copied().chain(fatal).collect()
 }
 
-fn fatal(timeline: &Timeline, verdict: Option<&Verdict>) -> Option<usize> {
-    let cited = verdict.and_then(|verdict| {
-        let mut indexes = verdict.evidence.iter().flat_map(|evidence| &evidence.timeline).copied();
-        indexes.find(|index| *index < timeline.entries.len())
-    });
+fn fatal(object: &CrashObject, entries: &[Entry]) -> Option<usize> {
+    let mut evidence = object.crash.evidence.iter().flat_map(|evidence| &evidence.timeline);
+    let cited = evidence.find(|index| **index < entries.len()).copied();
     cited.or_else(|| {
-        timeline.entries.iter().rposition(|event| {
-            matches!(event.what, What::Exit(_)) && event.process.id == timeline.main
+        entries.iter().rposition(|entry| {
+            matches!(entry.what, What::Exit(_)) && entry.process.is(&object.process)
         })
     })
-}
-
-fn paint(event: &Event) -> Paint {
-    match &event.what {
-        What::ExecFailed(_) | What::Signal(_) | What::Oom(_) => Paint::Bad,
-        What::Exit(exit) if exit.status.code == Some(0) => Paint::Plain,
-        What::Exit(_) => Paint::Bad,
-        What::Bind(bind) if bind.errno.is_some() => Paint::Bad,
-        What::Call(_) => Paint::Failed,
-        What::Words(_) => Paint::Words,
-        What::CallsForgotten(_) | What::Lost(_) => Paint::Gap,
-        What::Exec(_)
-        | What::Fork(_)
-        | What::Found(_)
-        | What::Threads(_)
-        | What::Bind(_)
-        | What::Cgroup(_) => Paint::Plain,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        event::{Stream, Words},
+        contract::crash_object,
+        event::{self, Stream, Words},
         render::samples,
-        verdict::Confidence,
+        timeline::Timeline,
+        verdict::{Confidence, Verdict},
     };
+
+    /// Of a timeline, without evidence.
+    pub(super) fn object(timeline: &Timeline) -> CrashObject {
+        let (_, _, mut verdict) = samples::missing_file();
+        verdict.evidence.clear();
+        judged(timeline, &verdict)
+    }
+
+    fn judged(timeline: &Timeline, verdict: &Verdict) -> CrashObject {
+        crash_object("0123456789ab", timeline, &samples::facts(), verdict)
+    }
 
     #[test]
     fn a_crash_reads_from_its_first_line_to_the_next_step() {
         let (timeline, _, verdict) = samples::missing_file();
-        insta::assert_snapshot!(crash_text(&timeline, &verdict, Style::Plain, Detail::Folded), @r#"
+        insta::assert_snapshot!(crash_text(&judged(&timeline, &verdict), Style::Plain, Detail::Folded), @r#"
           0  +0.001200s  app[4242]  exec /usr/bin/app --config /etc/app.yml
         ▶ 1  +0.003412s  app[4242]  openat "/etc/app.yml" = ENOENT (no such file or directory)
           2  +0.003900s  app[4242]  stderr: "cannot read config!"
@@ -182,7 +168,7 @@ mod tests {
     #[test]
     fn every_kind_of_entry_has_its_line() {
         let (timeline, _, verdict) = samples::every_kind();
-        insta::assert_snapshot!(timeline_text(&timeline, Some(&verdict), Style::Plain, Detail::Folded), @r#"
+        insta::assert_snapshot!(timeline_text(&judged(&timeline, &verdict), Style::Plain, Detail::Folded), @r#"
            0  +0.001000s  app[4242]  cgroup /kubepods/pod/app created
         ▶  1  +0.002000s  app[4242]  exec /usr/bin/app --config /etc/app.yml
            2  +0.003000s  app[4242]  exec "/bin/\xff" … (26 bytes of arguments)
@@ -231,9 +217,9 @@ mod tests {
     }
 
     #[test]
-    fn without_a_verdict_the_end_of_main_is_marked() {
+    fn without_evidence_the_end_of_main_is_marked() {
         let (timeline, _, _) = samples::missing_file();
-        let text = timeline_text(&timeline, None, Style::Plain, Detail::Folded);
+        let text = timeline_text(&object(&timeline), Style::Plain, Detail::Folded);
         let marked: Vec<_> = text.lines().filter(|line| line.starts_with('▶')).collect();
         assert_eq!(
             marked,
@@ -247,19 +233,19 @@ mod tests {
     fn evidence_beyond_the_timeline_marks_nothing_there() {
         let (mut timeline, _, verdict) = samples::missing_file();
         timeline.entries.truncate(1);
-        let text = timeline_text(&timeline, Some(&verdict), Style::Plain, Detail::Folded);
+        let text = timeline_text(&judged(&timeline, &verdict), Style::Plain, Detail::Folded);
         assert!(!text.contains('▶'), "{text}");
     }
 
     #[test]
     fn cause_none_has_no_confidence() {
-        let (_, _, mut verdict) = samples::missing_file();
+        let (timeline, _, mut verdict) = samples::missing_file();
         verdict.cause = Cause::None;
         verdict.confidence = Confidence::None;
         verdict.evidence.clear();
         verdict.next_step.clear();
         verdict.summary = "nothing\nfailed".to_owned();
-        insta::assert_snapshot!(verdict_text(&verdict, Style::Plain, Detail::Folded), @r#"
+        insta::assert_snapshot!(verdict_text(&judged(&timeline, &verdict).crash, Style::Plain, Detail::Folded), @r#"
         cause:     none
         summary:   nothing\nfailed
         "#);
@@ -269,8 +255,8 @@ mod tests {
     fn hostile_output_reaches_no_terminal() {
         let bytes = "\x1b[2J\rok\u{202e}evil\u{7}\0\u{9b}31m".as_bytes().to_vec();
         let words = Words { total_bytes: 1 << 20, ..samples::words(Stream::Stdout, &bytes) };
-        let timeline = samples::timeline(vec![samples::event(5, What::Words(words))]);
-        let text = timeline_text(&timeline, None, Style::Plain, Detail::Folded);
+        let timeline = samples::timeline(vec![samples::event(5, event::What::Words(words))]);
+        let text = timeline_text(&object(&timeline), Style::Plain, Detail::Folded);
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
         insta::assert_snapshot!(text, @r#"  0  +0.000000s  app[4242]  stdout (the last 21 bytes of 1 MiB): "\u{1b}[2J\rok\u{202e}evil\u{7}\u{0}\u{9b}31m""#);
     }
@@ -278,15 +264,18 @@ mod tests {
     #[test]
     fn only_coloured_text_has_escape_sequences() {
         let (timeline, _, verdict) = samples::missing_file();
-        assert!(!crash_text(&timeline, &verdict, Style::Plain, Detail::Folded).contains('\x1b'));
-        let coloured = crash_text(&timeline, &verdict, Style::Coloured, Detail::Folded);
+        assert!(
+            !crash_text(&judged(&timeline, &verdict), Style::Plain, Detail::Folded)
+                .contains('\x1b')
+        );
+        let coloured = crash_text(&judged(&timeline, &verdict), Style::Coloured, Detail::Folded);
         assert!(coloured.contains("\x1b[1;31m"));
         assert_eq!(coloured.matches("\x1b[0m").count() * 2, coloured.matches('\x1b').count());
     }
 
     #[test]
     fn an_empty_timeline_says_so() {
-        let text = timeline_text(&samples::timeline(vec![]), None, Style::Plain, Detail::Folded);
+        let text = timeline_text(&object(&samples::timeline(vec![])), Style::Plain, Detail::Folded);
         assert_eq!(text, "  nothing was recorded\n");
     }
 }

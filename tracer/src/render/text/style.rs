@@ -2,8 +2,6 @@
 
 use std::fmt::Write;
 
-use crate::text::Text;
-
 /// Plain text, or ANSI colours for a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -12,7 +10,7 @@ pub enum Style {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Paint {
+pub enum Paint {
     Plain,
     /// Index, offset and who.
     Aside,
@@ -72,19 +70,19 @@ fn turns_direction(character: char) -> bool {
     matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-pub(super) fn shown(text: &Text) -> String {
-    printable(&text.to_string())
-}
-
 /// In quotes, those within escaped.
-pub(super) fn quoted(text: &Text) -> String {
-    format!("\"{}\"", shown(text).replace('"', "\\\""))
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", printable(text).replace('"', "\\\""))
 }
 
 /// As a word of a command line: in quotes where it has anything but the plainest characters.
-pub(super) fn word(text: &Text) -> String {
+pub(super) fn word(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./:=,@%+[]".contains(byte);
-    if !text.is_empty() && text.as_bytes().iter().all(plain) { shown(text) } else { quoted(text) }
+    if !text.is_empty() && text.as_bytes().iter().all(plain) {
+        text.to_owned()
+    } else {
+        quoted(text)
+    }
 }
 
 #[cfg(test)]
@@ -102,7 +100,7 @@ mod tests {
 
     #[test]
     fn words_are_quoted_where_they_must_be() {
-        let check = |text: &str, expected| assert_eq!(word(&Text::from(text)), expected);
+        let check = |text: &str, expected| assert_eq!(word(text), expected);
         check("--config=/etc/app.yml", "--config=/etc/app.yml");
         check("two words", "\"two words\"");
         check("", "\"\"");

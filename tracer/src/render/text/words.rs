@@ -1,36 +1,33 @@
 //! What a process wrote last, line for line, as it can be pasted. It must not judge the words.
 
+use std::borrow::Cow;
+
 use super::{
     Detail,
     size::size,
     style::{printable, quoted},
 };
-use crate::{
-    event::{Stream, Words},
-    render::names,
-    text::Text,
-};
+use crate::contract::kinds::{Stream, Words};
 
 /// Most lines that are shown, the last ones.
 const LINES: usize = 20;
 
 /// One line in quotes beside the name of the stream, more below it with a bar in front of each.
 pub(super) fn words(words: &Words, detail: Detail) -> Vec<String> {
-    let name = match words.stream {
-        Stream::Stdout | Stream::Stderr => names::stream(words.stream),
+    let name = match &words.stream {
+        Stream::Stdout => "stdout".to_owned(),
+        Stream::Stderr => "stderr".to_owned(),
         // Of a runtime's init, which tells the runtime there why it failed.
-        Stream::Init => "to another descriptor",
+        Stream::Init => "to another descriptor".to_owned(),
+        Stream::Unknown(name) => printable(name),
     };
     let all = with_head(words);
-    let bytes = all.as_slice();
-    let lines: Vec<&[u8]> =
-        bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|b| *b == b'\n').collect();
+    let lines: Vec<&str> = all.strip_suffix('\n').unwrap_or(&all).split('\n').collect();
     let skipped = match detail {
         Detail::Folded => lines.len().saturating_sub(LINES),
         Detail::All => 0,
     };
-    let kept = words.head.as_bytes().len() + words.bytes.as_bytes().len();
-    let kept = u64::try_from(kept).unwrap_or(u64::MAX);
+    let kept = words.kept_bytes();
     let mut notes = Vec::new();
     if words.discarded {
         notes.push("to /dev/null".to_owned());
@@ -43,33 +40,29 @@ pub(super) fn words(words: &Words, detail: Detail) -> Vec<String> {
     }
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
     match &lines[skipped..] {
-        [line] => vec![format!("{name}{notes}: {}", quoted(&Text(line.to_vec())))],
+        [line] => vec![format!("{name}{notes}: {}", quoted(line))],
         lines => {
-            let shown = lines.iter().map(|line| {
-                let line = printable(&Text(line.to_vec()).to_string());
-                format!("  | {line}").trim_end().to_owned()
-            });
+            let shown =
+                lines.iter().map(|line| format!("  | {}", printable(line)).trim_end().to_owned());
             std::iter::once(format!("{name}{notes}:")).chain(shown).collect()
         }
     }
 }
 
 /// The beginning of the burst, what is missing, and the end.
-fn with_head(words: &Words) -> Vec<u8> {
-    if words.head.is_empty() {
-        return words.bytes.as_bytes().to_vec();
-    }
-    let gap = format!("\n... {} not kept ...\n", size(words.skipped_bytes));
-    [words.head.as_bytes(), gap.as_bytes(), words.bytes.as_bytes()].concat()
+fn with_head(words: &Words) -> Cow<'_, str> {
+    let Some(head) = &words.head else { return Cow::Borrowed(&words.text) };
+    let skipped = size(words.skipped_bytes.unwrap_or_default());
+    Cow::Owned(format!("{head}\n... {skipped} not kept ...\n{}", words.text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::samples;
+    use crate::{event, render::samples};
 
     fn check(bytes: &[u8]) -> String {
-        words(&samples::words(Stream::Stderr, bytes), Detail::Folded).join("\n")
+        words(&(&samples::words(event::Stream::Stderr, bytes)).into(), Detail::Folded).join("\n")
     }
 
     #[test]
@@ -93,7 +86,10 @@ mod tests {
     #[test]
     fn of_many_lines_the_last_are_shown() {
         let bytes: String = (1..=30).map(|n| format!("line {n}\n")).collect();
-        let told = Words { total_bytes: 5000, ..samples::words(Stream::Stderr, bytes.as_bytes()) };
+        let told = Words {
+            total_bytes: 5000,
+            ..(&samples::words(event::Stream::Stderr, bytes.as_bytes())).into()
+        };
         let folded = words(&told, Detail::Folded);
         assert_eq!(folded[0], "stderr (the last 231 bytes of 4.8 KiB; 10 earlier lines left out):");
         assert_eq!(folded[1], "  | line 11");

@@ -19,13 +19,12 @@ fn size(path: &Path) -> u64 {
 fn an_overfilled_store_stays_within_its_bytes_and_keeps_the_newest() {
     let site = Site::new();
     let writer = Writer::open(&site.path(), small()).unwrap();
-    let mut large = entry(THEN, "words");
     let mut most = 0;
     for round in 0..40_u32 {
         writer.life(life(round, "a"));
         for number in 0..500 {
-            large["time"] = rfc3339(0, THEN + i64::from(round) * SECOND).into();
-            large["text"] = format!("{round} {number} {}", "x".repeat(2000)).into();
+            let text = format!("{round} {number} {}", "x".repeat(2000));
+            let large = words(THEN + i64::from(round) * SECOND, &text);
             writer.event(&key(round), &large);
         }
         let mut told = crash(round, "abort");
@@ -68,8 +67,7 @@ fn what_is_too_old_is_deleted_and_its_space_given_back() {
     let site = Site::new();
     let writer = site.writer();
     writer.life(Life { end: Some(end(1, 1, "abort")), ..life(1, "a") });
-    let mut large = entry(THEN, "words");
-    large["text"] = "x".repeat(4000).into();
+    let large = words(THEN, &"x".repeat(4000));
     for _ in 0..2500 {
         writer.event(&key(1), &large);
     }
@@ -104,8 +102,7 @@ fn events_without_room_in_the_queue_are_a_gap_in_their_life() {
     // Nobody else may write: the queue fills.
     let lock = sqlite(&site.path());
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let mut large = entry(THEN, "words");
-    large["text"] = "x".repeat(100_000).into();
+    let large = words(THEN, &"x".repeat(100_000));
     let mut told = 0;
     while writer.statistics().dropped_events < 5 {
         writer.event(&key(1), &large);
@@ -134,8 +131,7 @@ fn a_reader_that_holds_a_snapshot_cannot_make_the_store_grow() {
     committed(writer.flush());
     let holder = sqlite(&site.path());
     holder.execute_batch("BEGIN; SELECT id FROM events").unwrap();
-    let mut large = entry(THEN, "words");
-    large["text"] = "x".repeat(10_000).into();
+    let large = words(THEN, &"x".repeat(10_000));
     while !writer.statistics().failing {
         // What is dropped instead is counted; a flush ends with the store's failing.
         for _ in 0..100 {

@@ -1,6 +1,7 @@
 //! Crashes and lives: what is asked of them.
 
 use super::*;
+use crate::contract::{Container, K8s};
 use crate::event::ProcessId;
 
 fn ids(crashes: &[CrashObject]) -> Vec<&str> {
@@ -27,7 +28,11 @@ fn a_crash_is_read_as_it_was_told_with_the_names_of_its_pod() {
     let told = crash(1, "oom_killed");
     assert_eq!(stored.text, told.text);
     let identity = life(1, "a").identity;
-    let whole = CrashObject { k8s: identity.k8s(), container: identity.container(), ..told.object };
+    let whole = CrashObject {
+        k8s: K8s::of(&identity),
+        container: Some(Container::of(&identity)),
+        ..told.object
+    };
     assert_eq!(stored.object, whole);
 }
 
@@ -63,7 +68,8 @@ fn a_listed_crash_has_its_names_and_is_otherwise_as_it_was_told() {
     let writer = site.writer();
     let identity = life(1, "a").identity;
     let mut named = crash(2, "abort");
-    (named.object.k8s, named.object.container) = (identity.k8s(), identity.container());
+    (named.object.k8s, named.object.container) =
+        (K8s::of(&identity), Some(Container::of(&identity)));
     // As an earlier build may have told it: a list passes on what it does not know.
     for (number, crash) in [(1, crash(1, "abort")), (2, named.clone())] {
         writer.life(life(number, "b"));
@@ -76,7 +82,8 @@ fn a_listed_crash_has_its_names_and_is_otherwise_as_it_was_told() {
     let [late, told] = lines.as_slice() else { panic!("{lines:?}") };
     let late: Value = serde_json::from_str(late).unwrap();
     assert_eq!(late["k8s"]["pod"]["name"], "b");
-    assert_eq!(late["container"], life(1, "b").identity.container());
+    let container = Container::of(&life(1, "b").identity);
+    assert_eq!(late["container"], serde_json::to_value(container).unwrap());
     let mut object = serde_json::to_value(CrashObject { timeline: None, ..named.object }).unwrap();
     object["more"] = 1.into();
     assert_eq!(*told, object.to_string());

@@ -12,9 +12,8 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    crash::{Crash, CrashObject, ExitStatus, SCHEMA},
+    contract::{Crash, CrashObject, Entry, ExitStatus, Process, SCHEMA, rfc3339},
     identity::{Identity, Source},
-    render::rfc3339,
 };
 
 pub const BOOT: &str = "b3d9";
@@ -93,12 +92,24 @@ pub fn life(number: u32, pod: &str) -> Life {
     }
 }
 
-pub fn entry(time_ns: i64, kind: &str) -> Value {
-    json!({
+/// Of a kind that is known or not.
+pub fn entry(time_ns: i64, kind: &str) -> Entry {
+    let fields = json!({"errno": "ENOENT", "file": {"path": "/etc/app.yml", "truncated": false}, "arguments": ["0x1", "0x2"]});
+    entry_with(time_ns, kind, fields)
+}
+
+/// What a process wrote.
+pub fn words(time_ns: i64, text: &str) -> Entry {
+    entry_with(time_ns, "words", json!({"stream": "stderr", "text": text, "total_bytes": 1}))
+}
+
+fn entry_with(time_ns: i64, kind: &str, fields: Value) -> Entry {
+    let mut entry = json!({
         "time": rfc3339(0, time_ns), "offset_ns": 7, "kind": kind,
         "process": {"pid": 4242, "creation": {"time": rfc3339(0, THEN)}, "comm": "app", "user": {"id": 0}},
-        "errno": "ENOENT", "file": {"path": "/etc/app.yml", "truncated": false}, "arguments": ["0x1", "0x2"],
-    })
+    });
+    entry.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    serde_json::from_value(entry).unwrap()
 }
 
 /// The end of that life, one second after its beginning.
@@ -119,13 +130,13 @@ pub fn crash(number: u32, cause: &str) -> NewCrash {
                 summary: format!("app ended: {cause}"),
                 evidence: Vec::new(),
                 next_step: "Look at it.".to_owned(),
-                process: json!({"pid": 4242}),
+                process: Process { pid: 4242, ..Process::default() },
                 details: serde_json::Map::new(),
             },
             exit: ExitStatus { code: Some(1), signal: None, core: false },
-            process: json!({"pid": 4242}),
-            container: Value::Null,
-            k8s: Value::Null,
+            process: Process { pid: 4242, ..Process::default() },
+            container: None,
+            k8s: None,
             timeline: Some(vec![entry(time_ns, "call")]),
             lost: 0,
         },
@@ -152,7 +163,8 @@ pub fn parsed(lines: &[String]) -> Vec<CrashObject> {
 
 /// All events, without their rows.
 pub fn events(reader: &Reader, filter: EventFilter) -> Vec<Value> {
-    reader.events(filter).map(|event| event.unwrap().event).collect()
+    let json = |event: StoredEvent| serde_json::to_value(event.event).unwrap();
+    reader.events(filter).map(|event| json(event.unwrap())).collect()
 }
 
 pub fn sqlite(path: &Path) -> rusqlite::Connection {

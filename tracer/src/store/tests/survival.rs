@@ -222,8 +222,7 @@ fn a_full_disk_is_survived_and_counted() {
     assert_eq!(committed(writer.crash(crash(1, "abort"))), Recorded::New);
     let filler = disk.0.path().join("filler");
     std::fs::write(&filler, vec![0; 8 << 20]).unwrap_err();
-    let mut large = entry(THEN, "words");
-    large["text"] = "x".repeat(100_000).into();
+    let large = words(THEN, &"x".repeat(100_000));
     for _ in 0..20 {
         writer.event(&key(1), &large);
     }

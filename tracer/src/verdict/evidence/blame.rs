@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::{
-    crash::Evidence,
+    contract::Evidence,
     errno::Errno,
     event::{BootNs, ProcessId, SignalEvent, Status, What},
     text::Text,

@@ -61,7 +61,7 @@ impl Lines {
                 }
             } else if line.starts_with(b"{\"kind\":\"lost\",\"of\":\"line\"") {
                 let count = serde_json::from_slice(&line)
-                    .map_or(0, |Gap { of, count }| if of == "line" { count } else { 0 });
+                    .map_or(0, |Gap { of, count }| if of == "lines" { count } else { 0 });
                 self.lock().lines_lost += count;
             }
             line.clear();

@@ -12,9 +12,10 @@ use std::{
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use tracer::{
+    contract::{Container, Entry, K8s, crash_object, entry},
     exec::Recording,
     identity::{Identity, Source},
-    render::{Detail, Style, crash_object, crash_text, json::entry},
+    render::{Detail, Style, crash_text},
     store::{End, Life, LifeKey, NewCrash, Options, Writer},
     verdict::{Terms, verdict},
 };
@@ -68,11 +69,11 @@ fn wait_for_room(writer: &Writer) {
 /// Writes the lives' entries over and over, each time as new lives, until there are so many events. It is not faster
 /// than the store: nothing is dropped.
 fn ingest(path: &Path, lives: &[Recording], events: u64) -> anyhow::Result<Value> {
-    let entries = |life: &Recording| -> Vec<Value> {
+    let entries = |life: &Recording| -> Vec<Entry> {
         let (timeline, offset) = (&life.timeline, life.facts.machine.boot_offset_ns);
         timeline.entries.iter().map(|event| entry(event, timeline.began_ns, offset)).collect()
     };
-    let lives: Vec<Vec<Value>> = lives.iter().map(entries).collect();
+    let lives: Vec<Vec<Entry>> = lives.iter().map(entries).collect();
     let writer = open(path)?;
     let began = Instant::now();
     let mut written = 0;
@@ -118,7 +119,7 @@ fn crash(path: &Path, lives: &mut [Recording], crashes: u64) -> anyhow::Result<(
         let identity = identity(number, crashes);
         let verdict = verdict(timeline, facts, &Terms::default());
         let mut object = crash_object(identity.short_id(), timeline, facts, &verdict);
-        (object.container, object.k8s) = (identity.container(), identity.k8s());
+        (object.container, object.k8s) = (Some(Container::of(&identity)), K8s::of(&identity));
         let last_ns = timeline.entries.last().map_or(timeline.began_ns, |event| event.time_ns);
         let lasted_ns = i64::try_from(last_ns.saturating_sub(timeline.began_ns))?;
         let end = End {
@@ -136,7 +137,7 @@ fn crash(path: &Path, lives: &mut [Recording], crashes: u64) -> anyhow::Result<(
             memory_limit_bytes: None,
             end: Some(end),
         };
-        let text = crash_text(timeline, &verdict, Style::Coloured, Detail::Folded);
+        let text = crash_text(&object, Style::Coloured, Detail::Folded);
         wait_for_room(&writer);
         let key = Arc::new(life.key());
         writer.life(life);

@@ -17,7 +17,7 @@ fn a_death_that_the_runtime_is_too_late_for_is_reported_by_path_and_again_by_nam
             "forget facts of 77"
         ]
     );
-    assert_eq!(story.report().k8s["attribution"]["lacks"], "names");
+    assert_eq!(story.attribution().1, Some("names"));
     // All is held for the name, whatever becomes of the cgroup.
     story.removed(APP);
     assert_eq!(
@@ -31,7 +31,7 @@ fn a_death_that_the_runtime_is_too_late_for_is_reported_by_path_and_again_by_nam
             "forget facts of 77"
         ]
     );
-    assert_eq!(story.report().container["name"], "app");
+    assert_eq!(story.container_name(), Some("app"));
     assert_eq!((story.looks.finished, story.node.lives()), (1, 0));
 }
 
@@ -96,6 +96,6 @@ fn a_container_without_a_name_has_those_of_its_pod_once_another_one_was_named() 
     story.made(APP);
     story.answer(APP, APP.nameless());
     story.lives(APP, &exits(3));
-    assert_eq!(story.report().k8s["pod"]["name"], "gateway-0");
-    assert_eq!(story.report().k8s["attribution"]["source"], "path");
+    assert_eq!(story.pod_name(), Some("gateway-0"));
+    assert_eq!(story.attribution().0, "path");
 }

@@ -30,7 +30,7 @@ fn events_wait_for_the_name_and_the_death_is_reported_by_it() {
             "forget facts of 77"
         ]
     );
-    assert_eq!(story.report().k8s["pod"]["name"], "gateway-0");
+    assert_eq!(story.pod_name(), Some("gateway-0"));
     assert_eq!(story.removed(APP), [""; 0]);
     assert_eq!(story.node.lives(), 0);
 }
@@ -48,7 +48,7 @@ fn events_that_come_before_their_containers_beginning_are_kept_for_a_turn() {
     story.answer(APP, APP.named());
     story.events(vec![exit]);
     let entries = story.report().timeline.iter().flatten();
-    let kinds: Vec<&Value> = entries.map(|entry| &entry["kind"]).collect();
+    let kinds: Vec<&str> = entries.map(|entry| entry.what.kind()).collect();
     assert_eq!(kinds, ["cgroup", "cgroup", "exec", "exit"]);
 }
 
@@ -87,7 +87,7 @@ fn two_containers_of_one_pod_have_lives_of_their_own_and_one_is_restarted() {
     story.runs(PROXY);
     story.lives(APP, &exits(3));
     assert_eq!(story.reports.len(), 1);
-    assert_eq!(story.report().container["name"], "app");
+    assert_eq!(story.container_name(), Some("app"));
     assert!(!story.report().crash.details.contains_key("crash_loop"));
 
     assert_eq!(story.removed(APP), [""; 0]);
@@ -100,7 +100,7 @@ fn two_containers_of_one_pod_have_lives_of_their_own_and_one_is_restarted() {
 
     // The other container crashes for the first time.
     story.lives(PROXY, &exits(3));
-    assert_eq!(story.report().container["name"], "proxy");
+    assert_eq!(story.container_name(), Some("proxy"));
     assert!(!story.report().crash.details.contains_key("crash_loop"));
 }
 
@@ -138,7 +138,7 @@ fn a_container_whose_cgroup_goes_while_it_runs_is_over_and_the_runtime_is_asked_
     assert_eq!(said.len(), 5, "{said:?}");
     assert!(said[2].starts_with("report life of a: "), "{said:?}");
     let last = story.report().timeline.iter().flatten().last().unwrap();
-    assert_eq!(last["kind"], "words", "{last}");
+    assert_eq!(last.what.kind(), "words", "{last:?}");
     assert_eq!(story.node.lives(), 0);
 }
 

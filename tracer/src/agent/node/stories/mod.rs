@@ -13,7 +13,7 @@ use super::{Action, Arming, Gather, Node, Note, Parts, Question, Report};
 use crate::{
     attribute::Answer,
     config::Recorder,
-    crash::CrashObject,
+    contract::CrashObject,
     decode::golden,
     event::{BootNs, CgroupChange, Change, Event, Process, What},
     facts::Facts,
@@ -239,6 +239,21 @@ impl Story {
     /// The last that was reported.
     fn report(&self) -> &CrashObject {
         &self.reports.last().unwrap().object
+    }
+
+    /// Whose it was.
+    fn container_name(&self) -> Option<&str> {
+        self.report().container.as_ref()?.name.as_deref()
+    }
+
+    fn pod_name(&self) -> Option<&str> {
+        self.report().k8s.as_ref()?.pod.as_ref()?.name.as_deref()
+    }
+
+    /// What told whose it was, and what could not be told.
+    fn attribution(&self) -> (&str, Option<&str>) {
+        let told = self.report().k8s.as_ref().unwrap().attribution.as_ref().unwrap();
+        (&told.source, told.lacks.as_deref())
     }
 }
 

@@ -4,27 +4,9 @@
 use std::borrow::Cow;
 
 use crate::{
-    event::{Change, Delivery, Disposition, LostKind, Protocol, Stream, ThreadState, What},
+    event::{LostKind, Protocol, ThreadState, What},
     signal::{Signal, SignalCode},
 };
-
-/// Every kind of timeline entry.
-pub const KINDS: [&str; 14] = [
-    "exec",
-    "exec_failed",
-    "fork",
-    "found",
-    "exit",
-    "signal",
-    "threads",
-    "oom",
-    "bind",
-    "call",
-    "calls_forgotten",
-    "words",
-    "cgroup",
-    "lost",
-];
 
 pub fn kind(what: &What) -> &'static str {
     match what {
@@ -45,31 +27,6 @@ pub fn kind(what: &What) -> &'static str {
     }
 }
 
-pub fn stream(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Stdout => "stdout",
-        Stream::Stderr => "stderr",
-        Stream::Init => "init",
-    }
-}
-
-pub fn delivery(delivery: Delivery) -> &'static str {
-    match delivery {
-        Delivery::Delivered => "delivered",
-        Delivery::Ignored => "ignored",
-        Delivery::AlreadyPending => "already_pending",
-        Delivery::Lost => "lost",
-    }
-}
-
-pub fn disposition(disposition: Disposition) -> &'static str {
-    match disposition {
-        Disposition::Default => "default",
-        Disposition::Ignored => "ignored",
-        Disposition::Handled => "handled",
-    }
-}
-
 pub fn thread_state(state: ThreadState) -> &'static str {
     match state {
         ThreadState::Running => "running",
@@ -78,15 +35,6 @@ pub fn thread_state(state: ThreadState) -> &'static str {
         ThreadState::Stopped => "stopped",
         ThreadState::Dead => "dead",
         ThreadState::Other => "other",
-    }
-}
-
-pub fn change(change: Change) -> &'static str {
-    match change {
-        Change::Made => "made",
-        Change::Removed => "removed",
-        Change::MovedIn => "moved_in",
-        Change::MovedOut => "moved_out",
     }
 }
 

@@ -1,19 +1,17 @@
 //! The crash object against its published contract: docs/crash.schema.json and docs/events.md.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{crash_object, entry};
-use crate::{
-    event::{Event, What},
-    render::{names, samples},
-    text::Text,
-    verdict::Cause,
+use super::{
+    Container, CrashObject, Entry, Gap, K8s, KINDS, Line, Observation, What as Known, crash_object,
+    entry, names,
 };
+use crate::{event::What, render::samples, text::Text, verdict::Cause};
 
-const SCHEMA: &str = include_str!("../../../../docs/crash.schema.json");
-const EVENTS: &str = include_str!("../../../../docs/events.md");
+const SCHEMA: &str = include_str!("../../../docs/crash.schema.json");
+const EVENTS: &str = include_str!("../../../docs/events.md");
 
 fn schema() -> Value {
     serde_json::from_str(SCHEMA).unwrap()
@@ -45,7 +43,7 @@ fn crash_objects_keep_the_schema() {
     let mut object = crash_object("0123456789ab", &timeline, &facts, &verdict);
     assert_eq!(violations(&serde_json::to_value(&object).unwrap()), [] as [String; 0]);
     object.timeline = None;
-    object.container = json!({ "id": "0123456789ab" });
+    object.container = Some(Container { id: "0123456789ab".to_owned(), ..Container::default() });
     assert_eq!(violations(&serde_json::to_value(&object).unwrap()), [] as [String; 0]);
 }
 
@@ -63,7 +61,7 @@ fn every_entry_keeps_the_schema() {
 fn every_kind_is_sampled() {
     let (timeline, ..) = samples::every_kind();
     let sampled: BTreeSet<_> = timeline.entries.iter().map(|e| names::kind(&e.what)).collect();
-    assert_eq!(sampled, BTreeSet::from(names::KINDS));
+    assert_eq!(sampled, BTreeSet::from(KINDS));
 }
 
 #[test]
@@ -86,58 +84,26 @@ fn the_schema_lists_the_causes_in_their_order() {
     assert_eq!(listed, json!(causes));
 }
 
+fn hostile() -> Text {
+    Text(b"\xff\0\n\"".to_vec())
+}
+
 #[test]
 fn bytes_that_are_not_utf8_keep_the_schema_everywhere() {
     let (mut timeline, facts, verdict) = samples::every_kind();
     for event in &mut timeline.entries {
-        make_hostile(event);
+        samples::rewrite(event, &hostile());
     }
     let object = serde_json::to_value(crash_object("x", &timeline, &facts, &verdict)).unwrap();
     assert_eq!(violations(&object), [] as [String; 0]);
 }
 
-fn make_hostile(event: &mut Event) {
-    let hostile = Text(b"\xff\0\n\"".to_vec());
-    event.process.comm = hostile.clone();
-    match &mut event.what {
-        What::Exec(exec) => {
-            exec.path = hostile.clone();
-            exec.args = vec![hostile];
-        }
-        What::ExecFailed(failed) => failed.path = hostile,
-        What::Exit(exit) => exit.cwd = Some(hostile),
-        What::Signal(signal) => {
-            signal.sender.comm = hostile.clone();
-            signal.sender_exe = hostile;
-        }
-        What::Oom(oom) => oom.trigger.comm = hostile,
-        What::Words(words) => words.bytes = hostile,
-        What::Cgroup(change) => change.path = hostile,
-        What::Call(call) => match &mut call.object {
-            crate::event::Object::Path { path, .. } | crate::event::Object::File { path, .. } => {
-                *path = hostile;
-            }
-            crate::event::Object::Address(crate::event::Address::Unix(path)) => *path = hostile,
-            crate::event::Object::Dns(dns) => dns.question = hostile,
-            crate::event::Object::Address(_)
-            | crate::event::Object::Pids { .. }
-            | crate::event::Object::None => {}
-        },
-        What::Bind(_)
-        | What::Fork(_)
-        | What::Found(_)
-        | What::Threads(_)
-        | What::CallsForgotten(_)
-        | What::Lost(_) => {}
-    }
-}
-
 #[test]
 fn offsets_count_from_the_beginning_of_the_life() {
     let event = samples::event(5, What::CallsForgotten(1));
-    assert_eq!(entry(&event, 2, 0)["offset_ns"], 3);
-    assert_eq!(entry(&event, 9, 0)["offset_ns"], -4);
-    assert_eq!(entry(&event, u64::MAX, 0)["offset_ns"], i64::MIN);
+    assert_eq!(entry(&event, 2, 0).offset_ns, 3);
+    assert_eq!(entry(&event, 9, 0).offset_ns, -4);
+    assert_eq!(entry(&event, u64::MAX, 0).offset_ns, i64::MIN);
 }
 
 /// The section of docs/events.md under a heading, to the next one.
@@ -171,7 +137,7 @@ fn every_kind_has_a_section_that_names_its_fields() {
 fn no_section_is_about_a_kind_that_does_not_exist() {
     let headings = EVENTS.lines().filter_map(|line| line.strip_prefix("## "));
     let headings: Vec<_> = headings.filter(|heading| *heading != "Every entry").collect();
-    assert_eq!(headings, names::KINDS);
+    assert_eq!(headings, KINDS);
 }
 
 fn collect_keys(value: &Value, keys: &mut BTreeSet<String>) {
@@ -184,5 +150,78 @@ fn collect_keys(value: &Value, keys: &mut BTreeSet<String>) {
         }
         Value::Array(values) => values.iter().for_each(|value| collect_keys(value, keys)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Reads what was written, and writes it again.
+fn again<T: serde::de::DeserializeOwned + serde::Serialize>(json: &str) -> String {
+    serde_json::to_string(&serde_json::from_str::<T>(json).unwrap()).unwrap()
+}
+
+#[test]
+fn what_is_written_is_read_and_written_again_to_the_byte() {
+    let (mut timeline, facts, verdict) = samples::every_kind();
+    for is_hostile in [false, true] {
+        if is_hostile {
+            let entries = timeline.entries.iter_mut();
+            entries.for_each(|event| samples::rewrite(event, &hostile()));
+        }
+        let object = crash_object("0123456789ab", &timeline, &facts, &verdict);
+        let json = serde_json::to_string(&object).unwrap();
+        assert_eq!(serde_json::from_str::<CrashObject>(&json).unwrap(), object);
+        assert_eq!(again::<CrashObject>(&json), json);
+        assert_eq!(again::<Line>(&json), json);
+        for entry in object.timeline.into_iter().flatten() {
+            assert!(!matches!(entry.what, Known::Unknown(_)), "{entry:?}");
+            let of = Observation {
+                entry: Cow::Owned(entry),
+                container: Some(Cow::Owned(Container::default())),
+                k8s: Some(Cow::Owned(K8s::of_node("a"))),
+            };
+            let json = serde_json::to_string(&of).unwrap();
+            assert_eq!(again::<Line>(&json), json);
+        }
+    }
+    let gap = serde_json::to_string(&Gap::of_lines(3)).unwrap();
+    assert_eq!(gap, r#"{"kind":"lost","of":"lines","count":3}"#);
+    assert_eq!(again::<Line>(&gap), gap);
+}
+
+#[test]
+fn an_entry_of_a_later_version_is_read_as_far_as_it_is_known() {
+    let read = |json: Value| serde_json::from_value::<Entry>(json).unwrap();
+    let mut entries = entries();
+    for entry in &mut entries {
+        let known = read(entry.clone());
+        entry["surprise"] = json!({"a": 1});
+        entry["process"]["surprise"] = json!([1]);
+        assert_eq!(read(entry.clone()), known);
+    }
+    // A kind that is not known, and one whose fields have become others.
+    for (kind, field) in [("rumour", json!(1)), ("exit", json!("all of it"))] {
+        let mut entry = entries[0].clone();
+        entry["kind"] = json!(kind);
+        entry["exit"] = field;
+        entry.as_object_mut().unwrap().shift_remove("process");
+        let read = read(entry.clone());
+        assert_eq!(read.what.kind(), kind);
+        assert!(matches!(read.what, Known::Unknown(_)), "{read:?}");
+        assert_eq!(serde_json::to_value(&read).unwrap()["exit"], entry["exit"]);
+    }
+}
+
+#[test]
+fn a_word_of_a_later_version_is_kept() {
+    let (timeline, facts, verdict) = samples::every_kind();
+    let object = crash_object("x", &timeline, &facts, &verdict);
+    let words = [("stream", "words"), ("change", "cgroup"), ("result", "signal"), ("of", "lost")];
+    for (field, kind) in words {
+        let of_kind = |entry: &&Entry| entry.what.kind() == kind;
+        let entry = object.timeline.iter().flatten().find(of_kind).unwrap();
+        let mut entry = serde_json::to_value(entry).unwrap();
+        entry[field] = json!("unheard_of");
+        let read: Entry = serde_json::from_value(entry.clone()).unwrap();
+        assert!(!matches!(read.what, Known::Unknown(_)), "{read:?}");
+        assert_eq!(serde_json::to_value(&read).unwrap(), entry);
     }
 }

@@ -1,26 +1,43 @@
-//! The crash object (docs/crash.schema.json). It must not decide anything.
+//! What every output says, as JSON: entries of a timeline, crashes (docs/crash.schema.json). It must not decide anything.
 
+mod crash;
 #[cfg(test)]
-mod contract;
+mod documented;
 mod entry;
-mod fields;
+mod explanation;
+pub mod kinds;
+mod line;
+pub mod names;
 mod network;
+mod of_event;
+mod owner;
 mod process;
+#[cfg(test)]
+mod published;
+pub mod question;
+mod refusal;
+mod text;
+mod time;
 
-use serde_json::Value;
-
-use super::time::rfc3339;
 use crate::{
-    crash::{Crash, CrashObject, ExitStatus, SCHEMA},
-    event::{BootNs, Exit, What},
+    event::{BootNs, Exit, What as Happened},
     facts::model::Facts,
     timeline::Timeline,
     verdict::Verdict,
 };
 
-pub use entry::entry;
+pub use crash::{Crash, CrashLoop, CrashObject, Evidence, ExitStatus, ListedObject, SCHEMA};
+pub use entry::{Entry, KINDS, Unknown, What};
+pub use explanation::{Change, Changes, Explanation};
+pub use line::{CRASH, Gap, Line, Observation};
+pub use network::{Endpoint, Network};
+pub use of_event::entry;
+pub use owner::{Container, K8s};
+pub use process::{Creation, Executable, Numbered, Process};
+pub use refusal::{Candidate, Reason, Refusal};
+pub(crate) use time::rfc3339;
 
-/// The crash object of one life with its whole timeline, revision 1. `container` and `k8s` are null:
+/// The crash object of one life with its whole timeline, revision 1. `container` and `k8s` are left out:
 /// whoever knows them fills them in; a list of crashes takes `timeline` out.
 ///
 /// Times come from boot time by `facts.machine.boot_offset_ns`. The crash's time is the end of the main
@@ -47,13 +64,13 @@ pub fn crash_object(
             summary: verdict.summary.clone(),
             evidence: verdict.evidence.clone(),
             next_step: verdict.next_step.clone(),
-            process: process::whole(verdict.blamed, timeline, boot_offset_ns),
+            process: Process::whole(verdict.blamed, timeline, boot_offset_ns),
             details: verdict.details.clone(),
         },
-        exit: exit_status(end.map(|(_, exit)| exit)),
-        process: process::whole(timeline.main, timeline, boot_offset_ns),
-        container: Value::Null,
-        k8s: Value::Null,
+        exit: end.map_or_else(ExitStatus::default, |(_, exit)| exit.status.into()),
+        process: Process::whole(timeline.main, timeline, boot_offset_ns),
+        container: None,
+        k8s: None,
         timeline: Some(
             timeline
                 .entries
@@ -67,18 +84,9 @@ pub fn crash_object(
 
 fn main_exit(timeline: &Timeline) -> Option<(BootNs, &Exit)> {
     timeline.entries.iter().rev().find_map(|event| match &event.what {
-        What::Exit(exit) if event.process.id == timeline.main => Some((event.time_ns, exit)),
+        Happened::Exit(exit) if event.process.id == timeline.main => Some((event.time_ns, exit)),
         _ => None,
     })
-}
-
-/// All null and false where the end was not recorded.
-fn exit_status(exit: Option<&Exit>) -> ExitStatus {
-    ExitStatus {
-        code: exit.and_then(|exit| exit.status.code),
-        signal: exit.and_then(|exit| exit.status.signal).map(|signal| signal.name()),
-        core: exit.is_some_and(|exit| exit.status.core),
-    }
 }
 
 #[cfg(test)]
@@ -98,7 +106,7 @@ mod tests {
         assert_eq!(object.crash.confidence, "proven");
         assert_eq!(object.exit, ExitStatus { code: Some(1), signal: None, core: false });
         assert_eq!(
-            object.process,
+            serde_json::to_value(&object.process).unwrap(),
             json!({
                 "pid": 4242,
                 "vpid": 1,
@@ -145,7 +153,7 @@ mod tests {
         timeline.entries.clear();
         let object = crash_object("x", &timeline, &facts, &verdict);
         assert_eq!(
-            object.process,
+            serde_json::to_value(&object.process).unwrap(),
             json!({ "pid": 4242, "creation": { "time": "2001-02-03T04:05:06.000000000Z" } })
         );
     }

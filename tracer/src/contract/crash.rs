@@ -1,0 +1,127 @@
+//! The one crash object of every output: `exec`, `explain`, `timeline`, `crashes`, live stream, store.
+//! Its shape is a contract, docs/crash.schema.json. It must not decide anything.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    entry::Entry,
+    owner::{Container, K8s},
+    process::Process,
+};
+
+/// Version of this shape.
+pub const SCHEMA: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CrashObject {
+    pub schema: u32,
+    pub crash: Crash,
+    pub exit: ExitStatus,
+    /// The main process.
+    pub process: Process,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub container: Option<Container>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub k8s: Option<K8s>,
+    /// Left out where one crash a line is listed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub timeline: Option<Vec<Entry>>,
+    /// Records that were lost for this life.
+    pub lost: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Crash {
+    /// First 12 hexadecimal digits of the container id, random for `exec`.
+    pub id: String,
+    /// Counts up from 1 as the same verdict is improved.
+    pub revision: u32,
+    /// `life` or `process`.
+    pub scope: String,
+    /// RFC 3339, UTC, nanoseconds.
+    pub time: String,
+    pub cause: String,
+    /// `proven`, `likely`, or `none` where the cause is `none`.
+    pub confidence: String,
+    pub summary: String,
+    pub evidence: Vec<Evidence>,
+    pub next_step: String,
+    /// The blamed process.
+    pub process: Process,
+    pub details: Map<String, Value>,
+}
+
+/// What `details` have of a crash that is one of many.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrashLoop {
+    pub crashes: u64,
+    pub previous_cause: Option<String>,
+    pub same_cause: bool,
+}
+
+impl CrashLoop {
+    /// Its place in `details`.
+    pub const KEY: &str = "crash_loop";
+}
+
+impl Crash {
+    /// `None` where it is none of many, as far as can be read.
+    pub fn crash_loop(&self) -> Option<CrashLoop> {
+        CrashLoop::deserialize(self.details.get(CrashLoop::KEY)?).ok()
+    }
+}
+
+impl CrashObject {
+    /// See [`container_name`].
+    pub fn container_name(&self) -> Option<&str> {
+        container_name(self.k8s.as_ref(), self.container.as_ref())
+    }
+}
+
+/// The container's name, by its pod or else by its runtime.
+fn container_name<'a>(k8s: Option<&'a K8s>, container: Option<&'a Container>) -> Option<&'a str> {
+    k8s.and_then(K8s::container_name).or_else(|| container?.name.as_deref())
+}
+
+/// As much of a crash object as a list shows: the rest is not read.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct ListedObject {
+    pub crash: ListedCrash,
+    #[serde(default)]
+    pub container: Option<Container>,
+    #[serde(default)]
+    pub k8s: Option<K8s>,
+}
+
+/// See [`Crash`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ListedCrash {
+    pub id: String,
+    pub time: String,
+    pub cause: String,
+    pub summary: String,
+}
+
+impl ListedObject {
+    /// See [`container_name`].
+    pub fn container_name(&self) -> Option<&str> {
+        container_name(self.k8s.as_ref(), self.container.as_ref())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    pub text: String,
+    /// Indexes into the timeline.
+    pub timeline: Vec<usize>,
+}
+
+/// `None` and false where the end was not recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitStatus {
+    pub code: Option<u8>,
+    /// `SIGSEGV`
+    pub signal: Option<String>,
+    pub core: bool,
+}
