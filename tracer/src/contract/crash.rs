@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     entry::Entry,
+    exit_status::ExitStatus,
     owner::{Container, K8s},
     process::Process,
 };
@@ -115,13 +116,4 @@ pub struct Evidence {
     pub text: String,
     /// Indexes into the timeline.
     pub timeline: Vec<usize>,
-}
-
-/// `None` and false where the end was not recorded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExitStatus {
-    pub code: Option<u8>,
-    /// `SIGSEGV`
-    pub signal: Option<String>,
-    pub core: bool,
 }

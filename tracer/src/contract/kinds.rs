@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ExitStatus,
+    exit_status::ExitStatus,
     network::Network,
     process::{Process, is_false},
     text::length,

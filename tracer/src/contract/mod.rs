@@ -4,6 +4,7 @@ mod crash;
 #[cfg(test)]
 mod documented;
 mod entry;
+mod exit_status;
 mod explanation;
 pub mod kinds;
 mod line;
@@ -26,8 +27,9 @@ use crate::{
     verdict::Verdict,
 };
 
-pub use crash::{Crash, CrashLoop, CrashObject, Evidence, ExitStatus, ListedObject, SCHEMA};
+pub use crash::{Crash, CrashLoop, CrashObject, Evidence, ListedObject, SCHEMA};
 pub use entry::{Entry, KINDS, Unknown, What};
+pub use exit_status::ExitStatus;
 pub use explanation::{Change, Changes, Explanation};
 pub use line::{CRASH, Gap, Line, Observation};
 pub use network::{Endpoint, Network};

@@ -1,7 +1,7 @@
 //! What ends a process, in words: exits, signals, the threads at that moment, the OOM killer. It must not
 //! say more than the event does.
 
-use super::{line::named, size::size, style::printable};
+use super::{process::named, size::size, style::printable};
 use crate::{
     contract::{
         ExitStatus, Process,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::{
     Detail, end,
+    process::named,
     shorten::{LINE, shorten},
     size::size,
     style::{Paint, printable, quoted, word},
@@ -70,12 +71,6 @@ pub fn who(entry: &Entry) -> String {
         | What::Cgroup(_)
         | What::Unknown(_) => named(&entry.process),
     }
-}
-
-/// `app[4242]`
-pub(super) fn named(process: &Process) -> String {
-    let comm = process.comm.as_deref().unwrap_or("?");
-    printable(&format!("{comm}[{}]", process.pid))
 }
 
 /// What an entry is like.

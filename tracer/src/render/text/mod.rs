@@ -5,6 +5,7 @@ mod column;
 mod end;
 mod fold;
 mod line;
+mod process;
 mod shorten;
 mod size;
 mod style;
