@@ -78,6 +78,59 @@ pub enum What {
     Found(Found),
 }
 
+/// What happened, for those who look for one kind of event; `None` where it is of another.
+impl Event {
+    pub fn exec(&self) -> Option<&Exec> {
+        let What::Exec(exec) = &self.what else { return None };
+        Some(exec)
+    }
+
+    pub fn exec_failed(&self) -> Option<&ExecFailed> {
+        let What::ExecFailed(failed) = &self.what else { return None };
+        Some(failed)
+    }
+
+    pub fn exit(&self) -> Option<&Exit> {
+        let What::Exit(exit) = &self.what else { return None };
+        Some(exit)
+    }
+
+    pub fn signal(&self) -> Option<&SignalEvent> {
+        let What::Signal(signal) = &self.what else { return None };
+        Some(signal)
+    }
+
+    pub fn threads(&self) -> Option<&Threads> {
+        let What::Threads(threads) = &self.what else { return None };
+        Some(threads)
+    }
+
+    pub fn oom(&self) -> Option<&Oom> {
+        let What::Oom(oom) = &self.what else { return None };
+        Some(oom)
+    }
+
+    pub fn bind(&self) -> Option<&Bind> {
+        let What::Bind(bind) = &self.what else { return None };
+        Some(bind)
+    }
+
+    pub fn call(&self) -> Option<&Call> {
+        let What::Call(call) = &self.what else { return None };
+        Some(call)
+    }
+
+    pub fn words(&self) -> Option<&Words> {
+        let What::Words(words) = &self.what else { return None };
+        Some(words)
+    }
+
+    pub fn lost(&self) -> Option<&Lost> {
+        let What::Lost(lost) = &self.what else { return None };
+        Some(lost)
+    }
+}
+
 /// A successful exec.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exec {
@@ -305,6 +358,24 @@ pub enum Address {
     Netlink,
     /// Address family that is not decoded.
     Family(u16),
+}
+
+impl Address {
+    pub fn inet(&self) -> Option<SocketAddr> {
+        let Self::Inet(inet) = self else { return None };
+        Some(*inet)
+    }
+
+    /// The port that an internet address asks for; 0 asks for any.
+    pub fn port(&self) -> Option<u16> {
+        self.inet().map(|inet| inet.port()).filter(|port| *port != 0)
+    }
+
+    /// Path of a unix socket, or its abstract name.
+    pub fn unix(&self) -> Option<&Text> {
+        let Self::Unix(path) = self else { return None };
+        Some(path)
+    }
 }
 
 /// A failed system call.
