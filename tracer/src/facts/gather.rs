@@ -270,12 +270,11 @@ impl<'a> Ending<'a> {
 
     /// Only where a watch was refused: all processes of the user are looked at.
     fn watches(&self) -> Option<WatchFact> {
-        let refused = |event: &&Event| match &event.what {
-            What::Call(call) => {
+        let refused = |event: &&Event| {
+            event.call().is_some_and(|call| {
                 call.name.starts_with("inotify")
                     && matches!(call.errno, Errno::EMFILE | Errno::ENOSPC)
-            }
-            _ => false,
+            })
         };
         let event = self.timeline.entries.iter().rfind(refused)?;
         Some(watches::of_user(event.process.uid))

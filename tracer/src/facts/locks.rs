@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     errno::Errno,
-    event::{Event, Object, ProcessId, What},
+    event::{Event, Object, ProcessId},
     text::Text,
 };
 
@@ -28,7 +28,7 @@ const COMMAND_MAX: usize = 4096;
 pub fn wanted(entries: &[Event]) -> Vec<(ProcessId, &Text)> {
     let mut wanted: Vec<(ProcessId, &Text)> = Vec::new();
     for event in entries.iter().rev() {
-        let What::Call(call) = &event.what else { continue };
+        let Some(call) = event.call() else { continue };
         let locks = call.name == "flock"
             || (call.name == "fcntl" && [F_SETLK, F_OFD_SETLK].contains(&call.args[1]));
         let refused = matches!(call.errno, Errno::EAGAIN | Errno::EACCES);

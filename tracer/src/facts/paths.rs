@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     errno::Errno,
-    event::{Address, Call, Event, Object, ProcessId, What},
+    event::{Address, Bind, Call, Event, ExecFailed, Object, ProcessId},
     text::Text,
 };
 
@@ -35,7 +35,7 @@ pub fn worth_blaming(entries: &[Event]) -> Vec<Blamed> {
     let mut counts: HashMap<(ProcessId, bool), usize> = HashMap::new();
     let mut blamed: Vec<Blamed> = Vec::new();
     for event in entries.iter().rev() {
-        let Some((path, errno)) = path_of(&event.what) else { continue };
+        let Some((path, errno)) = path_of(event) else { continue };
         let process = event.process.id;
         let is_absence = matches!(errno, Errno::ENOENT | Errno::ENOTDIR);
         let entry = Blamed { path: path.clone(), process, cwd: cwds.get(&process).cloned() };
@@ -55,10 +55,7 @@ pub fn worth_blaming(entries: &[Event]) -> Vec<Blamed> {
 pub fn working_directories(entries: &[Event]) -> HashMap<ProcessId, Text> {
     entries
         .iter()
-        .filter_map(|event| match &event.what {
-            What::Exit(exit) => Some((event.process.id, exit.cwd.clone()?)),
-            _ => None,
-        })
+        .filter_map(|event| Some((event.process.id, event.exit()?.cwd.clone()?)))
         .collect()
 }
 
@@ -74,24 +71,24 @@ pub fn look_up(root: &Root, mounts: &[Mount], cwd: &Text, path: &Text) -> PathFa
     }
 }
 
-fn path_of(what: &What) -> Option<(&Text, Errno)> {
-    match what {
-        What::Call(call) => path_of_call(call),
-        What::Bind(bind) => match (&bind.address, bind.errno) {
-            (Address::Unix(path), Some(errno)) if path.as_bytes().starts_with(b"/") => {
-                Some((path, errno))
-            }
-            _ => None,
-        },
-        // A refused program may be on a file system mounted noexec, or below a closed folder.
-        What::ExecFailed(failed) => {
-            let is_known = failed.path.as_bytes().starts_with(b"/") || failed.dirfd.is_none();
-            let is_refusal = matches!(failed.errno, Errno::EACCES | Errno::EPERM);
-            let is_whole = !failed.path_truncated && !failed.path.is_empty();
-            (is_known && is_refusal && is_whole).then_some((&failed.path, failed.errno))
-        }
-        _ => None,
-    }
+fn path_of(event: &Event) -> Option<(&Text, Errno)> {
+    let of_call = event.call().and_then(path_of_call);
+    let of_bind = || event.bind().and_then(path_of_bind);
+    let of_exec = || event.exec_failed().and_then(path_of_exec);
+    of_call.or_else(of_bind).or_else(of_exec)
+}
+
+fn path_of_bind(bind: &Bind) -> Option<(&Text, Errno)> {
+    let path = bind.address.unix().filter(|path| path.as_bytes().starts_with(b"/"))?;
+    Some((path, bind.errno?))
+}
+
+/// A refused program may be on a file system mounted noexec, or below a closed folder.
+fn path_of_exec(failed: &ExecFailed) -> Option<(&Text, Errno)> {
+    let is_known = failed.path.as_bytes().starts_with(b"/") || failed.dirfd.is_none();
+    let is_refusal = matches!(failed.errno, Errno::EACCES | Errno::EPERM);
+    let is_whole = !failed.path_truncated && !failed.path.is_empty();
+    (is_known && is_refusal && is_whole).then_some((&failed.path, failed.errno))
 }
 
 fn path_of_call(call: &Call) -> Option<(&Text, Errno)> {
@@ -157,7 +154,7 @@ fn with_sizes(mount: &Mount, found: &Found) -> Mount {
 mod tests {
     use super::*;
     use crate::{
-        event::{Exit, Limits, Process, Status},
+        event::{Exit, Limits, Process, Status, What},
         facts::{model::FileState, process_dir::tests::process_of},
     };
 

@@ -2,7 +2,7 @@
 //! loader ends what it cannot start. It must not do I/O.
 
 use crate::{
-    event::{Event, Exec, ProcessId, What},
+    event::{Event, Exec, ProcessId},
     timeline::Timeline,
 };
 
@@ -13,9 +13,9 @@ const PROGRAMS_MAX: usize = 4;
 
 /// The last successful exec of each process that may have failed to load, the main one first.
 pub fn maybe_unloadable(timeline: &Timeline) -> Vec<(ProcessId, &Exec)> {
-    let failed = timeline.entries.iter().filter(|event| match &event.what {
-        What::Exit(exit) => exit.status.code.is_some_and(|code| LOADER_FAILED.contains(&code)),
-        _ => false,
+    let failed = timeline.entries.iter().filter(|event| {
+        let code = event.exit().and_then(|exit| exit.status.code);
+        code.is_some_and(|code| LOADER_FAILED.contains(&code))
     });
     let mut processes: Vec<ProcessId> = Vec::new();
     if main_ended_badly(timeline) {
@@ -36,21 +36,15 @@ pub fn maybe_unloadable(timeline: &Timeline) -> Vec<(ProcessId, &Exec)> {
 
 /// The last program that a process executed.
 pub fn last_exec(timeline: &Timeline, process: ProcessId) -> Option<&Exec> {
-    timeline.entries.iter().rev().find_map(|event| exec_of(event, process))
+    events_of(timeline, process).rev().find_map(Event::exec)
 }
 
-fn exec_of(event: &Event, process: ProcessId) -> Option<&Exec> {
-    match &event.what {
-        What::Exec(exec) if event.process.id == process => Some(exec),
-        _ => None,
-    }
+fn events_of(timeline: &Timeline, process: ProcessId) -> impl DoubleEndedIterator<Item = &Event> {
+    timeline.entries.iter().filter(move |event| event.process.id == process)
 }
 
 /// True unless it is known to have ended with status 0 or by a signal.
 fn main_ended_badly(timeline: &Timeline) -> bool {
-    let end = timeline.entries.iter().find_map(|event| match &event.what {
-        What::Exit(exit) if event.process.id == timeline.main => Some(exit.status),
-        _ => None,
-    });
-    end.is_none_or(|status| status.signal.is_none() && status.code != Some(0))
+    let exit = events_of(timeline, timeline.main).find_map(Event::exit);
+    exit.is_none_or(|exit| exit.status.signal.is_none() && exit.status.code != Some(0))
 }

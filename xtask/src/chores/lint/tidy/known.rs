@@ -4,9 +4,6 @@
 pub const WILDCARDS: &[(&str, usize)] = &[
     ("tracer/src/agent/node/container.rs", 5),
     ("tracer/src/agent/node/ending.rs", 1),
-    ("tracer/src/facts/gather.rs", 1),
-    ("tracer/src/facts/paths.rs", 2),
-    ("tracer/src/facts/programs.rs", 3),
     ("tracer/src/render/json/mod.rs", 1),
     ("tracer/src/render/json/process.rs", 2),
     ("tracer/src/render/text/line.rs", 1),
