@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::event::{Event, Exec, Process, ProcessId, What};
+use crate::event::{Event, Exec, Process, ProcessId};
 
 use super::Tree;
 
@@ -48,10 +48,9 @@ fn first_root(entries: &[Event], processes: &HashMap<ProcessId, Process>) -> Opt
 
 /// It exec'd a program other than the runtime's own init.
 fn became_something(entries: &[Event], tree: &Tree, id: ProcessId) -> bool {
-    tree.execs(id).iter().any(|index| match &entries[*index].what {
-        What::Exec(exec) => !is_runtime_itself(exec),
-        _ => false,
-    })
+    tree.execs(id)
+        .iter()
+        .any(|index| entries[*index].exec().is_some_and(|exec| !is_runtime_itself(exec)))
 }
 
 /// runc runs itself again as `runc init`, from /proc/self/exe or a copy in memory.

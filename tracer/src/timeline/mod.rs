@@ -40,23 +40,19 @@ impl Timeline {
         let began_ns = entries.first().map(|event| event.time_ns).ok_or(NoProcess)?;
         let tree = Tree::of(&entries, &processes);
         let main = main_process::find(&entries, &processes, &tree).ok_or(NoProcess)?;
-        let lost = entries.iter().fold(0_u64, |sum, event| match &event.what {
-            // What the agent itself let go of is not lost: the store has it.
-            What::Lost(lost) if lost.of != LostKind::Forgotten => sum.saturating_add(lost.count),
-            _ => sum,
-        });
+        // What the agent itself let go of is not lost: the store has it.
+        let lost = lost(&entries, |kind| kind != LostKind::Forgotten);
         Ok(Self { main, began_ns, processes, entries, lost })
     }
 
     /// Whether the main process is known to run a program: it exec'd one, or was found running.
     pub fn main_has_begun(&self) -> bool {
-        self.entries.iter().filter(|event| event.process.id == self.main).any(|event| match &event
-            .what
-        {
-            What::Exec(exec) => !main_process::is_runtime_itself(exec),
-            What::Found(_) => !event.process.runtime_init,
-            _ => false,
-        })
+        let ran =
+            |event: &Event| event.exec().is_some_and(|exec| !main_process::is_runtime_itself(exec));
+        let was_running =
+            |event: &Event| matches!(event.what, What::Found(_)) && !event.process.runtime_init;
+        let mut of_main = self.entries.iter().filter(|event| event.process.id == self.main);
+        of_main.any(|event| ran(event) || was_running(event))
     }
 
     /// Who forked whom, and which entries tell of whom.
@@ -86,11 +82,14 @@ impl Timeline {
 
     /// Records of one kind that were lost.
     pub fn lost_of(&self, kind: LostKind) -> u64 {
-        self.entries.iter().fold(0_u64, |sum, event| match &event.what {
-            What::Lost(lost) if lost.of == kind => sum.saturating_add(lost.count),
-            _ => sum,
-        })
+        lost(&self.entries, |lost| lost == kind)
     }
+}
+
+/// Lost records of the kinds that count.
+fn lost(entries: &[Event], counts: impl Fn(LostKind) -> bool) -> u64 {
+    let lost = entries.iter().filter_map(Event::lost).filter(|lost| counts(lost.of));
+    lost.fold(0, |sum, lost| sum.saturating_add(lost.count))
 }
 
 /// A gap, or a cgroup change made from outside, tells nothing of the life's own processes.

@@ -62,21 +62,22 @@ enum Family {
 fn told_by_their_own_hook(events: &[Event]) -> Told {
     let mut told = Told::new();
     for event in events {
-        let (errno, family) = match &event.what {
-            What::ExecFailed(failed) => (failed.errno, Family::Exec),
-            What::Bind(bind) => match bind.errno {
-                Some(errno) => (errno, if bind.listen { Family::Listen } else { Family::Bind }),
-                None => continue,
-            },
-            _ => continue,
-        };
+        let Some((errno, family)) = refused(event) else { continue };
         told.entry((event.process.id, errno, family)).or_default().push(event.time_ns);
     }
     told
 }
 
+fn refused(event: &Event) -> Option<(Errno, Family)> {
+    if let Some(failed) = event.exec_failed() {
+        return Some((failed.errno, Family::Exec));
+    }
+    let bind = event.bind()?;
+    Some((bind.errno?, if bind.listen { Family::Listen } else { Family::Bind }))
+}
+
 fn is_twin(event: &Event, told: &Told) -> bool {
-    let What::Call(call) = &event.what else { return false };
+    let Some(call) = event.call() else { return false };
     let Some(family) = family(call) else { return false };
     told.get(&(event.process.id, call.errno, family)).is_some_and(|times| {
         let after = times.partition_point(|time| time + SAME_CALL_NS < event.time_ns);

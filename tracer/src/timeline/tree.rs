@@ -19,11 +19,14 @@ impl Tree {
         let mut tree = Self::default();
         for (index, event) in entries.iter().enumerate() {
             let id = event.process.id;
-            match &event.what {
-                What::Lost(_) => continue,
-                What::Exec(_) => tree.execs.entry(id).or_default().push(index),
-                What::Exit(_) => drop(tree.exits.entry(id).or_insert(index)),
-                _ => {}
+            if event.lost().is_some() {
+                continue;
+            }
+            if event.exec().is_some() {
+                tree.execs.entry(id).or_default().push(index);
+            }
+            if event.exit().is_some() {
+                tree.exits.entry(id).or_insert(index);
             }
             tree.entries.entry(id).or_default().push(index);
         }
