@@ -96,22 +96,15 @@ impl<'a> Case<'a> {
     pub fn end(&self, id: ProcessId) -> Option<End<'a>> {
         let index = self.tree.exit_index(id)?;
         let event = self.event(index);
-        match &event.what {
-            What::Exit(exit) => {
-                Some(End { index, time_ns: event.time_ns, status: exit.status, exit })
-            }
-            _ => None,
-        }
+        let exit = event.exit()?;
+        Some(End { index, time_ns: event.time_ns, status: exit.status, exit })
     }
 
     /// The program it last became, and when.
     pub fn last_exec(&self, id: ProcessId) -> Option<(usize, BootNs, &'a Exec)> {
         let index = *self.tree.execs(id).last()?;
         let event = self.event(index);
-        match &event.what {
-            What::Exec(exec) => Some((index, event.time_ns, exec)),
-            _ => None,
-        }
+        Some((index, event.time_ns, event.exec()?))
     }
 
     /// The program it last became, its own or, for a process that never exec'd, that of the
@@ -142,20 +135,14 @@ impl<'a> Case<'a> {
         let since = self.tree.execs(id).last().copied();
         self.events(id)
             .filter(move |(index, _)| since.is_none_or(|since| *index > since))
-            .filter_map(|(index, event)| match &event.what {
-                What::ExecFailed(failed) => Some((index, failed)),
-                _ => None,
-            })
+            .filter_map(|(index, event)| Some((index, event.exec_failed()?)))
     }
 
     pub fn signals(
         &self,
         id: ProcessId,
     ) -> impl DoubleEndedIterator<Item = (usize, &'a Event, &'a SignalEvent)> {
-        self.events(id).filter_map(|(index, event)| match &event.what {
-            What::Signal(signal) => Some((index, event, signal)),
-            _ => None,
-        })
+        self.events(id).filter_map(|(index, event)| Some((index, event, event.signal()?)))
     }
 
     pub fn is_shell(&self, id: ProcessId) -> bool {
@@ -239,22 +226,14 @@ impl<'a> Case<'a> {
     pub fn wrote_nothing(&self) -> Option<bool> {
         let mut known = false;
         for event in &self.timeline.entries {
-            match &event.what {
-                What::Words(words) if words.total_bytes > 0 && !words.discarded => {
-                    return Some(false);
-                }
-                What::Exit(exit) => match exit.written {
-                    Some([0, 0]) => known = true,
-                    Some(_) => return Some(false),
-                    None => {}
-                },
-                What::Oom(oom) => match oom.written {
-                    Some(0) => known = true,
-                    Some(_) => return Some(false),
-                    None => {}
-                },
-                _ => {}
+            let heard = event.words().is_some_and(|it| it.total_bytes > 0 && !it.discarded);
+            let by_its_end = event.exit().and_then(|exit| exit.written).map(|it| it != [0, 0]);
+            let by_its_kill = event.oom().and_then(|oom| oom.written).map(|it| it != 0);
+            let wrote = by_its_end.or(by_its_kill);
+            if heard || wrote == Some(true) {
+                return Some(false);
             }
+            known |= wrote.is_some();
         }
         known.then_some(true)
     }
@@ -263,10 +242,11 @@ impl<'a> Case<'a> {
     pub fn is_unheard(&self, id: ProcessId) -> bool {
         let mut wrote = false;
         for (_, event) in self.events(id) {
-            match &event.what {
-                What::Words(words) if words.total_bytes > 0 => return false,
-                What::Exit(exit) => wrote = exit.written.is_none_or(|bytes| bytes != [0, 0]),
-                _ => {}
+            if event.words().is_some_and(|words| words.total_bytes > 0) {
+                return false;
+            }
+            if let Some(exit) = event.exit() {
+                wrote = exit.written.is_none_or(|bytes| bytes != [0, 0]);
             }
         }
         wrote

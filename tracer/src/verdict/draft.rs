@@ -89,12 +89,8 @@ impl Draft {
             Address::Unix(path) => self.text("path", path),
             Address::None | Address::Netlink | Address::Family(_) => self,
         };
-        let draft = match address {
-            Address::Inet(inet) if inet.port() != 0 => draft.detail("port", inet.port()),
-            _ if port != 0 => draft.detail("port", port),
-            _ => draft,
-        };
-        draft.known("protocol", protocol.and_then(wording::protocol_key))
+        let port = address.port().or(Some(port).filter(|port| *port != 0));
+        draft.known("port", port).known("protocol", protocol.and_then(wording::protocol_key))
     }
 
     pub fn finish(self) -> Verdict {

@@ -27,7 +27,7 @@ pub use terms::{Policy, Terms};
 
 use crate::{
     contract::Evidence,
-    event::{Event, ProcessId, What},
+    event::{Event, ProcessId},
     facts::Facts,
     signal::Signal,
     timeline::Timeline,
@@ -73,15 +73,14 @@ pub fn incidents(timeline: &Timeline, facts: &Facts) -> Vec<Verdict> {
     let victims: HashSet<ProcessId> = timeline
         .entries
         .iter()
-        .filter(|event| matches!(event.what, What::Oom(_)))
+        .filter(|event| event.oom().is_some())
         .map(|event| event.process.id)
         .collect();
-    let counts = |event: &&Event| match &event.what {
-        What::Exit(exit) => {
+    let counts = |event: &&Event| {
+        event.exit().is_some_and(|exit| {
             let faulted = exit.status.signal.is_some_and(Signal::is_own_doing);
             event.time_ns < end_ns && (faulted || victims.contains(&event.process.id))
-        }
-        _ => false,
+        })
     };
     let ends = timeline.entries.iter().filter(counts);
     ends.map(|event| event.process.id)

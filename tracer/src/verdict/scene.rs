@@ -200,9 +200,9 @@ impl Scene {
 
     /// What is known of the time after the last call.
     pub fn later(&mut self, known: impl FnOnce(&mut After)) -> &mut Self {
-        let last = self.events.iter_mut().rev().find_map(|event| match &mut event.what {
-            What::Call(call) => Some(&mut call.after),
-            _ => None,
+        let last = self.events.iter_mut().rev().find_map(|event| {
+            let What::Call(call) = &mut event.what else { return None };
+            Some(&mut call.after)
         });
         known(last.expect("a call came before"));
         self

@@ -165,10 +165,10 @@ fn is_last_of_all(case: &Case<'_>, failure: &Failure<'_>) -> bool {
 fn serves(case: &Case<'_>, failure: &Failure<'_>) -> bool {
     let comes_and_goes = [Errno::ECONNRESET, Errno::EPIPE].contains(&failure.errno);
     comes_and_goes
-        && case.events(failure.process.id).any(|(_, event)| match &event.what {
-            What::Bind(bind) => bind.errno.is_none() && !matches!(bind.address, Address::Netlink),
-            _ => false,
-        })
+        && case
+            .events(failure.process.id)
+            .filter_map(|(_, event)| event.bind())
+            .any(|bind| bind.errno.is_none() && !matches!(bind.address, Address::Netlink))
 }
 
 /// What programs say of it beside the text of strerror(3) in glibc: musl's text, and phrases of runtimes.

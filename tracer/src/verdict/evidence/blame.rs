@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::{
     contract::Evidence,
     errno::Errno,
-    event::{BootNs, ProcessId, SignalEvent, Status, What},
+    event::{BootNs, ProcessId, SignalEvent, Status},
     text::Text,
 };
 
@@ -307,7 +307,7 @@ fn after_asking_child(
 ) -> Option<Link> {
     let asked = asked_within(case, parent, end.index)?;
     let event = case.event(asked);
-    let What::Signal(signal) = &event.what else { return None };
+    let signal = event.signal()?;
     if signal.sender.id == parent {
         return None;
     }

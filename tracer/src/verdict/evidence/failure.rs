@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::{
     errno::Errno,
     event::{
-        Address, After, BootNs, Call, DnsAnswer, Event, Object, Process, ProcessId, Protocol, What,
+        Address, After, Bind, BootNs, Call, DnsAnswer, Event, Object, Process, ProcessId, Protocol,
     },
     text::Text,
 };
@@ -87,30 +87,20 @@ impl<'a> Failure<'a> {
             told_by,
             after: After::default(),
         };
-        match &event.what {
-            What::ExecFailed(failed) => {
-                let call = if failed.dirfd.is_some() { "execveat" } else { "execve" };
-                Some(new(call, failed.errno, Subject::Path(&failed.path), Told::Exec))
-            }
-            What::Bind(bind) => {
-                let call = if bind.listen { "listen" } else { "bind" };
-                let subject = match &bind.address {
-                    Address::Unix(path) if !path.as_bytes().starts_with(b"@") => {
-                        Subject::Path(path)
-                    }
-                    address => Subject::Address { address, port: bind.port },
-                };
-                let failure = new(call, bind.errno?, subject, Told::Bind);
-                Some(Self { protocol: Some(bind.protocol), ..failure })
-            }
-            What::Call(call) => {
-                let failure = new(call.name, call.errno, subject(&call.object), Told::Call);
-                let (protocol, args, after) = (call.protocol, call.args, call.after);
-                let failure = Self { protocol, args, after, ..failure };
-                Some(failure.joined_to_its_socket(case, call))
-            }
-            _ => None,
+        if let Some(failed) = event.exec_failed() {
+            let call = if failed.dirfd.is_some() { "execveat" } else { "execve" };
+            return Some(new(call, failed.errno, Subject::Path(&failed.path), Told::Exec));
         }
+        if let Some(bind) = event.bind() {
+            let call = if bind.listen { "listen" } else { "bind" };
+            let failure = new(call, bind.errno?, bound(bind), Told::Bind);
+            return Some(Self { protocol: Some(bind.protocol), ..failure });
+        }
+        let call = event.call()?;
+        let failure = new(call.name, call.errno, subject(&call.object), Told::Call);
+        let (protocol, args, after) = (call.protocol, call.args, call.after);
+        let failure = Self { protocol, args, after, ..failure };
+        Some(failure.joined_to_its_socket(case, call))
     }
 
     /// The cause this failure would be, if it were one.
@@ -157,6 +147,22 @@ impl<'a> Failure<'a> {
         match &self.subject {
             Subject::Address { address, port } => Some((address, *port)),
             Subject::Path(_) | Subject::Question { .. } | Subject::None => None,
+        }
+    }
+
+    /// The name that a DNS message asks for.
+    pub fn question(&self) -> Option<&Text> {
+        match &self.subject {
+            Subject::Question { name, .. } => Some(name),
+            Subject::Path(_) | Subject::Address { .. } | Subject::None => None,
+        }
+    }
+
+    /// The answer that a DNS message is.
+    pub fn answer(&self) -> Option<DnsAnswer> {
+        match &self.subject {
+            Subject::Question { answer, .. } => *answer,
+            Subject::Path(_) | Subject::Address { .. } | Subject::None => None,
         }
     }
 
@@ -214,10 +220,17 @@ impl<'a> Failure<'a> {
 
 /// What was begun on a descriptor and had no result yet: a pending connect, a DNS question.
 fn begun_on(event: &Event, fd: u64) -> Option<&Call> {
-    let What::Call(call) = &event.what else { return None };
+    let call = event.call()?;
     let connect = call.name == "connect" && call.errno == Errno::EINPROGRESS;
     let question = matches!(&call.object, Object::Dns(dns) if dns.answer.is_none());
     ((connect || question) && call.args[0] == fd).then_some(call)
+}
+
+fn bound(bind: &Bind) -> Subject<'_> {
+    match &bind.address {
+        Address::Unix(path) if !path.as_bytes().starts_with(b"@") => Subject::Path(path),
+        address => Subject::Address { address, port: bind.port },
+    }
 }
 
 fn subject(object: &Object) -> Subject<'_> {

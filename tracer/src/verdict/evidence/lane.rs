@@ -5,7 +5,7 @@ use tracer_ebpf::abi::recorder::{LANE_SIZE, lane};
 
 use crate::{
     errno::Errno,
-    event::{Call, Object, What},
+    event::{Call, Object},
     verdict::case::Case,
 };
 
@@ -14,12 +14,7 @@ use super::{failure::Failure, probes};
 /// The lane of a failure is full, and calls of its process were overwritten: others like it may have been among them.
 pub(in crate::verdict) fn overran(case: &Case<'_>, failure: &Failure<'_>) -> bool {
     let id = failure.process.id;
-    let calls = || {
-        case.events(id).filter_map(|(index, event)| match &event.what {
-            What::Call(call) => Some((index, call)),
-            _ => None,
-        })
-    };
+    let calls = || case.events(id).filter_map(|(index, event)| Some((index, event.call()?)));
     let Some(own) = calls().find(|(index, _)| failure.entries.contains(index)) else {
         return false;
     };

@@ -33,20 +33,13 @@ impl<'a> Candidate<'a> {
     }
 
     fn is_resolved(&self) -> bool {
-        self.messages.iter().any(|message| match &message.subject {
-            Subject::Question { answer: Some(answer), .. } => {
-                answer.code == 0 && answer.records > 0
-            }
-            _ => false,
-        })
+        let mut answers = self.messages.iter().filter_map(Failure::answer);
+        answers.any(|answer| answer.code == 0 && answer.records > 0)
     }
 }
 
 fn code(message: &Failure<'_>) -> Option<u8> {
-    match &message.subject {
-        Subject::Question { answer, .. } => answer.map(|answer| answer.code),
-        Subject::Path(_) | Subject::Address { .. } | Subject::None => None,
-    }
+    message.answer().map(|answer| answer.code)
 }
 
 /// The lookups of a process, by time of their first message.

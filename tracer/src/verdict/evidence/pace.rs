@@ -2,7 +2,7 @@
 //! must not know what failed.
 
 use crate::{
-    event::{Address, BootNs, ProcessId, Protocol, What},
+    event::{Bind, BootNs, ProcessId, Protocol},
     verdict::case::Case,
 };
 
@@ -34,7 +34,8 @@ pub(in crate::verdict) fn ends_soon(
 /// What the process did after an entry that shows that it went on with its work: it got a socket to listen, or ran
 /// a program. The entry that tells of it.
 pub(in crate::verdict) fn went_on(case: &Case<'_>, id: ProcessId, index: usize) -> Option<usize> {
-    let served = case.events(id).find(|(at, event)| *at > index && serves(&event.what));
+    let served =
+        case.events(id).find(|(at, event)| *at > index && event.bind().is_some_and(serves));
     let ran = || {
         let children = case.tree.children(id).iter();
         children.filter_map(|child| case.tree.execs(*child).first().copied()).find(|at| *at > index)
@@ -43,8 +44,7 @@ pub(in crate::verdict) fn went_on(case: &Case<'_>, id: ProcessId, index: usize) 
 }
 
 /// It listens, or has a UDP port that it chose.
-pub(in crate::verdict) fn serves(what: &What) -> bool {
-    let What::Bind(bind) = what else { return false };
-    let chosen = matches!(&bind.address, Address::Inet(inet) if inet.port() != 0);
-    bind.errno.is_none() && (bind.listen || (bind.protocol == Protocol::Udp && chosen))
+pub(in crate::verdict) fn serves(bind: &Bind) -> bool {
+    let chosen = bind.protocol == Protocol::Udp && bind.address.port().is_some();
+    bind.errno.is_none() && (bind.listen || chosen)
 }

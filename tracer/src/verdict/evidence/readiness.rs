@@ -1,6 +1,6 @@
 //! What a life had bound and was listening on at a moment. It must not know why that matters.
 
-use crate::event::{Address, Bind, BootNs, LostKind, ProcessId, Protocol, What};
+use crate::event::{Bind, BootNs, LostKind, ProcessId, Protocol, What};
 
 use crate::verdict::{case::Case, wording};
 
@@ -24,14 +24,16 @@ pub(in crate::verdict) fn of(case: &Case<'_>, time_ns: BootNs) -> Readiness {
         Readiness { lost: case.timeline.lost_of(LostKind::Bind), ..Readiness::default() };
     let before = case.timeline.entries.iter().enumerate().filter(|(_, it)| it.time_ns <= time_ns);
     for (index, event) in before {
-        let What::Bind(bind) = &event.what else { continue };
+        let Some(bind) = event.bind() else { continue };
         if bind.errno.is_some() {
             continue;
         }
         let noted = match (bind.protocol, bind.listen) {
             (Protocol::Tcp, true) => add(&mut ready.tcp, bind.port),
             // Port 0 asked for any: a client's socket, not a service.
-            (Protocol::Udp, false) if chosen_port(bind) => add(&mut ready.udp, bind.port),
+            (Protocol::Udp, false) if bind.address.port().is_some() => {
+                add(&mut ready.udp, bind.port)
+            }
             (_, true) => match unix_path(case, event.process.id, bind, index) {
                 Some(path) => {
                     ready.unix.push(path);
@@ -60,10 +62,9 @@ pub(in crate::verdict) fn of(case: &Case<'_>, time_ns: BootNs) -> Readiness {
 
 /// Whether the main process's binds were recorded from its beginning on.
 fn begins_recorded(case: &Case<'_>) -> bool {
-    case.events(case.main).all(|(_, event)| match &event.what {
-        What::Found(_) => false,
-        What::Exit(exit) => exit.recorded,
-        _ => true,
+    case.events(case.main).all(|(_, event)| {
+        let unrecorded_end = event.exit().is_some_and(|exit| !exit.recorded);
+        !matches!(event.what, What::Found(_)) && !unrecorded_end
     })
 }
 
@@ -115,20 +116,11 @@ fn add(ports: &mut Vec<u16>, port: u16) -> bool {
     true
 }
 
-fn chosen_port(bind: &Bind) -> bool {
-    match &bind.address {
-        Address::Inet(inet) => inet.port() != 0,
-        Address::None | Address::Unix(_) | Address::Netlink | Address::Family(_) => false,
-    }
-}
-
 /// listen does not tell the address: that of the last bind of the same descriptor.
 fn unix_path(case: &Case<'_>, id: ProcessId, listen: &Bind, index: usize) -> Option<String> {
-    case.events(id).rev().filter(|(at, _)| *at < index).find_map(|(_, event)| match &event.what {
-        What::Bind(bind) if bind.fd == listen.fd && !bind.listen => match &bind.address {
-            Address::Unix(path) => Some(format!("the unix socket {path}")),
-            Address::None | Address::Inet(_) | Address::Netlink | Address::Family(_) => None,
-        },
-        _ => None,
-    })
+    let before = case.events(id).rev().filter(|(at, _)| *at < index);
+    let binds = before.filter_map(|(_, event)| event.bind());
+    let mut of_socket = binds.filter(|bind| bind.fd == listen.fd && !bind.listen);
+    let path = of_socket.find_map(|bind| bind.address.unix())?;
+    Some(format!("the unix socket {path}"))
 }

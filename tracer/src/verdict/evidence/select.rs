@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    event::{Address, Bind, BootNs, ProcessId, What},
+    event::{Address, Bind, BootNs, ProcessId},
     syscall,
     text::Text,
 };
@@ -236,7 +236,7 @@ fn never_bound<'a>(
         return None;
     }
     let served_before =
-        case.events(id).any(|(index, event)| index < at && pace::serves(&event.what));
+        case.events(id).any(|(index, event)| index < at && event.bind().is_some_and(pace::serves));
     let served_after = pace::went_on(case, id, at).is_some();
     let other_words = words.since(last.time_ns) && words.naming(last).is_none();
     // It ran on with what it had: only its words can say that this one mattered.
@@ -259,17 +259,15 @@ fn never_bound<'a>(
 
 /// The process got some socket of the same protocol to listen after that, or has a UDP port that it chose.
 fn listened_later(case: &Case<'_>, failure: &Failure<'_>) -> bool {
-    let mut later = case.events(failure.process.id).filter(|(at, _)| *at > failure.entries[0]);
-    later.any(|(_, event)| match &event.what {
-        What::Bind(bind) => Some(bind.protocol) == failure.protocol && pace::serves(&event.what),
-        _ => false,
-    })
+    let later = case.events(failure.process.id).filter(|(at, _)| *at > failure.entries[0]);
+    let mut binds = later.filter_map(|(_, event)| event.bind());
+    binds.any(|bind| Some(bind.protocol) == failure.protocol && pace::serves(bind))
 }
 
 /// The process itself has the same port by a socket of IPv6 that takes IPv4, too (ipv6(7): IPV6_V6ONLY): one of the two is
 /// enough.
 fn has_it_by_ipv6(case: &Case<'_>, failure: &Failure<'_>) -> bool {
-    let What::Bind(failed) = &case.event(failure.entries[0]).what else { return false };
+    let Some(failed) = case.event(failure.entries[0]).bind() else { return false };
     let by_ipv6 = |bind: &Bind| {
         let any = matches!(&bind.address, Address::Inet(inet) if inet.is_ipv6() && inet.ip().is_unspecified());
         any && !bind.v6_only && bind.errno.is_none() && !bind.listen
@@ -278,37 +276,32 @@ fn has_it_by_ipv6(case: &Case<'_>, failure: &Failure<'_>) -> bool {
     let before = case.events(failure.process.id).filter(|(at, _)| *at < failure.entries[0]);
     any_ipv4
         && wanted_port(failed) != 0
-        && before.into_iter().any(|(_, event)| match &event.what {
-            What::Bind(bind) => {
-                by_ipv6(bind)
-                    && bind.protocol == failed.protocol
-                    && wanted_port(bind) == wanted_port(failed)
-            }
-            _ => false,
+        && before.filter_map(|(_, event)| event.bind()).any(|bind| {
+            by_ipv6(bind)
+                && bind.protocol == failed.protocol
+                && wanted_port(bind) == wanted_port(failed)
         })
 }
 
 /// Some process of the life bound the same address, or the same socket another one, after that.
 fn bound_later(case: &Case<'_>, failure: &Failure<'_>) -> bool {
     let at = failure.entries[0];
-    let What::Bind(failed) = &case.event(at).what else { return false };
-    case.timeline.entries.iter().skip(at + 1).any(|event| match &event.what {
-        What::Bind(bind) if bind.errno.is_none() && bind.listen == failed.listen => {
-            let same_socket = event.process.id == failure.process.id && bind.fd == failed.fd;
-            let same_port = wanted_port(bind) == wanted_port(failed) && wanted_port(bind) != 0;
-            let same_address = bind.address == failed.address && bind.family == failed.family;
-            bind.protocol == failed.protocol
-                && (same_port || same_address || (same_socket && !bind.listen))
-        }
-        _ => false,
+    let Some(failed) = case.event(at).bind() else { return false };
+    let later = case.timeline.entries.iter().skip(at + 1);
+    let mut binds = later.filter_map(|event| Some((event.process.id, event.bind()?)));
+    binds.any(|(id, bind)| {
+        let same_socket = id == failure.process.id && bind.fd == failed.fd && !bind.listen;
+        let same_port = wanted_port(bind) == wanted_port(failed) && wanted_port(bind) != 0;
+        let same_address = bind.address == failed.address && bind.family == failed.family;
+        bind.errno.is_none()
+            && bind.listen == failed.listen
+            && bind.protocol == failed.protocol
+            && (same_port || same_address || same_socket)
     })
 }
 
 fn wanted_port(bind: &Bind) -> u16 {
-    match &bind.address {
-        Address::Inet(inet) => inet.port(),
-        _ => bind.port,
-    }
+    bind.address.inet().map_or(bind.port, |inet| inet.port())
 }
 
 /// The last failure, where the end followed soon and nothing shows that the process went on. Refusals and exhaustion

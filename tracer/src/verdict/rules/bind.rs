@@ -2,7 +2,7 @@
 //! other calls.
 
 use crate::{
-    event::{Address, Bind, ProcessId, Protocol, What},
+    event::{Address, Bind, ProcessId, Protocol},
     facts::model::Holder,
     text::Text,
 };
@@ -25,12 +25,14 @@ const UNPRIVILEGED_PORT: u16 = 1024;
 /// The chosen failure, if it is one of bind's own.
 pub(in crate::verdict) fn refused(case: &Case<'_>) -> Option<Verdict> {
     let chosen = case.chosen.as_ref()?;
-    match chosen.cause()? {
-        Cause::BindAddressInUse => Some(in_use(case, chosen)),
-        Cause::BindPermissionDenied => Some(not_allowed(case, chosen)),
-        Cause::BindAddressUnavailable => Some(unavailable(case, chosen)),
-        _ => None,
+    let cause = chosen.cause()?;
+    if cause == Cause::BindAddressInUse {
+        return Some(in_use(case, chosen));
     }
+    if cause == Cause::BindPermissionDenied {
+        return Some(not_allowed(case, chosen));
+    }
+    (cause == Cause::BindAddressUnavailable).then(|| unavailable(case, chosen))
 }
 
 fn begin(case: &Case<'_>, chosen: &Chosen<'_>, cause: Cause) -> (Draft, String) {
@@ -125,18 +127,14 @@ fn in_use(case: &Case<'_>, chosen: &Chosen<'_>) -> Verdict {
 /// The process of the life that bound the same port before, and had not ended.
 fn bound_before(case: &Case<'_>, failure: &Failure<'_>) -> Option<(usize, ProcessId)> {
     let at = failure.entries[0];
-    let port = |bind: &Bind| match &bind.address {
-        Address::Inet(inet) if inet.port() != 0 => inet.port(),
-        _ => bind.port,
-    };
+    let port = |bind: &Bind| bind.address.port().unwrap_or(bind.port);
     let wanted = bind(case, failure).map(port).filter(|port| *port != 0)?;
     let before = case.timeline.entries.iter().enumerate().take(at).rev();
-    let mut bound = before.filter(|(_, event)| match &event.what {
-        What::Bind(bind) => {
+    let mut bound = before.filter(|(_, event)| {
+        event.bind().is_some_and(|bind| {
             let same = Some(bind.protocol) == failure.protocol && port(bind) == wanted;
             same && bind.errno.is_none() && !bind.listen
-        }
-        _ => false,
+        })
     });
     let lives = |id: &ProcessId| case.end(*id).is_none_or(|end| end.index > at);
     bound.find_map(|(index, event)| Some((index, event.process.id)).filter(|(_, id)| lives(id)))
@@ -162,10 +160,7 @@ fn talks(holder: &Holder, command: &Text, peer: &str) -> (String, String) {
 /// Who holds the port: of the same protocol and family first.
 fn holder<'a>(case: &Case<'a>, failure: &Failure<'_>) -> Option<&'a Holder> {
     let (address, port) = failure.address()?;
-    let port = match address {
-        Address::Inet(inet) if inet.port() != 0 => inet.port(),
-        _ => port,
-    };
+    let port = address.port().unwrap_or(port);
     let family = match failure.protocol? {
         Protocol::Tcp => "tcp",
         Protocol::Udp => "udp",
@@ -251,8 +246,5 @@ fn unavailable(case: &Case<'_>, chosen: &Chosen<'_>) -> Verdict {
 }
 
 fn bind<'a>(case: &Case<'a>, failure: &Failure<'_>) -> Option<&'a Bind> {
-    match &case.event(failure.entries[0]).what {
-        What::Bind(bind) => Some(bind),
-        _ => None,
-    }
+    case.event(failure.entries[0]).bind()
 }

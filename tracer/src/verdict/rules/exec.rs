@@ -2,7 +2,7 @@
 
 use crate::{
     errno::Errno,
-    event::{ExecFailed, ProcessId, What},
+    event::{ExecFailed, ProcessId},
     facts::model::{Executable, ExecutableKind, FileState, PathFact},
     text::Text,
 };
@@ -267,7 +267,10 @@ fn missing_interpreter(file: &Executable) -> Option<MissingInterpreter<'_>> {
             (missing || interpreter.as_bytes().ends_with(b"\r"))
                 .then_some(MissingInterpreter { path: interpreter, script: true })
         }
-        _ => None,
+        ExecutableKind::Elf { .. }
+        | ExecutableKind::Other { .. }
+        | ExecutableKind::Empty
+        | ExecutableKind::Unknown => None,
     }
 }
 
@@ -441,7 +444,7 @@ fn script_begun_by_a_mark<'a>(
     let marked = name.as_bytes().starts_with(MARKED_FIRST_LINE);
     // The shell became another one, to run it.
     let mut failed = case.events(wanted.id).rev().filter_map(|(index, event)| {
-        let What::ExecFailed(failed) = &event.what else { return None };
+        let failed = event.exec_failed()?;
         (failed.errno == Errno::ENOEXEC).then_some((index, failed))
     });
     failed.next().filter(|_| marked)

@@ -289,7 +289,7 @@ fn tell(
             .known("syscall", it.syscall.map(|(_, name)| name))
             .known("syscall_number", it.syscall.map(|(number, _)| number))
             .evidence(
-                format!("the kernel raised {signal} in {name}: {}", meaning(cause, Some(it))),
+                format!("the kernel raised {signal} in {name}: {}", meaning(signal, Some(it))),
                 [index],
             );
     }
@@ -306,9 +306,9 @@ fn tell(
         .evidence(format!("{name} {}", wording::ended(end.status)), [end.index])
         .summary(format!(
             "{name} was ended by {signal}{thread}: {}{core}.",
-            meaning(cause, fault.map(|(_, _, it)| it))
+            meaning(signal, fault.map(|(_, _, it)| it))
         ))
-        .next_step(next_step(cause, fault.and_then(|(_, _, it)| it.syscall)))
+        .next_step(next_step(signal, fault.and_then(|(_, _, it)| it.syscall)))
         .finish()
 }
 
@@ -316,15 +316,15 @@ fn address(fault: &SignalEvent) -> Option<u64> {
     fault.address.filter(|_| fault.code != SignalCode::Kernel(SI_KERNEL))
 }
 
-fn meaning(cause: Cause, fault: Option<&SignalEvent>) -> String {
+fn meaning(signal: Signal, fault: Option<&SignalEvent>) -> String {
     let code = match fault.map(|it| it.code) {
         Some(SignalCode::Kernel(code)) => code,
         _ => 0,
     };
     let at = fault.and_then(address);
     let place = at.map(|it| format!(" at address {it:#x}")).unwrap_or_default();
-    match cause {
-        Cause::Segfault => match at {
+    match signal {
+        Signal::SIGSEGV => match at {
             Some(it) if it < NULL_PAGES => format!("it used a null pointer (address {it:#x})"),
             Some(_) if code == SEGV_ACCERR => {
                 format!("it used memory against its protection{place}")
@@ -335,20 +335,20 @@ fn meaning(cause: Cause, fault: Option<&SignalEvent>) -> String {
             }
             None => "it used memory that is not its own".to_owned(),
         },
-        Cause::BusError if code == BUS_ADRALN => format!("it used misaligned memory{place}"),
-        Cause::BusError => format!(
+        Signal::SIGBUS if code == BUS_ADRALN => format!("it used misaligned memory{place}"),
+        Signal::SIGBUS => format!(
             "it used mapped memory that has nothing behind it{place}: past the end of a file, or on a filesystem that is \
              full, as /dev/shm may be"
         ),
-        Cause::IllegalInstruction => {
+        Signal::SIGILL => {
             let bytes = fault.map_or(&[][..], |it| &it.instruction);
             illegal(bytes, &place)
         }
-        Cause::ArithmeticFault if code == FPE_INTDIV => {
+        Signal::SIGFPE if code == FPE_INTDIV => {
             format!("it divided an integer by zero{place}")
         }
-        Cause::ArithmeticFault => format!("an arithmetic operation failed{place}"),
-        Cause::SeccompViolation => match fault.and_then(|it| it.syscall) {
+        Signal::SIGFPE => format!("an arithmetic operation failed{place}"),
+        Signal::SIGSYS => match fault.and_then(|it| it.syscall) {
             Some((number, name)) => {
                 format!("a seccomp filter kills for the system call {name} (number {number})")
             }
@@ -375,18 +375,18 @@ fn illegal(bytes: &[u8], place: &str) -> String {
     )
 }
 
-fn next_step(cause: Cause, syscall: Option<(u32, &'static str)>) -> String {
-    match cause {
-        Cause::BusError => {
+fn next_step(signal: Signal, syscall: Option<(u32, &'static str)>) -> String {
+    match signal {
+        Signal::SIGBUS => {
             "See which file the program maps: whether /dev/shm or another tmpfs under it is full (make it larger: an emptyDir \
              of medium Memory at /dev/shm), or who truncates the file.".to_owned()
         }
-        Cause::IllegalInstruction => {
+        Signal::SIGILL => {
             "Find the place with a core dump (ulimit -c) or under a debugger: a check that failed, a damaged program, or an \
              instruction of a newer processor (then build without -march=native).".to_owned()
         }
-        Cause::ArithmeticFault => "Find the division in a core dump or debugger; its divisor was zero.".to_owned(),
-        Cause::SeccompViolation => format!(
+        Signal::SIGFPE => "Find the division in a core dump or debugger; its divisor was zero.".to_owned(),
+        Signal::SIGSYS => format!(
             "Allow {} in the container's seccomp profile if it is legitimate.",
             syscall.map_or("that system call", |(_, name)| name)
         ),

@@ -1,10 +1,6 @@
 //! Failed calls that ran into a limit: descriptors, processes, memory. It must not know the OOM killer.
 
-use crate::{
-    errno::Errno,
-    event::{Call, Object, What},
-    facts::model::PidsCgroup,
-};
+use crate::{errno::Errno, event::Object, facts::model::PidsCgroup};
 
 use crate::verdict::{
     Cause, Verdict, case::Case, draft::Draft, evidence::attempts, evidence::privilege,
@@ -60,11 +56,10 @@ pub(in crate::verdict) fn processes(case: &Case<'_>) -> Option<Verdict> {
         it.max.is_some() && (it.refused.is_some_and(|count| count > 0) || it.current >= it.max)
     };
     // What the kernel found full at the refusal itself; else what was read later.
-    let refused =
-        failure.entries.iter().find_map(|index| match &case.timeline.entries[*index].what {
-            What::Call(Call { object: Object::Pids { max, .. }, .. }) => Some(*max),
-            _ => None,
-        });
+    let refused = failure.entries.iter().find_map(|index| {
+        let Object::Pids { max, .. } = case.event(*index).call()?.object else { return None };
+        Some(max)
+    });
     let read = || case.facts.pids.iter().find(full).and_then(|cgroup| cgroup.max);
     let (which, limit, why, next_step) = if let Some(max) = refused.or_else(read) {
         (

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::event::{Address, Object, What};
+use crate::event::{Address, Event, Object};
 
 use crate::verdict::{
     Cause, Confidence, Verdict,
@@ -106,7 +106,10 @@ pub(in crate::verdict) fn name_resolution(case: &Case<'_>) -> Option<Verdict> {
             None,
             "Check that the name server in /etc/resolv.conf can be reached over UDP 53 (network policy, CoreDNS).".to_owned(),
         ),
-        _ => (
+        Subject::Question { answer: None, .. }
+        | Subject::Address { .. }
+        | Subject::Path(_)
+        | Subject::None => (
             format!("no name server answers{at} ({} of {})", failure.errno, failure.call),
             None,
             "Check the name server in /etc/resolv.conf (CoreDNS running, network policy for UDP and TCP 53).".to_owned(),
@@ -194,13 +197,8 @@ pub(in crate::verdict) fn peer(failure: &Failure<'_>) -> String {
 fn other_family(case: &Case<'_>, failure: &Failure<'_>) -> Option<SocketAddr> {
     let Some((Address::Inet(refused), _)) = failure.address() else { return None };
     let before = case.timeline.entries.iter().take(failure.entries[0]);
-    let mut bound = before.filter_map(|event| match &event.what {
-        What::Bind(bind) if bind.errno.is_none() && !bind.listen => match &bind.address {
-            Address::Inet(inet) => Some(*inet),
-            Address::None | Address::Unix(_) | Address::Netlink | Address::Family(_) => None,
-        },
-        _ => None,
-    });
+    let binds = before.filter_map(Event::bind).filter(|it| it.errno.is_none() && !it.listen);
+    let mut bound = binds.filter_map(|bind| bind.address.inet());
     let listens = |it: &SocketAddr| {
         it.port() == refused.port()
             && it.is_ipv4() != refused.is_ipv4()
@@ -226,15 +224,12 @@ fn attempts(case: &Case<'_>, failure: &Failure<'_>) -> u64 {
 
 /// The name that was asked for: the failure's own, else the last one asked before.
 fn question(case: &Case<'_>, failure: &Failure<'_>) -> Option<String> {
-    if let Subject::Question { name, .. } = &failure.subject {
-        return Some(name.to_string()).filter(|name| !name.is_empty());
-    }
-    let asked = Failure::all_of(case, failure.process.id).into_iter().rev().find_map(|it| match it
-        .subject
-    {
-        Subject::Question { name, .. } if it.time_ns <= failure.time_ns => Some(name.to_string()),
-        _ => None,
-    });
+    let before = || {
+        let all = Failure::all_of(case, failure.process.id);
+        let mut before = all.iter().rev().filter(|it| it.time_ns <= failure.time_ns);
+        before.find_map(|it| it.question().map(ToString::to_string))
+    };
+    let asked = failure.question().map(ToString::to_string).or_else(before);
     asked.filter(|name| !name.is_empty())
 }
 
@@ -246,18 +241,16 @@ fn name_server(case: &Case<'_>, failure: &Failure<'_>) -> Option<String> {
 }
 
 fn named_server(case: &Case<'_>, failure: &Failure<'_>) -> Option<String> {
-    case.events(failure.process.id).rev().find_map(|(_, event)| match &event.what {
-        What::Call(call) => match &call.object {
-            Object::Address(Address::Inet(inet)) if inet.port() == 53 => {
-                Some(wording::address(&Address::Inet(*inet), call.protocol, 53))
+    case.events(failure.process.id).rev().find_map(|(_, event)| {
+        let call = event.call()?;
+        let server = match &call.object {
+            Object::Address(address) => address.inet().filter(|inet| inet.port() == 53)?,
+            Object::Dns(dns) => SocketAddr::new(dns.server?, 53),
+            Object::None | Object::Path { .. } | Object::File { .. } | Object::Pids { .. } => {
+                return None;
             }
-            Object::Dns(dns) => {
-                let inet = SocketAddr::new(dns.server?, 53);
-                Some(wording::address(&Address::Inet(inet), call.protocol, 53))
-            }
-            _ => None,
-        },
-        _ => None,
+        };
+        Some(wording::address(&Address::Inet(server), call.protocol, 53))
     })
 }
 

@@ -1,6 +1,6 @@
 //! Deaths by the OOM killer. It must not know other signals.
 
-use crate::event::{Event, Memcg, Oom, ProcessId, What};
+use crate::event::{Event, Memcg, Oom, ProcessId};
 
 use crate::verdict::{
     Cause, Confidence, Verdict, case::Case, draft::Draft, evidence::pace, evidence::programs,
@@ -39,10 +39,7 @@ pub(in crate::verdict) fn killed(case: &Case<'_>) -> Option<Verdict> {
         .entries
         .iter()
         .enumerate()
-        .filter_map(|(index, event)| match &event.what {
-            What::Oom(oom) => Some(Victim { index, event, oom }),
-            _ => None,
-        })
+        .filter_map(|(index, event)| Some(Victim { index, event, oom: event.oom()? }))
         .collect();
     let of_chain = case.chain.iter().rev().find_map(|link| {
         victims.iter().rfind(|it| it.event.process.id == link.id && killed_by_it(case, it))
@@ -210,13 +207,11 @@ fn tell(case: &Case<'_>, victim: &Victim<'_>, all: &[Victim<'_>], killed: Cause)
         0 | 1 => String::new(),
         count => format!(" with {} more of its cgroup", count - 1),
     };
-    let then = match cause {
-        Cause::OomKilledChild => {
-            let main_end =
-                case.end(case.main).map(|it| wording::ended(it.status)).unwrap_or_default();
-            format!("; {} then {main_end}", case.name(case.main))
-        }
-        _ => String::new(),
+    let then = if cause == Cause::OomKilledChild {
+        let main_end = case.end(case.main).map(|it| wording::ended(it.status)).unwrap_or_default();
+        format!("; {} then {main_end}", case.name(case.main))
+    } else {
+        String::new()
     };
     draft
         .summary(format!(

@@ -3,7 +3,7 @@
 
 use crate::{
     errno::Errno,
-    event::{Object, ProcessId, What},
+    event::{Event, Object, ProcessId},
     text::Text,
 };
 
@@ -77,17 +77,7 @@ fn lookups<'a>(case: &Case<'a>, id: ProcessId) -> Vec<Lookup<'a>> {
             let since = case.tree.execs(id).last().copied();
             case.events(id).filter(move |(index, _)| since.is_none_or(|since| *index > since))
         })
-        .filter_map(|(index, event)| match &event.what {
-            What::Call(call) if !probes::looks(call.name) => None,
-            What::Call(call) => match &call.object {
-                Object::Path { path, .. } => Some(Lookup { index, errno: call.errno, path }),
-                _ => None,
-            },
-            What::ExecFailed(failed) => {
-                Some(Lookup { index, errno: failed.errno, path: &failed.path })
-            }
-            _ => None,
-        })
+        .filter_map(|(index, event)| lookup(index, event))
         .filter(|it| matches!(it.errno, Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES))
         .filter(|it| Failure::at(case, it.index).is_some_and(|it| !probes::is_idle(&it)))
         .collect();
@@ -95,13 +85,20 @@ fn lookups<'a>(case: &Case<'a>, id: ProcessId) -> Vec<Lookup<'a>> {
     found
 }
 
+fn lookup(index: usize, event: &Event) -> Option<Lookup<'_>> {
+    if let Some(failed) = event.exec_failed() {
+        return Some(Lookup { index, errno: failed.errno, path: &failed.path });
+    }
+    let call = event.call().filter(|call| probes::looks(call.name))?;
+    let Object::Path { path, .. } = &call.object else { return None };
+    Some(Lookup { index, errno: call.errno, path })
+}
+
 /// It was found in a later folder; a shell also looks where it is itself.
 fn was_run(case: &Case<'_>, name: &Text) -> bool {
     let is_it = |path: &Text| file_name(path.as_bytes()) == name.as_bytes();
-    case.timeline.entries.iter().any(|event| match &event.what {
-        What::Exec(exec) => is_it(&exec.path) || exec.args.first().is_some_and(is_it),
-        _ => false,
-    })
+    let mut execs = case.timeline.entries.iter().filter_map(Event::exec);
+    execs.any(|exec| is_it(&exec.path) || exec.args.first().is_some_and(is_it))
 }
 
 /// The command that was looked for: the one that the last words name, else the last name looked for in a

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::event::{Event, Process, ProcessId, SignalEvent, ThreadState, What};
+use crate::event::{Event, Process, ProcessId, SignalEvent, ThreadState};
 
 use crate::verdict::{
     Cause, Confidence, Verdict,
@@ -235,15 +235,10 @@ struct Doing {
 }
 
 fn threads(case: &Case<'_>, stop: &Stop<'_>) -> Option<Doing> {
-    let (index, noted) =
-        case.events(stop.event.process.id).find_map(|(index, event)| match &event.what {
-            What::Threads(threads)
-                if event.time_ns >= stop.event.time_ns.saturating_sub(FORWARD_NS) =>
-            {
-                Some((index, threads))
-            }
-            _ => None,
-        })?;
+    let since_ns = stop.event.time_ns.saturating_sub(FORWARD_NS);
+    let mut since =
+        case.events(stop.event.process.id).filter(|(_, event)| event.time_ns >= since_ns);
+    let (index, noted) = since.find_map(|(index, event)| Some((index, event.threads()?)))?;
     let waits = noted.threads.iter().filter(|it| it.state == ThreadState::Waiting);
     let all_wait = !noted.threads.is_empty() && waits.clone().count() == noted.threads.len();
     let mut calls: Vec<String> = Vec::new();

@@ -1,7 +1,7 @@
 //! TLS that failed, as the program says: the kernel sees nothing of it. It must not know connections that never came about.
 
 use crate::{
-    event::{Address, Object, What},
+    event::{Address, Object},
     verdict::{
         Cause, Confidence, Verdict,
         case::Case,
@@ -247,13 +247,9 @@ fn kind(line: &[u8]) -> Option<&'static Kind> {
 
 /// Of the connects only those are recorded that failed or were pending.
 fn last_peer<'a>(case: &Case<'a>) -> Option<(&'a Address, usize)> {
-    case.events(case.blamed()).rev().find_map(|(index, event)| match &event.what {
-        What::Call(call) if call.name == "connect" => match &call.object {
-            Object::Address(address @ Address::Inet(inet)) if inet.port() != 53 => {
-                Some((address, index))
-            }
-            _ => None,
-        },
-        _ => None,
+    case.events(case.blamed()).rev().find_map(|(index, event)| {
+        let call = event.call().filter(|call| call.name == "connect")?;
+        let Object::Address(address) = &call.object else { return None };
+        (address.inet()?.port() != 53).then_some((address, index))
     })
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::{
     errno::Errno,
-    event::{Address, Call, Object, ProcessId, Protocol, What},
+    event::{Address, Call, Object, ProcessId, Protocol},
 };
 
 use crate::verdict::{
@@ -133,7 +133,7 @@ struct Pending {
 fn pending(case: &Case<'_>, id: ProcessId) -> Vec<Pending> {
     let mut pending: Vec<(u64, Pending)> = Vec::new();
     for (index, event) in case.events(id) {
-        let What::Call(call) = &event.what else { continue };
+        let Some(call) = event.call() else { continue };
         if call.name == "getsockopt" || call.errno != Errno::EINPROGRESS {
             // A result told for this descriptor: whatever was begun on it came back.
             pending.retain(|(fd, _)| *fd != call.args[0] || !is_socket_call(call));

@@ -1,7 +1,6 @@
 //! System calls that this kernel, or a filter, does not have. It must not know calls that are refused with EPERM.
 
 use crate::{
-    event::What,
     syscall,
     verdict::{Cause, Verdict, case::Case, evidence::failure::Failure, rules::unusable::begin},
 };
@@ -44,8 +43,9 @@ pub(in crate::verdict) fn call(case: &Case<'_>) -> Option<Verdict> {
 
 /// Its name, or its number where that is in no table.
 fn called(case: &Case<'_>, failure: &Failure<'_>) -> String {
-    match &case.event(failure.entries[0]).what {
-        What::Call(call) if call.name == syscall::UNKNOWN => format!("number {}", call.number),
-        _ => failure.call.to_owned(),
+    let call = case.event(failure.entries[0]).call();
+    match call.filter(|call| call.name == syscall::UNKNOWN) {
+        Some(unknown) => format!("number {}", unknown.number),
+        None => failure.call.to_owned(),
     }
 }
