@@ -235,12 +235,11 @@ impl Slowed {
     fn event(&self, mut event: Event) -> Event {
         event.time_ns = self.at(event.time_ns);
         event.process.id.start_ns = self.at(event.process.id.start_ns);
-        match &mut event.what {
-            What::Signal(signal) => {
-                signal.sender.id.start_ns = self.at(signal.sender.id.start_ns);
-            }
-            What::Oom(oom) => oom.trigger.id.start_ns = self.at(oom.trigger.id.start_ns),
-            _ => {}
+        if let What::Signal(signal) = &mut event.what {
+            signal.sender.id.start_ns = self.at(signal.sender.id.start_ns);
+        }
+        if let What::Oom(oom) = &mut event.what {
+            oom.trigger.id.start_ns = self.at(oom.trigger.id.start_ns);
         }
         event
     }

@@ -9,7 +9,7 @@ use std::{
 
 use tracer::{
     contract::{Container, K8s, crash_object, entry},
-    event::What,
+    event::Event,
     exec::Recording,
     identity::{Identity, Source},
     render::{Detail, Style, crash_text},
@@ -96,10 +96,8 @@ impl Remembered {
         object.k8s = K8s::of(&identity);
 
         let boot_offset_ns = facts.machine.boot_offset_ns;
-        let command = timeline.entries.iter().find_map(|event| match &event.what {
-            What::Exec(exec) => Some(exec.args.iter().map(ToString::to_string).collect()),
-            _ => None,
-        });
+        let exec = timeline.entries.iter().find_map(Event::exec);
+        let command = exec.map(|exec| exec.args.iter().map(ToString::to_string).collect());
         let began_ns = i64::try_from(timeline.began_ns).unwrap() + boot_offset_ns;
         let life = Life {
             boot_id: BOOT.to_owned(),

@@ -8,6 +8,4 @@ pub const WILDCARDS: &[(&str, usize)] = &[
     ("tracer/src/render/json/process.rs", 2),
     ("tracer/src/render/text/line.rs", 1),
     ("tracer/src/render/text/mod.rs", 1),
-    ("tracer/tests/corpus.rs", 1),
-    ("tracer/tests/remembered/mod.rs", 1),
 ];
