@@ -7,7 +7,7 @@ use super::{
     time::rfc3339,
 };
 use crate::{
-    event::{self, Exec, ProcessId, What},
+    event::{self, Event, Exec, ProcessId},
     text::Text,
     timeline::Timeline,
 };
@@ -166,14 +166,8 @@ impl Process {
             .get(&process)
             .or_else(|| own.clone().next().map(|event| &event.process));
         let Some(known) = known else { return Self::named(process, boot_offset_ns) };
-        let cwd = own.clone().find_map(|event| match &event.what {
-            What::Exit(exit) => exit.cwd.as_ref(),
-            _ => None,
-        });
-        let exec = own.find_map(|event| match &event.what {
-            What::Exec(exec) => Some(exec),
-            _ => None,
-        });
+        let cwd = own.clone().find_map(|event| event.exit()?.cwd.as_ref());
+        let exec = own.find_map(Event::exec);
         let (working_directory_b64, working_directory) = cwd.map(text).unzip();
         let whole = Self {
             group: Some(Numbered { id: known.gid }),

@@ -4,8 +4,4 @@
 pub const WILDCARDS: &[(&str, usize)] = &[
     ("tracer/src/agent/node/container.rs", 5),
     ("tracer/src/agent/node/ending.rs", 1),
-    ("tracer/src/render/json/mod.rs", 1),
-    ("tracer/src/render/json/process.rs", 2),
-    ("tracer/src/render/text/line.rs", 1),
-    ("tracer/src/render/text/mod.rs", 1),
 ];
