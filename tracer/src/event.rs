@@ -85,6 +85,26 @@ impl Event {
         Some(exec)
     }
 
+    /// Path and arguments of the program that it tells of: one that was run, or that was found running.
+    pub fn program(&self) -> Option<(&Text, &[Text])> {
+        match &self.what {
+            What::Exec(exec) => Some((&exec.path, &exec.args)),
+            What::Found(found) => Some((&found.path, &found.args)),
+            What::ExecFailed(_)
+            | What::Fork(_)
+            | What::Exit(_)
+            | What::Signal(_)
+            | What::Threads(_)
+            | What::Oom(_)
+            | What::Bind(_)
+            | What::Call(_)
+            | What::CallsForgotten(_)
+            | What::Words(_)
+            | What::Cgroup(_)
+            | What::Lost(_) => None,
+        }
+    }
+
     pub fn exec_failed(&self) -> Option<&ExecFailed> {
         let What::ExecFailed(failed) = &self.what else { return None };
         Some(failed)

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     contract,
-    event::{BootNs, Event, ProcessId, What, Words},
+    event::{BootNs, Event, Exit, ProcessId, What, Words},
     facts::Facts,
     identity::Identity,
     signal::Signal,
@@ -137,15 +137,11 @@ impl Container {
         if event.process.id.start_ns >= off_ns || event.time_ns <= off_ns {
             return true;
         }
-        match &mut event.what {
-            What::Words(_) => return false,
-            What::Exit(exit) => {
-                exit.written = None;
-                self.outlived_recorder |= self.main == Some(event.process.id);
-            }
-            _ => {}
+        if let What::Exit(exit) = &mut event.what {
+            exit.written = None;
+            self.outlived_recorder |= self.main == Some(event.process.id);
         }
-        true
+        event.words().is_none()
     }
 
     /// Takes an event of the container. Returns whether its life ended by it.
@@ -155,10 +151,7 @@ impl Container {
         }
         let id = event.process.id;
         let is_exec = matches!(event.what, What::Exec(_));
-        let exit = match &event.what {
-            What::Exit(exit) => Some(exit.recorded),
-            _ => None,
-        };
+        let exit = event.exit().map(|exit| exit.recorded);
         let killed = is_killed(&event);
         let is_found = matches!(event.what, What::Found(_)) && !event.process.runtime_init;
         let age = |id: &ProcessId| (id.start_ns, id.pid);
@@ -221,11 +214,9 @@ impl Container {
     /// Whether it seems to hold a pod's namespaces and do nothing else. For those known by their path alone.
     pub fn is_pause(&self) -> bool {
         let is_pause = |path: &Text| PAUSES.contains(&path.as_bytes());
-        self.history.events().iter().any(|event| match &event.what {
-            What::Exec(exec) => Some(event.process.id) == self.main && is_pause(&exec.path),
-            What::Found(found) => Some(event.process.id) == self.main && is_pause(&found.path),
-            _ => false,
-        })
+        let is_it = |event: &Event| event.program().is_some_and(|(path, _)| is_pause(path));
+        let events = self.history.events();
+        events.iter().any(|event| Some(event.process.id) == self.main && is_it(event))
     }
 
     /// Whether nothing that happens matters any more.
@@ -257,11 +248,8 @@ impl Container {
     /// Of the last burst of its main process some bytes are missing.
     fn wrote_more_than_is_kept(&self) -> bool {
         let Some(main) = self.main else { return false };
-        let lacks = |event: &Event| match &event.what {
-            What::Words(words) => event.process.id == main && words.skipped_bytes > 0,
-            _ => false,
-        };
-        self.history.events().iter().any(lacks)
+        let lacks = |event: &Event| event.words().is_some_and(|words| words.skipped_bytes > 0);
+        self.history.events().iter().any(|event| event.process.id == main && lacks(event))
     }
 
     /// An event for what its main process wrote, at its end; `None` if nothing is known of that process.
@@ -367,9 +355,6 @@ fn is_output(event: &Event) -> bool {
 
 /// The kernel ends a process: for want of memory, or for its own doing.
 fn is_killed(event: &Event) -> bool {
-    match &event.what {
-        What::Oom(_) => true,
-        What::Exit(exit) => exit.status.signal.is_some_and(Signal::is_own_doing),
-        _ => false,
-    }
+    let by_own_doing = |exit: &Exit| exit.status.signal.is_some_and(Signal::is_own_doing);
+    event.oom().is_some() || event.exit().is_some_and(by_own_doing)
 }

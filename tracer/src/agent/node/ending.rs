@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     contract::{CrashLoop, CrashObject, ExitStatus, crash_object},
-    event::{Event, ProcessId, What},
+    event::{Event, ProcessId},
     facts::Facts,
     identity::Identity,
     render::{Detail, Style, crash_text},
@@ -186,10 +186,7 @@ fn place(identity: &Identity) -> Option<ContainerOfPod> {
 
 fn command(timeline: &Timeline) -> Vec<String> {
     let of_main = |event: &&Event| event.process.id == timeline.main;
-    let args = timeline.entries.iter().rev().filter(of_main).find_map(|event| match &event.what {
-        What::Exec(exec) => Some(&exec.args),
-        What::Found(found) => Some(&found.args),
-        _ => None,
-    });
+    let mut own = timeline.entries.iter().rev().filter(of_main);
+    let args = own.find_map(|event| event.program().map(|(_, args)| args));
     args.into_iter().flatten().map(|argument| argument.to_json_string()).collect()
 }

@@ -1,7 +1,4 @@
 //! Places that broke a house rule before it was checked. These lists may only shrink. They know no rule.
 
 /// Files that match an enum of ours with `_`, and how often.
-pub const WILDCARDS: &[(&str, usize)] = &[
-    ("tracer/src/agent/node/container.rs", 5),
-    ("tracer/src/agent/node/ending.rs", 1),
-];
+pub const WILDCARDS: &[(&str, usize)] = &[];
