@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use tracer_ebpf::abi::recorder as abi;
 
-use super::{arch::Arch, dns, error::DecodeError, record::Record, recorder};
+use super::{arch::Arch, dns, error::DecodeError, record::Record, socket};
 use crate::{
     errno::Errno,
     event::{After, BootNs, Call, Dns, DnsAnswer, Event, Object, What},
@@ -41,7 +41,7 @@ pub(super) fn lookup(
                 name: arch.syscalls.name(number),
                 errno: Errno(0),
                 args: [u64::from(lookup.fd.unsigned_abs()), 0, 0, 0, 0],
-                protocol: recorder::protocol(lookup.socket, &object),
+                protocol: socket::protocol(lookup.socket, &object),
                 object,
                 reported: true,
                 after: After { repeats, ..After::default() },

@@ -19,6 +19,7 @@ mod record;
 mod recorder;
 mod said;
 mod signal;
+mod socket;
 mod task;
 mod threads;
 mod words;

@@ -13,14 +13,15 @@ use tracer_ebpf::abi::{
 use super::{
     address,
     arch::Arch,
-    bind, components, dns,
+    components, dns,
     error::DecodeError,
     lookup,
     record::{Body, Record},
+    socket,
 };
 use crate::{
     errno::Errno,
-    event::{Address, After, Call, Event, Object, Protocol, What},
+    event::{Address, After, Call, Event, Object, What},
     text::Text,
 };
 
@@ -100,7 +101,7 @@ fn named(
         name: arch.syscalls.name(raw.number),
         errno: Errno(raw.errno),
         args: if raw.data_kind == data_kind::DNS { passed(raw.args) } else { raw.args },
-        protocol: protocol(raw.socket, &object),
+        protocol: socket::protocol(raw.socket, &object),
         object,
         reported: raw.flags & call_flag::REPORTED != 0,
         after: After::default(),
@@ -148,30 +149,13 @@ fn pids(data: &[u8]) -> Option<Object> {
     Some(Object::Pids { count: u64::from_ne_bytes(*count), max: u64::from_ne_bytes(*max) })
 }
 
-/// Type in the low byte, protocol in the high one; a call without a socket has neither. Families other
-/// than the internet's count their protocols otherwise.
-pub(super) fn protocol(socket: u16, object: &Object) -> Option<Protocol> {
-    if socket == 0 {
-        return None;
-    }
-    match object {
-        Object::Address(Address::Unix(_) | Address::Netlink | Address::Family(_)) => {
-            Some(Protocol::Other(0))
-        }
-        Object::Address(Address::Inet(_) | Address::None)
-        | Object::None
-        | Object::Path { .. }
-        | Object::File { .. }
-        | Object::Dns(_)
-        | Object::Pids { .. } => bind::protocol((socket >> 8).into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::golden::Slot;
-    use crate::decode::{decode, golden};
+    use crate::{
+        decode::{decode, golden, golden::Slot},
+        event::Protocol,
+    };
 
     const OPENAT: Slot<'static> = Slot {
         seq: 1,
@@ -276,15 +260,6 @@ mod tests {
         assert_eq!(call.object, Object::Address(Address::Inet("10.0.0.7:5432".parse().unwrap())));
         assert_eq!(call.protocol, Some(Protocol::Tcp));
         assert!(call.reported);
-    }
-
-    #[test]
-    fn only_internet_sockets_have_an_internet_protocol() {
-        assert_eq!(protocol(0, &Object::None), None);
-        assert_eq!(protocol(0x0001, &Object::None), Some(Protocol::Other(0)));
-        assert_eq!(protocol(0x1102, &Object::None), Some(Protocol::Udp));
-        let netlink = Object::Address(Address::Netlink);
-        assert_eq!(protocol(0x0603, &netlink), Some(Protocol::Other(0)));
     }
 
     #[test]
