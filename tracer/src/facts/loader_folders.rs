@@ -3,7 +3,7 @@
 use super::{
     elf::Header,
     ld_cache::Cache,
-    loader_search::{Object, Start},
+    loader_object::{Object, Start},
     regular::RegularFile,
 };
 use crate::text::Text;

@@ -4,25 +4,14 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::{
-    elf::Header,
-    elf_dynamic::{Dynamic, Symbols},
     loader_folders::{Flavour, Folders},
+    loader_object::{Object, Start},
     model::{LoaderReport, MissingLibrary, MissingSymbol, MissingVersion, NeededProcessor},
-    regular::{Budget, RegularFile},
-    root::{End, Root},
+    regular::RegularFile,
+    root::End,
     shebang::{self, BINPRM_BUF_SIZE},
 };
 use crate::text::Text;
-
-/// What the loader starts from.
-#[derive(Clone, Copy, Debug)]
-pub struct Start<'a> {
-    pub root: &'a Root,
-    pub cwd: &'a Text,
-    /// LD_LIBRARY_PATH; `None` if it is empty or not known.
-    pub library_path: Option<&'a Text>,
-    pub budget: &'a Budget,
-}
 
 /// Objects of one program; more are not followed.
 const OBJECTS_MAX: usize = 512;
@@ -38,7 +27,7 @@ pub fn examine(start: Start<'_>, executable: &Text) -> Result<Option<LoaderRepor
     let Some(main) = open_program(start, executable) else { return Ok(None) };
     let Some(interpreter) = main.header.interpreter.clone() else { return Ok(None) };
     let flavour = Flavour::of(&interpreter);
-    let Some(loader) = open_object(start, &interpreter, None) else { return Ok(None) };
+    let Some(loader) = Object::open(start, &interpreter, None) else { return Ok(None) };
     let folders = Folders::new(start, &interpreter, &main.header);
     let mut search = Search { start, flavour, folders, objects: vec![main], unknown: false };
     let report = LoaderReport { executable: executable.clone(), ..search.run(interpreter, loader) };
@@ -49,21 +38,6 @@ pub fn examine(start: Start<'_>, executable: &Text) -> Result<Option<LoaderRepor
         return Err(format!("libraries of {executable}: a folder could not be looked at"));
     }
     Ok(Some(report))
-}
-
-/// One file that the loader would map.
-#[derive(Debug)]
-pub struct Object {
-    /// Absolute in the container.
-    pub path: Text,
-    /// Names by which others ask for it.
-    names: Vec<Text>,
-    identity: (u64, u64),
-    pub header: Header,
-    pub dynamic: Dynamic,
-    symbols: Option<Symbols>,
-    /// Index of the object that asked first.
-    pub needed_by: Option<usize>,
 }
 
 struct Search<'a> {
@@ -132,7 +106,7 @@ impl Search<'_> {
             if matches!(found.end, End::Unreadable { .. }) {
                 self.unknown = true;
             }
-            let Some(mut object) = open_object(self.start, &path, Some(needed_by)) else {
+            let Some(mut object) = Object::open(self.start, &path, Some(needed_by)) else {
                 continue;
             };
             let main = &self.objects[0].header;
@@ -202,19 +176,6 @@ impl Search<'_> {
     }
 }
 
-impl Object {
-    fn is_named(&self, name: &Text) -> bool {
-        self.names.contains(name)
-    }
-
-    fn read_symbols(&mut self, start: Start<'_>) {
-        let found = start.root.find(start.cwd, &self.path);
-        if let Ok(file) = RegularFile::open(&found, start.budget) {
-            self.symbols = Some(self.dynamic.symbols(&file, &self.header));
-        }
-    }
-}
-
 /// The executable, or the ELF file at the end of a chain of scripts.
 fn open_program(start: Start<'_>, executable: &Text) -> Option<Object> {
     let mut path = executable.clone();
@@ -223,21 +184,10 @@ fn open_program(start: Start<'_>, executable: &Text) -> Option<Object> {
         let beginning = RegularFile::open(&found, start.budget).ok()?.beginning(BINPRM_BUF_SIZE);
         match shebang::parse(&beginning) {
             Some(script) => path = script.interpreter,
-            None => return open_object(start, &path, None),
+            None => return Object::open(start, &path, None),
         }
     }
     None
-}
-
-fn open_object(start: Start<'_>, path: &Text, needed_by: Option<usize>) -> Option<Object> {
-    let found = start.root.find(start.cwd, path);
-    let End::File(_, stat) = &found.end else { return None };
-    let identity = (stat.st_dev, stat.st_ino);
-    let file = RegularFile::open(&found, start.budget).ok()?;
-    let header = Header::read(&file)?;
-    let dynamic = Dynamic::read(&file, &header)?;
-    let path = found.resolved;
-    Some(Object { path, names: Vec::new(), identity, header, dynamic, symbols: None, needed_by })
 }
 
 /// Of `GLIBC_2.34` the highest `GLIBC_*` that is defined.

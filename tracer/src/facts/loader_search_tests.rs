@@ -3,7 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use super::*;
-use crate::facts::elf_fixture::Fixture;
+use crate::facts::{elf_fixture::Fixture, regular::Budget, root::Root};
 
 const GLIBC: &str = "/lib64/ld-linux-x86-64.so.2";
 const MUSL: &str = "/lib/ld-musl-x86_64.so.1";

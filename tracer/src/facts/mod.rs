@@ -14,6 +14,7 @@ mod ld_cache;
 mod life;
 mod listeners;
 mod loader_folders;
+mod loader_object;
 mod loader_search;
 mod locks;
 mod machine;
