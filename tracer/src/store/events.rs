@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     EventFilter, Reader, StoreError,
-    reader::{identity, text},
+    columns::{identity, text},
     shape,
 };
 use crate::{

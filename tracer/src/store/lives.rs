@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, ToSql};
 
-use super::{End, Life, StoreError, reader::identity};
+use super::{End, Life, StoreError, columns::identity};
 use crate::event::ProcessId;
 
 const COLUMNS: &str = "boot_id, identity, cgroup_id, began_ns, main_pid, main_start_ns, command,

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod changes;
+mod columns;
 mod database;
 mod error;
 mod events;

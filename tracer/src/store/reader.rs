@@ -6,7 +6,12 @@ use rusqlite::{Connection, Row, ToSql, params};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
-use super::{Filter, Life, Selector, StoreError, lives, schema::open_to_read};
+use super::{
+    Filter, Life, Selector, StoreError,
+    columns::{identity, text},
+    lives,
+    schema::open_to_read,
+};
 use crate::{
     contract::{Candidate, Container, CrashObject, K8s},
     identity::Identity,
@@ -205,13 +210,4 @@ fn object(row: &Row<'_>, identity: &Identity) -> Result<CrashObject, StoreError>
     object.k8s = object.k8s.or_else(|| K8s::of(identity));
     object.container = object.container.or_else(|| Some(Container::of(identity)));
     Ok(object)
-}
-
-pub(super) fn identity(row: &Row<'_>, column: usize) -> Result<Identity, StoreError> {
-    Ok(serde_json::from_str(text(row, column)?)?)
-}
-
-/// Without a copy.
-pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, StoreError> {
-    Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }

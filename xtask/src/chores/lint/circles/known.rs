@@ -3,7 +3,6 @@
 pub const CIRCLES: &[&[&str]] = &[
     &["tracer/src/query/cluster.rs", "tracer/src/query/forward.rs", "tracer/src/query/source.rs"],
     &["tracer/src/query/events.rs", "tracer/src/query/live.rs", "tracer/src/query/stored.rs"],
-    &["tracer/src/store/lives.rs", "tracer/src/store/reader.rs"],
     &[
         "tracer/src/verdict/case.rs",
         "tracer/src/verdict/evidence/answers.rs",
