@@ -50,6 +50,24 @@ pub enum WantedWhy {
     Finished,
 }
 
+impl WantedWhy {
+    /// As details name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Deleted => "pod_deleted",
+            Self::Finished => "pod_finished",
+        }
+    }
+
+    /// As a sentence.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Deleted => "its pod was deleted",
+            Self::Finished => "the other containers of its pod had finished",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removal {
     pub why: RemovalWhy,

@@ -1,6 +1,15 @@
-//! By which command a signal was sent, and who had run that command. It must not know what the signal did.
+//! By which command a signal was sent, who had run that command, and whether it was a container runtime. It must not know
+//! what the signal did.
 
-use crate::{event::SignalEvent, text::Text, verdict::case::Case};
+use std::collections::HashSet;
+
+use crate::{
+    event::{Process, ProcessId, SignalEvent},
+    text::Text,
+    verdict::case::Case,
+};
+
+use super::programs;
 
 /// Bytes of a command that are quoted.
 const QUOTE: usize = 120;
@@ -27,6 +36,36 @@ pub(in crate::verdict) fn of(case: &Case<'_>, signal: &SignalEvent) -> Option<Se
     let by = parent.as_ref().map(|it| format!(", run by `{}`", quoted(it))).unwrap_or_default();
     let text = format!(" (`{}`{by})", quoted(&command));
     Some(Sender { command, parent, text })
+}
+
+/// The sender is a runtime by its executable, since a name can be chosen, and stands outside the container: in no cgroup of
+/// a pod, or, where the runtime itself is watched, in another pid namespace and no descendant of whom it stops. A process of
+/// a container can make a namespace below its own and choose any name there.
+pub(in crate::verdict) fn is_runtime(
+    case: &Case<'_>,
+    target: &Process,
+    signal: &SignalEvent,
+) -> bool {
+    let sender = &signal.sender;
+    let outside = if sender.tracked {
+        sender.pid_ns != target.pid_ns && !descends(case, sender.id, target.id)
+    } else {
+        sender.below_root != Some(true)
+    };
+    let runtime = programs::is_runtime(&signal.sender_exe);
+    outside && runtime && sender.id != target.id && signal.code.names_sender()
+}
+
+fn descends(case: &Case<'_>, id: ProcessId, from: ProcessId) -> bool {
+    let mut seen = HashSet::new();
+    let mut at = case.tree.parent(id);
+    while let Some(parent) = at.filter(|parent| seen.insert(*parent)) {
+        if parent == from {
+            return true;
+        }
+        at = case.tree.parent(parent);
+    }
+    false
 }
 
 fn command(case: &Case<'_>, signal: &SignalEvent) -> Option<Text> {

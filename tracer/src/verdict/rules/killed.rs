@@ -13,7 +13,7 @@ use crate::verdict::{
     evidence::programs,
     evidence::reaction::{self, Reaction},
     evidence::sender,
-    rules::{fault, stopped},
+    rules::fault,
     wording,
     words::LastWords,
 };
@@ -107,7 +107,7 @@ pub(in crate::verdict) fn by_signal(case: &Case<'_>) -> Option<Verdict> {
             && soon
             && handled
             && it.sender.id != id
-            && !stopped::from_runtime(case, &event.process, it)
+            && !sender::is_runtime(case, &event.process, it)
     })?;
     let signal = stop.2.signal;
     let says_so = end.status.code.is_some_and(|code| u32::from(code) == 128 + signal.0);

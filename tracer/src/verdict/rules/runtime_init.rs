@@ -16,8 +16,8 @@ use crate::verdict::{
     evidence::failure::Failure,
     evidence::probes,
     evidence::programs::{file_name, folder},
+    evidence::sender,
     rules::exec::{self, Wanted},
-    rules::stopped,
     wording,
 };
 
@@ -83,7 +83,7 @@ pub(in crate::verdict) fn not_set_up(case: &Case<'_>) -> Option<Verdict> {
     let cleared_away = case.signals(id).any(|(index, event, signal)| {
         index < end.index
             && signal.signal == Signal::SIGKILL
-            && stopped::from_runtime(case, &event.process, signal)
+            && sender::is_runtime(case, &event.process, signal)
     });
     let words = case.last_words();
     let told = init_error(case).or_else(|| words.quote().filter(|_| cleared_away));

@@ -1,20 +1,17 @@
 //! Ends after a stop signal that the container runtime sent. Who asked for it is found out elsewhere.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 
-use crate::event::{Event, Process, ProcessId, SignalEvent, ThreadState};
+use crate::event::{Event, SignalEvent, ThreadState};
 
 use crate::verdict::{
     Cause, Confidence, Verdict,
     case::{Case, End},
     draft::Draft,
     evidence::asker::{self, Asker},
-    evidence::programs,
     evidence::reaction::{self, Reaction},
     evidence::readiness::{self, Readiness},
-    rules::wanted,
+    evidence::sender,
     terms::WantedWhy,
     wording,
 };
@@ -41,7 +38,7 @@ pub(in crate::verdict) fn first_stop<'a>(case: &Case<'a>) -> Option<(Stop<'a>, E
             case.signals(link.id).map(|(index, event, signal)| Stop { index, event, signal });
         let mut stops =
             stops.filter(|stop| stop.index < end.index && stop.signal.signal.asks_for_the_end());
-        Some((stops.find(|stop| from_runtime(case, &stop.event.process, stop.signal))?, end))
+        Some((stops.find(|stop| sender::is_runtime(case, &stop.event.process, stop.signal))?, end))
     })
 }
 
@@ -59,7 +56,7 @@ pub(in crate::verdict) fn as_wanted(
     let grace = if outlasted { "; it outlasted its grace period" } else { "" };
     verdict.summary = format!(
         "{name} was stopped by {signal}, as it should: {}; it {}{grace}.",
-        wanted::because(why),
+        why.text(),
         reaction.text
     );
     verdict.next_step = if outlasted {
@@ -69,41 +66,11 @@ pub(in crate::verdict) fn as_wanted(
     } else {
         "Nothing is wrong.".to_owned()
     };
-    verdict.details.insert("reason".to_owned(), wanted::reason(why).into());
+    verdict.details.insert("reason".to_owned(), why.name().into());
     verdict.details.insert("reason_source".to_owned(), "told".into());
     verdict.details.remove("probe");
     (verdict.cause, verdict.confidence) = (Cause::None, Confidence::None);
     verdict
-}
-
-/// The sender is a runtime by its executable, since a name can be chosen, and stands outside the container: in no cgroup of
-/// a pod, or, where the runtime itself is watched, in another pid namespace and no descendant of whom it stops. A process of
-/// a container can make a namespace below its own and choose any name there.
-pub(in crate::verdict) fn from_runtime(
-    case: &Case<'_>,
-    target: &Process,
-    signal: &SignalEvent,
-) -> bool {
-    let sender = &signal.sender;
-    let outside = if sender.tracked {
-        sender.pid_ns != target.pid_ns && !descends(case, sender.id, target.id)
-    } else {
-        sender.below_root != Some(true)
-    };
-    let runtime = programs::is_runtime(&signal.sender_exe);
-    outside && runtime && sender.id != target.id && signal.code.names_sender()
-}
-
-fn descends(case: &Case<'_>, id: ProcessId, from: ProcessId) -> bool {
-    let mut seen = HashSet::new();
-    let mut at = case.tree.parent(id);
-    while let Some(parent) = at.filter(|parent| seen.insert(*parent)) {
-        if parent == from {
-            return true;
-        }
-        at = case.tree.parent(parent);
-    }
-    false
 }
 
 /// Whom a forwarding runtime had the signal from: `runc run` passes on what it is sent.

@@ -41,23 +41,9 @@ fn in_peace(case: &Case<'_>, end: &End<'_>, why: WantedWhy) -> Verdict {
     let ended = wording::ended(end.status);
     Draft::new(Cause::None, Confidence::None, case.main)
         .status(end.status)
-        .detail("reason", reason(why))
-        .summary(format!("{name} {ended}, as it should: {}.", because(why)))
+        .detail("reason", why.name())
+        .summary(format!("{name} {ended}, as it should: {}.", why.text()))
         .evidence(format!("{name} {ended}"), [end.index])
         .next_step("Nothing is wrong.")
         .finish()
-}
-
-pub(in crate::verdict) fn reason(why: WantedWhy) -> &'static str {
-    match why {
-        WantedWhy::Deleted => "pod_deleted",
-        WantedWhy::Finished => "pod_finished",
-    }
-}
-
-pub(in crate::verdict) fn because(why: WantedWhy) -> &'static str {
-    match why {
-        WantedWhy::Deleted => "its pod was deleted",
-        WantedWhy::Finished => "the other containers of its pod had finished",
-    }
 }

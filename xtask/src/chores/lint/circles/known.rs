@@ -40,9 +40,4 @@ pub const CIRCLES: &[&[&str]] = &[
         "tracer/src/verdict/words/shells.rs",
         "tracer/src/verdict/words/spoken.rs",
     ],
-    &[
-        "tracer/src/verdict/rules/killed.rs",
-        "tracer/src/verdict/rules/stopped.rs",
-        "tracer/src/verdict/rules/wanted.rs",
-    ],
 ];
