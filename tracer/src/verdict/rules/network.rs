@@ -15,7 +15,7 @@ use crate::verdict::{
     evidence::lookup::{self, Lookup},
     rules::plain,
     wording,
-    words::lines::{complains, contains, goes_on},
+    words::phrases::{complains, contains, goes_on},
 };
 
 /// Code of an answer: NXDOMAIN.

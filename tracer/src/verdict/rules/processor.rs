@@ -13,7 +13,7 @@ use crate::verdict::{
     evidence::pace,
     rules::loader,
     wording,
-    words::lines::{complains, contains, goes_on},
+    words::phrases::{complains, contains, goes_on},
 };
 
 /// How loaders, runtimes and programs say so, in lower case.

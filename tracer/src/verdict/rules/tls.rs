@@ -8,7 +8,7 @@ use crate::{
         draft::Draft,
         evidence::select::Why,
         wording,
-        words::lines::{complains, contains, goes_on},
+        words::phrases::{complains, contains, goes_on},
     },
 };
 

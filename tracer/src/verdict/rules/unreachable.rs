@@ -16,7 +16,7 @@ use crate::verdict::{
     evidence::select::{Chosen, Why},
     rules::{network, plain},
     wording,
-    words::lines::contains,
+    words::phrases::contains,
     words::said::Line,
 };
 

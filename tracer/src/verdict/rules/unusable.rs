@@ -17,7 +17,7 @@ use crate::verdict::{
     evidence::select::{Chosen, Why},
     rules::{path, plain},
     wording,
-    words::lines::{complains, contains},
+    words::phrases::{complains, contains},
 };
 
 /// EISDIR; or words that say so of a path: many runtimes look for themselves and never make a call that fails.

@@ -3,8 +3,9 @@
 
 use super::{
     LastWords,
-    lines::{Sought, goes_on},
+    lines::Sought,
     loggers, objects,
+    phrases::goes_on,
     reading::Kind,
     roles,
     spoken::{INABILITY, Spoken},

@@ -3,12 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    reading::{Kind, Reading, Runtime},
-    said::Line,
-    shape,
-};
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::verdict) enum Level {
     Debug,
@@ -24,17 +18,6 @@ const LEVEL_KEYS: &[&str] =
     &["level", "severity", "lvl", "levelname", "log.level", "@l", "loglevel"];
 const MESSAGE_KEYS: &[&str] = &["msg", "message", "event", "@m", "text"];
 const ERROR_KEYS: &[&str] = &["err", "error", "exception", "reason", "cause"];
-
-/// The last line of the gravest level, if that is an error.
-pub(super) fn read(lines: &[Line]) -> Option<Reading> {
-    let levels =
-        lines.iter().enumerate().filter_map(|(at, line)| Some((level(line.trimmed())?, at)));
-    let (level, at) = levels.filter(|(level, _)| *level >= Level::Error).max()?;
-    let kind = if level == Level::Fatal { Kind::FatalLine } else { Kind::ErrorLine };
-    let mut reading = Reading::new(Runtime::Logger, kind, at);
-    reading.message = shape::clipped(&condensed(lines[at].trimmed()));
-    Some(reading)
-}
 
 /// What a line is marked as, where it is marked.
 pub(in crate::verdict) fn level(line: &str) -> Option<Level> {

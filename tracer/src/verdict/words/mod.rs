@@ -5,15 +5,17 @@ mod beam;
 mod dotnet;
 mod go;
 pub(super) mod jvm;
-pub(super) mod lines;
+mod lines;
 mod loggers;
 mod native;
 pub(super) mod node;
 mod objects;
 mod perl;
 mod php;
+pub(super) mod phrases;
 mod python;
 mod quote;
+mod readers;
 pub(super) mod reading;
 mod roles;
 mod ruby;
@@ -36,7 +38,7 @@ use crate::verdict::{
     case::Case,
     evidence::failure::Failure,
     evidence::pace::SOON_NS,
-    words::lines::{contains, contains_word, goes_on},
+    words::phrases::{contains, contains_word, goes_on},
     words::quote::Quote,
     words::reading::{Fit, Kind, Reading},
     words::said::Line,
@@ -201,7 +203,7 @@ impl<'a> LastWords<'a> {
     fn readings(&self, is_such: impl Fn(&Reading) -> bool) -> impl Iterator<Item = Told> {
         let own = self.spoken.iter().filter(|it| it.place == 0 && it.stream != Stream::Init);
         own.filter_map(move |it| {
-            let reading = reading::read(&it.lines).filter(&is_such)?;
+            let reading = readers::read(&it.lines).filter(&is_such)?;
             let fit = reading.fit(self.status?);
             let followed = it.complains_after(&reading);
             Some(Told { reading, index: it.index, fit, followed })

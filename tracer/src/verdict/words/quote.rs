@@ -2,8 +2,8 @@
 //! calls.
 
 use super::{
-    lines::goes_on,
     loggers,
+    phrases::goes_on,
     reading::{Kind, Reading},
     roles::{self, Role},
     said::Line,

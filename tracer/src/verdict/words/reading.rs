@@ -1,11 +1,7 @@
-//! What a program said of its end, in whichever runtime's manner. It must not know system calls or causes.
+//! What a program said of its end, in whichever runtime's manner. It must not know system calls, causes, or the readers of
+//! each runtime.
 
 use crate::event::Status;
-
-use super::{
-    beam, dotnet, go, jvm, loggers, native, node, perl, php, python, roles, ruby, rust, said::Line,
-    shells,
-};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::verdict) enum Runtime {
@@ -140,27 +136,6 @@ impl Reading {
         }
     }
 
-    /// Lines are lost where its causes would stand: below it, among its calls.
-    fn lacks_causes(&self, lines: &[Line]) -> bool {
-        let below = match self.runtime {
-            Runtime::Jvm | Runtime::Node | Runtime::Ruby | Runtime::Php | Runtime::Dotnet => true,
-            Runtime::Python
-            | Runtime::Go
-            | Runtime::Rust
-            | Runtime::Native
-            | Runtime::Perl
-            | Runtime::Beam
-            | Runtime::Shell
-            | Runtime::Logger => false,
-        };
-        let first = self.telling.iter().copied().min().unwrap_or(self.last);
-        let until = self.last.min(lines.len().saturating_sub(1));
-        let torn = lines.get(first + 1..=until).is_some_and(|it| it.iter().any(|line| line.cut));
-        // It comes of calls alone, which are more than are kept.
-        let causeless = self.type_name == "java.lang.StackOverflowError";
-        below && torn && self.root_cause.is_none() && !causeless
-    }
-
     pub fn fit(&self, status: Status) -> Fit {
         let Some(code) = status.code else { return Fit::Possible };
         // Perl's die takes errno's number where errno is set (perlfunc(1): die).
@@ -184,36 +159,4 @@ impl Reading {
             Fit::Not
         }
     }
-}
-
-type Reader = fn(&[Line]) -> Option<Reading>;
-
-/// The last that says why the program ended, else the last report of an exception, else the line of a log or shell.
-pub(in crate::verdict) fn read(lines: &[Line]) -> Option<Reading> {
-    const RUNTIMES: &[Reader] = &[
-        python::read,
-        jvm::read,
-        go::read,
-        node::read,
-        rust::read,
-        native::read,
-        ruby::read,
-        php::read,
-        perl::read,
-        beam::read,
-        dotnet::read,
-    ];
-    let mut found: Vec<Reading> = RUNTIMES.iter().filter_map(|read| read(lines)).collect();
-    found.iter_mut().for_each(|it| it.complete &= !it.lacks_causes(lines));
-    let ended = found.iter().filter(|it| it.ended_it()).max_by_key(|it| it.last);
-    let refused = || found.iter().filter(|it| it.kind == Kind::Refused).max_by_key(|it| it.last);
-    let said = || shells::read(lines).or_else(|| loggers::read(lines));
-    // A complaint after a report is why it ended.
-    let reported = || {
-        let it = found.iter().filter(|it| !it.ended_it()).max_by_key(|it| it.last)?;
-        let reason = |said: &Reading| !roles::is_vague(&lines[said.telling[0]].text.to_lowercase());
-        let later = said().filter(|said| said.telling[0] > it.last && reason(said));
-        Some(later.unwrap_or_else(|| it.clone()))
-    };
-    ended.or_else(refused).cloned().or_else(reported).or_else(said)
 }

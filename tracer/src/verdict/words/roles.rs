@@ -2,8 +2,8 @@
 //! must not know failed calls.
 
 use super::{
-    lines::goes_on,
     loggers::{self, Level},
+    phrases::goes_on,
     said::Line,
 };
 

@@ -5,7 +5,8 @@ use crate::event::Status;
 
 use super::{
     quote::quote,
-    reading::{self, Kind, Reading},
+    readers,
+    reading::{Kind, Reading},
     roles::{self, Role},
     said::{Line, Said},
 };
@@ -124,7 +125,7 @@ fn sample(name: &str) -> &'static Sample {
 }
 
 fn described(sample: &Sample, lines: &[Line]) -> String {
-    let reading = reading::read(lines);
+    let reading = readers::read(lines);
     let mut text = format!("{}\n", sample.name);
     if let Some(it) = &reading {
         let fit = it.fit(sample.status());
@@ -155,7 +156,7 @@ fn no_call_of_a_stack_trace_is_quoted() {
     for sample in SAMPLES {
         for (head, tail) in [(KEPT, KEPT), (512, 512), (0, 600), (0, 1000)] {
             let lines = sample.kept(head, tail);
-            let Some(quote) = quote(&lines, reading::read(&lines).as_ref()) else { continue };
+            let Some(quote) = quote(&lines, readers::read(&lines).as_ref()) else { continue };
             assert!(!quotes_a_frame(&lines, &quote.text), "{}: {}", sample.name, quote.text);
         }
     }
@@ -164,10 +165,10 @@ fn no_call_of_a_stack_trace_is_quoted() {
 #[test]
 fn head_and_tail_are_enough_to_know_the_exception() {
     for sample in SAMPLES {
-        let Some(whole) = reading::read(&sample.lines()).filter(Reading::ended_it) else {
+        let Some(whole) = readers::read(&sample.lines()).filter(Reading::ended_it) else {
             continue;
         };
-        let kept = reading::read(&sample.kept(KEPT, KEPT));
+        let kept = readers::read(&sample.kept(KEPT, KEPT));
         let kept = kept.unwrap_or_else(|| panic!("{}: nothing is left", sample.name));
         assert_eq!((kept.kind, kept.text()), (whole.kind, whole.text()), "{}", sample.name);
     }
@@ -176,26 +177,26 @@ fn head_and_tail_are_enough_to_know_the_exception() {
 #[test]
 fn calls_without_their_message_are_said_to_be_that() {
     let lines = sample("jvm_stack_overflow").kept(0, 2005);
-    let quote = quote(&lines, reading::read(&lines).as_ref()).expect("a quote");
+    let quote = quote(&lines, readers::read(&lines).as_ref()).expect("a quote");
     assert_eq!(quote.text, "(calls of a stack trace alone)");
 }
 
 #[test]
 fn of_a_chain_whose_first_links_are_lost_no_first_is_named() {
-    let reading = reading::read(&sample("python_chained_long").kept(512, 1500)).expect("a reading");
+    let reading = readers::read(&sample("python_chained_long").kept(512, 1500)).expect("a reading");
     assert_eq!(reading.text(), "RuntimeError: cannot start the service");
     assert!(reading.root_cause.is_none() && !reading.complete);
 }
 
 #[test]
 fn a_dump_without_its_first_lines_is_no_more_than_a_panic() {
-    let reading = reading::read(&sample("go_panic_30").kept(0, 900)).expect("a reading");
+    let reading = readers::read(&sample("go_panic_30").kept(0, 900)).expect("a reading");
     assert!(!reading.complete && reading.message.is_empty() && reading.kind == Kind::Uncaught);
 }
 
 #[test]
 fn the_innermost_cause_is_left_where_the_head_of_a_trace_is_lost() {
-    let reading = reading::read(&sample("jvm_long_chain").kept(0, 1200)).expect("a reading");
+    let reading = readers::read(&sample("jvm_long_chain").kept(0, 1200)).expect("a reading");
     assert!(!reading.complete);
     assert_eq!(reading.text(), "java.lang.NumberFormatException: For input string: \"x\"");
 }
@@ -206,7 +207,7 @@ fn output_of_any_kind_is_read_without_a_panic() {
         for cut in (0..sample.output().len()).step_by(301) {
             let said = Said::tail(&sample.output()[cut..], true);
             let lines = said.lines();
-            let reading = reading::read(&lines);
+            let reading = readers::read(&lines);
             quote(&lines, reading.as_ref());
         }
     }

@@ -9,10 +9,12 @@ use crate::{
 
 use super::{
     Naming,
-    lines::{self, Sought, goes_on, names_whole},
+    lines::{Sought, names_whole},
     loggers,
+    phrases::{self, goes_on},
     quote::{self, Quote},
-    reading::{self, Reading},
+    readers,
+    reading::Reading,
     roles::{self, Role},
     said::{Line, Said},
 };
@@ -79,7 +81,7 @@ impl<'a> Spoken<'a> {
     }
 
     pub fn quote(&self) -> Option<Quote> {
-        quote::quote(&self.lines, reading::read(&self.lines).as_ref())
+        quote::quote(&self.lines, readers::read(&self.lines).as_ref())
     }
 
     /// Lines that say something; a single sign says nothing (a runtime's init speaks by single bytes too).
@@ -161,7 +163,7 @@ impl<'a> Spoken<'a> {
     pub fn is_fatal_of_contents(&self, sought: &Sought<'_>) -> bool {
         self.fatal.is_some_and(|at| {
             let line = self.said[at].1.as_bytes();
-            lines::is_about_named_contents(line) && !sought.named(line)
+            phrases::is_about_named_contents(line) && !sought.named(line)
         })
     }
 
@@ -169,7 +171,7 @@ impl<'a> Spoken<'a> {
         let sought = Sought::of(failure);
         let names = |line: &[u8]| sought.error(line) || names_whole(line, &failure.subject);
         let below = self.below(|line| names(line) && !goes_on(line));
-        let other = |line: &str| lines::complains(line.as_bytes()) && !roles::is_vague(line);
+        let other = |line: &str| phrases::complains(line.as_bytes()) && !roles::is_vague(line);
         below.is_some_and(|lines| lines.iter().any(|(_, line)| other(line)))
     }
 }
