@@ -15,7 +15,7 @@ use http_body_util::BodyExt as _;
 use remembered::Remembered;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use tracer::{
+use tracer::node::{
     api::{self, Agent},
     health::{Health, Hook, Runtime},
     identity::Identity,

@@ -21,7 +21,7 @@ use tokio::{
     sync::watch,
     task::JoinSet,
 };
-use tracer::{
+use tracer::node::{
     api::{self, Listener},
     live::{Bus, Line},
     metrics::Metrics,

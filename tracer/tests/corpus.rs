@@ -10,12 +10,16 @@ use std::{
 use proptest::{prelude::*, sample::Index};
 use serde_json::Value;
 use tracer::{
+    capture::{
+        decode::{Arch, decode},
+        event::{Event, What},
+    },
     contract::{CrashObject, What as Known, crash_object},
-    decode::{Arch, decode},
-    event::{Event, What},
+    diagnose::{
+        timeline::Timeline,
+        verdict::{Cause, Terms, Verdict, incidents, verdict},
+    },
     exec::Recording,
-    timeline::Timeline,
-    verdict::{Cause, Terms, Verdict, incidents, verdict},
 };
 
 /// One recorded death and what must be said of it.

@@ -17,7 +17,7 @@ use tokio::{
     sync::watch,
     task::JoinSet,
 };
-use tracer::{
+use tracer::node::{
     api::{self, Agent, Listener},
     live::{Bus, Line},
     metrics::Metrics,

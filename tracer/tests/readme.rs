@@ -114,7 +114,9 @@ fn lack() -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("not run as root".to_owned());
     }
-    if tracer::kernel::object::bytes().is_none() && std::env::var_os("TRACER_BIN").is_none() {
+    if tracer::capture::kernel::object::bytes().is_none()
+        && std::env::var_os("TRACER_BIN").is_none()
+    {
         return Some("built without the eBPF object".to_owned());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();

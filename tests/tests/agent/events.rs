@@ -79,7 +79,7 @@ fn beside_an_api(test: &str) -> Result<Option<(World, FakeApi)>> {
     let api = FakeApi::start(GATEWAY)?;
     let kubeconfig = api.kubeconfig();
     let kubeconfig = kubeconfig.to_str().context("a temporary path is UTF-8")?;
-    let log = "info,tracer::kubernetes=debug";
+    let log = "info,tracer::node::kubernetes=debug";
     let options = ["--keep-when-stopped", "--kubernetes", kubeconfig, "--log", log];
     let Some(world) = World::with(test, Around::Network, &options)? else { return Ok(None) };
     eventually("the agent's knowledge of its DaemonSet", WITHIN, || {

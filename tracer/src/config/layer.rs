@@ -10,7 +10,7 @@ use super::{
     choice::{Kubernetes, Listen, Recorder, Stdout},
     quantity::{Size, Span},
 };
-use crate::attribute::selection::Selection;
+use crate::node::attribute::selection::Selection;
 
 /// What one source sets. In the environment, items of a list are separated by line ends.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Deserialize)]

@@ -5,12 +5,13 @@ mod choice;
 mod layer;
 mod quantity;
 mod settings;
+pub mod when;
 
 use std::{env, fs, io, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::attribute::selection::Selection;
+use crate::node::attribute::selection::Selection;
 
 pub use choice::{Kubernetes, Listen, Recorder, Stdout};
 pub use layer::Layer;

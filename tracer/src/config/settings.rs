@@ -16,7 +16,7 @@ use super::{
     layer::Layer,
     quantity::{Size, Span},
 };
-use crate::attribute::{cri::SOCKETS, selection::Selection};
+use crate::node::attribute::{cri::SOCKETS, selection::Selection};
 
 /// Every setting with its effective value. As TOML it can be given back as the file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -47,7 +47,7 @@ pub struct Settings {
 }
 
 /// The least room in which a store is of use.
-const LEAST_STORE: Size = Size(crate::store::Options::BYTES_MIN);
+const LEAST_STORE: Size = Size(crate::node::store::Options::BYTES_MIN);
 
 /// One day, in which most crash loops are looked at.
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -12,9 +12,9 @@ use super::{
     question::{CRASHES, Crashes, Death, EVENTS, EXPLAIN, Events, Shown, TIMELINE},
 };
 use crate::{
-    identity::{Identity, Source},
+    linux::text::Text,
+    node::identity::{Identity, Source},
     render::samples,
-    text::Text,
 };
 
 fn crash_schema() -> Value {

@@ -21,10 +21,8 @@ mod text;
 mod time;
 
 use crate::{
-    event::{BootNs, Exit, What as Happened},
-    facts::model::Facts,
-    timeline::Timeline,
-    verdict::Verdict,
+    capture::event::{BootNs, Exit, What as Happened},
+    diagnose::{facts::model::Facts, timeline::Timeline, verdict::Verdict},
 };
 
 pub use crash::{Crash, CrashLoop, CrashObject, Evidence, ListedObject, SCHEMA};

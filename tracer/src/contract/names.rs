@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    event::{LostKind, Protocol, ThreadState, What},
-    signal::{Signal, SignalCode},
+    capture::event::{LostKind, Protocol, ThreadState, What},
+    linux::signal::{Signal, SignalCode},
 };
 
 pub fn kind(what: &What) -> &'static str {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{names, text::text};
-use crate::event::{Address, Protocol};
+use crate::capture::event::{Address, Protocol};
 
 /// What is known of transport, family and address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

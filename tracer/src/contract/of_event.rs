@@ -9,13 +9,15 @@ use super::{
     time::rfc3339,
 };
 use crate::{
-    errno::Errno,
-    event::{
+    capture::event::{
         Bind, BootNs, Call, CgroupChange, Change, Delivery, Disposition, Dns, Event, Exec,
         ExecFailed, Exit, Found, LostKind, Memcg, Object, Oom, SignalEvent, Status, Stream,
         Threads, What as Happened, Words,
     },
-    text::{Text, hex as digits},
+    linux::{
+        errno::Errno,
+        text::{Text, hex as digits},
+    },
 };
 
 /// `began_ns`: the beginning of the life, from which its offset counts.

@@ -7,9 +7,9 @@ use super::{
     time::rfc3339,
 };
 use crate::{
-    event::{self, Event, Exec, ProcessId},
-    text::Text,
-    timeline::Timeline,
+    capture::event::{self, Event, Exec, ProcessId},
+    diagnose::timeline::Timeline,
+    linux::text::Text,
 };
 
 /// A process, as far as it is known. With its creation time a pid names one process for ever.

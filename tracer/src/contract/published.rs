@@ -8,7 +8,7 @@ use super::{
     Container, CrashObject, Entry, Gap, K8s, KINDS, Line, Observation, What as Known, crash_object,
     entry, names,
 };
-use crate::{event::What, render::samples, text::Text, verdict::Cause};
+use crate::{capture::event::What, diagnose::verdict::Cause, linux::text::Text, render::samples};
 
 const SCHEMA: &str = include_str!("../../../docs/crash.schema.json");
 const EVENTS: &str = include_str!("../../../docs/events.md");

@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use crate::text::Text;
+use crate::linux::text::Text;
 
 /// The text, and in front of it all of it as base64 where it is not UTF-8: the values of `<field>_b64` and `<field>`.
 pub(super) fn text(text: &Text) -> (Option<String>, String) {

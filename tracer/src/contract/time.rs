@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::event::BootNs;
+use crate::capture::event::BootNs;
 
 /// RFC 3339 in UTC with nine decimal places, such as `2001-02-03T04:05:06.000000007Z`.
 pub fn rfc3339(boot_ns: BootNs, boot_offset_ns: i64) -> String {

@@ -1,7 +1,7 @@
 //! The hooks: what each tells, and what may be done where the kernel refuses one. Pure.
 
 use super::{check::Check, sight::Sight};
-use crate::kernel::load::{HOOKS, OOM_HOOK, RECORDER};
+use crate::capture::kernel::load::{HOOKS, OOM_HOOK, RECORDER};
 
 /// What is the matter where nothing can be said of a hook yet.
 pub const NOT_TRIED: (&str, &str) = ("tracer exec does not start", "mend the checks above first");

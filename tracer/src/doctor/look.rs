@@ -9,9 +9,11 @@ use tracer_ebpf::offsets::MEMBERS;
 
 use super::sight::{Agent, Cgroups, Sight};
 use crate::{
-    btf::Btf,
-    cgroup::{Hierarchy, OwnCgroup},
-    kernel::{Layout, Options, Programs, layout::VMLINUX, object},
+    capture::kernel::{Layout, Options, Programs, layout::VMLINUX, object},
+    linux::{
+        btf::Btf,
+        cgroup::{Hierarchy, OwnCgroup},
+    },
     query,
 };
 

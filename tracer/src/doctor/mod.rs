@@ -18,8 +18,8 @@ pub use check::{Check, Report, State};
 use std::{ops::ControlFlow, path::Path};
 
 use crate::{
+    cli::terminal::{print, style},
     exec::Format,
-    terminal::{print, style},
 };
 
 /// Exit code where something required is missing.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::sight::{Agent, Cgroups, Sight};
 use crate::{
-    health::{Pins, Recorder},
-    kernel::load::{HOOKS, OOM_HOOK, RECORDER},
+    capture::kernel::load::{HOOKS, OOM_HOOK, RECORDER},
+    node::health::{Pins, Recorder},
 };
 
 /// Nothing lacks.

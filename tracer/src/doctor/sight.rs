@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::health::{Pins, Recorder};
+use crate::node::health::{Pins, Recorder};
 
 /// Everything that [`super::judge::judge`] needs. An `Err` holds the reason, in one line.
 #[derive(Clone, Debug)]

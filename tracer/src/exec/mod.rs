@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::{
-    cgroup::{Hierarchy, OwnCgroup},
-    kernel::{Layout, Options, Programs, Rings},
+    capture::kernel::{Layout, Options, Programs, Rings},
+    diagnose::verdict::Terms,
+    linux::cgroup::{Hierarchy, OwnCgroup},
     render::Detail,
-    verdict::Terms,
 };
 
 /// Exit code of `tracer exec` for its own failures.
@@ -96,5 +96,5 @@ fn tracing_level() -> Option<tracing::Level> {
 fn random_id() -> std::io::Result<String> {
     let mut bytes = [0u8; 6];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    Ok(crate::text::hex(&bytes, ""))
+    Ok(crate::linux::text::hex(&bytes, ""))
 }

@@ -5,11 +5,12 @@ use std::{fs, path::Path};
 use anyhow::{Context, ensure};
 
 use crate::{
-    decode::{Arch, DecodeError, decode},
-    event::{Event, What},
-    facts::Facts,
-    kernel::object,
-    timeline::Timeline,
+    capture::{
+        decode::{Arch, DecodeError, decode},
+        event::{Event, What},
+        kernel::object,
+    },
+    diagnose::{facts::Facts, timeline::Timeline},
 };
 
 /// One life, complete.

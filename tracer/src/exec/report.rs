@@ -9,10 +9,10 @@ use anyhow::Context;
 
 use super::{Format, Job, Recording};
 use crate::{
+    cli::terminal::style_on,
     contract::crash_object,
+    diagnose::verdict::{Cause, verdict},
     render::{Detail, crash_text},
-    terminal::style_on,
-    verdict::{Cause, verdict},
 };
 
 /// Prints timeline and verdict as the job wants them.

@@ -17,12 +17,13 @@ use tracer_ebpf::abi::state::LostKey;
 
 use super::{ENTER, Format, Job, recording::Recording};
 use crate::{
-    cgroup::OwnCgroup,
-    decode::{Arch, decode, lost_kind},
-    event::{Event, Lost, LostKind, What},
-    facts::Gatherer,
-    kernel::{Programs, Rings},
-    timeline::Timeline,
+    capture::{
+        decode::{Arch, decode, lost_kind},
+        event::{Event, Lost, LostKind, What},
+        kernel::{Programs, Rings},
+    },
+    diagnose::{facts::Gatherer, timeline::Timeline},
+    linux::cgroup::OwnCgroup,
 };
 
 /// Signals that are passed on to the command. The terminal sends INT and QUIT to it by itself.

@@ -13,10 +13,10 @@ use super::{
     url::Url,
 };
 use crate::{
+    cli::terminal::{print, width},
+    config::when,
     contract::{K8s, ListedObject, question},
     render::printable,
-    terminal::{print, width},
-    when,
 };
 
 #[derive(Debug, clap::Args)]

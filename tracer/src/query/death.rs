@@ -10,10 +10,10 @@ use super::{
     url::Url,
 };
 use crate::{
+    cli::terminal::{print, style},
     contract::{Candidate, CrashObject, Explanation, K8s, question},
+    node::store::Selector,
     render::{Style, explain::explanation_text},
-    store::Selector,
-    terminal::{print, style},
 };
 
 /// Which death.

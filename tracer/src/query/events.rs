@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use super::{From, TextOrJson, live, stored};
 use crate::{
+    cli::terminal::print,
     contract::{K8s, Line, question},
     render::{gap_of, in_one_line, printable, who},
-    terminal::print,
 };
 
 #[derive(Debug, clap::Args)]

@@ -20,9 +20,9 @@ use tower::ServiceExt as _;
 
 use super::{forward::Forward, url::Url};
 use crate::{
-    api,
     config::Span,
     contract::{Candidate, Reason, Refusal},
+    node::api,
 };
 
 /// For an answer of this machine to begin.

@@ -12,7 +12,7 @@ use super::{
     progress::Progress,
     source::{Refused, Source},
 };
-use crate::{api, kubernetes};
+use crate::node::{api, kubernetes};
 
 /// Nodes that are asked at once.
 const AT_ONCE: usize = 32;

@@ -15,8 +15,8 @@ use super::{
     url::Url,
 };
 use crate::{
-    api::{LAST_ROW, MORE},
     contract::question::{EVENTS, Events},
+    node::api::{LAST_ROW, MORE},
 };
 
 /// Events of one answer; of all answers that are held at once, where there are not too many nodes.

@@ -5,19 +5,23 @@ use std::collections::HashMap;
 use serde_json::Map;
 
 use crate::{
-    contract::Evidence,
-    errno::Errno,
-    event::{
+    capture::event::{
         Address, After, Bind, Call, CgroupChange, Change, Delivery, Disposition, Dns, DnsAnswer,
         Event, Exec, ExecFailed, Exit, Fork, Found, Limits, Lost, LostKind, Memcg, MemoryUse,
         MoreLimits, Object, Oom, Process, ProcessId, Protocol, SignalEvent, Status, Stream, Thread,
         ThreadState, Threads, What, Words,
     },
-    facts::model::{Facts, Machine},
-    signal::{Signal, SignalCode},
-    text::Text,
-    timeline::Timeline,
-    verdict::{Cause, Confidence, Verdict},
+    contract::Evidence,
+    diagnose::{
+        facts::model::{Facts, Machine},
+        timeline::Timeline,
+        verdict::{Cause, Confidence, Verdict},
+    },
+    linux::{
+        errno::Errno,
+        signal::{Signal, SignalCode},
+        text::Text,
+    },
 };
 
 pub fn main_process() -> Process {

@@ -9,11 +9,13 @@ use std::{
 };
 
 use tracer::{
-    event::Event,
+    capture::event::Event,
+    diagnose::{
+        facts::Facts,
+        timeline::Timeline,
+        verdict::{Terms, Verdict, verdict},
+    },
     exec::Recording,
-    facts::Facts,
-    timeline::Timeline,
-    verdict::{Terms, Verdict, verdict},
 };
 
 /// One death as it was recorded, with its output.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::deaths::{self, Recorded, check};
 use tracer::{
-    event::{Event, What},
-    verdict::{Cause, Confidence, Verdict},
+    capture::event::{Event, What},
+    diagnose::verdict::{Cause, Confidence, Verdict},
 };
 
 fn cited(verdict: &Verdict) -> BTreeSet<usize> {

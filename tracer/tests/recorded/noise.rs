@@ -4,10 +4,12 @@
 use crate::deaths::{self, Recorded, check};
 use tests::wild::families;
 use tracer::{
-    event::{Event, What},
-    facts::Facts,
-    timeline::Timeline,
-    verdict::{Cause, Confidence, Terms, Verdict, verdict},
+    capture::event::{Event, What},
+    diagnose::{
+        facts::Facts,
+        timeline::Timeline,
+        verdict::{Cause, Confidence, Terms, Verdict, verdict},
+    },
 };
 
 /// Failing calls of one process that are not why it died.

@@ -8,13 +8,15 @@ use std::{
 };
 
 use tracer::{
+    capture::event::Event,
     contract::{Container, K8s, crash_object, entry},
-    event::Event,
+    diagnose::verdict::{Terms, verdict},
     exec::Recording,
-    identity::{Identity, Source},
+    node::{
+        identity::{Identity, Source},
+        store::{End, Life, LifeKey, NewCrash, Options, Writer},
+    },
     render::{Detail, Style, crash_text},
-    store::{End, Life, LifeKey, NewCrash, Options, Writer},
-    verdict::{Terms, verdict},
 };
 
 /// A store in a folder of its own, which goes with it.

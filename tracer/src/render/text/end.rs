@@ -7,8 +7,7 @@ use crate::{
         ExitStatus, Process,
         kinds::{Delivery, Disposition, Exit, Oom, Signal, Syscall, Threads},
     },
-    signal::Signal as Number,
-    syscall::UNKNOWN,
+    linux::{signal::Signal as Number, syscall::UNKNOWN},
 };
 
 pub(super) fn exit(exit: &Exit) -> String {

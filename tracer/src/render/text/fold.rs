@@ -5,7 +5,7 @@ use super::shorten::{LINE, shorten};
 use super::style::{quoted, word};
 use crate::{
     contract::{Entry, What},
-    errno::Errno,
+    linux::errno::Errno,
 };
 
 /// So many related lookups are told in one line.
@@ -162,11 +162,10 @@ fn search(run: &[Entry]) -> Option<String> {
 mod tests {
     use super::super::{Detail, Style, tests::object, timeline_text};
     use crate::{
+        capture::event::{Event, ExecFailed, Object, ProcessId, What},
         contract::Evidence,
-        errno::Errno,
-        event::{Event, ExecFailed, Object, ProcessId, What},
+        linux::{errno::Errno, text::Text},
         render::samples::{call, event, path, timeline},
-        text::Text,
     };
 
     fn missing(name: &str) -> What {

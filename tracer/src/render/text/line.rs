@@ -16,8 +16,7 @@ use crate::{
         Entry, Network, Process, What,
         kinds::{Bind, Call, CgroupChange, Change, Dns, ExecFailed, File, Found, Of},
     },
-    errno::Errno,
-    syscall::UNKNOWN,
+    linux::{errno::Errno, syscall::UNKNOWN},
 };
 
 /// At least one line; the first goes beside time and process.

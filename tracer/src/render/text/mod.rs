@@ -13,7 +13,7 @@ mod words;
 
 use crate::{
     contract::{Crash, CrashObject, Entry, Evidence, What},
-    verdict::Cause,
+    diagnose::verdict::Cause,
 };
 
 pub use column::offset;
@@ -131,11 +131,13 @@ fn fatal(object: &CrashObject, entries: &[Entry]) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::{
+        capture::event::{self, Stream, Words},
         contract::crash_object,
-        event::{self, Stream, Words},
+        diagnose::{
+            timeline::Timeline,
+            verdict::{Confidence, Verdict},
+        },
         render::samples,
-        timeline::Timeline,
-        verdict::{Confidence, Verdict},
     };
 
     /// Of a timeline, without evidence.

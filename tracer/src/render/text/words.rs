@@ -59,7 +59,7 @@ fn with_head(words: &Words) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{event, render::samples};
+    use crate::{capture::event, render::samples};
 
     fn check(bytes: &[u8]) -> String {
         words(&(&samples::words(event::Stream::Stderr, bytes)).into(), Detail::Folded).join("\n")

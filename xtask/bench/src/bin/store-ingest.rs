@@ -13,11 +13,13 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use tracer::{
     contract::{Container, Entry, K8s, crash_object, entry},
+    diagnose::verdict::{Terms, verdict},
     exec::Recording,
-    identity::{Identity, Source},
+    node::{
+        identity::{Identity, Source},
+        store::{End, Life, LifeKey, NewCrash, Options, Writer},
+    },
     render::{Detail, Style, crash_text},
-    store::{End, Life, LifeKey, NewCrash, Options, Writer},
-    verdict::{Terms, verdict},
 };
 
 /// Lives of one pod.

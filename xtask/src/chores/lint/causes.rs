@@ -1,5 +1,5 @@
 //! What a cause needs in all places: a rule, a death, a recording, its words in the documentation and in the schema.
-//! It reads the table of tracer/src/verdict/cause.rs as text. It must not know what any cause means.
+//! It reads the table of tracer/src/diagnose/verdict/cause.rs as text. It must not know what any cause means.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::means::tree;
 
-const TABLE: &str = "tracer/src/verdict/cause.rs";
+const TABLE: &str = "tracer/src/diagnose/verdict/cause.rs";
 const SCHEMA: &str = "docs/crash.schema.json";
 const PAGE: &str = "docs/verdicts.md";
 
@@ -48,7 +48,10 @@ pub fn check(root: &Path) -> Result<()> {
     let recorded = recorded(&root.join("tests/corpus"))?;
     for cause in &causes {
         if !names_variant(&rules, &cause.variant) {
-            breaches.push(format!("{}: no rule in tracer/src/verdict/rules names it", cause.name));
+            breaches.push(format!(
+                "{}: no rule in tracer/src/diagnose/verdict/rules names it",
+                cause.name
+            ));
         }
         if cause.name == NO_CRASH {
             continue;
@@ -125,8 +128,9 @@ fn same_order(place: &str, table: &[&str], there: &[String]) -> Option<String> {
 /// The code of all rules.
 fn rules(root: &Path) -> Result<String> {
     let mut code = String::new();
-    for path in
-        tree::files(root)?.iter().filter(|path| path.starts_with("tracer/src/verdict/rules"))
+    for path in tree::files(root)?
+        .iter()
+        .filter(|path| path.starts_with("tracer/src/diagnose/verdict/rules"))
     {
         code.push_str(&fs::read_to_string(root.join(path))?);
     }

@@ -9,10 +9,10 @@ const PURE: [&str; 7] = [
     "gateway/src/wire",
     "gateway/src/router",
     "gateway/src/session",
-    "tracer/src/agent/node",
-    "tracer/src/decode",
-    "tracer/src/timeline",
-    "tracer/src/verdict",
+    "tracer/src/node/agent/lives",
+    "tracer/src/capture/decode",
+    "tracer/src/diagnose/timeline",
+    "tracer/src/diagnose/verdict",
 ];
 
 /// How a pure part would reach outside: these words one after the other in any path.
@@ -76,15 +76,15 @@ mod tests {
     #[test]
     fn pure_parts_do_not_reach_outside_but_their_tests_may() {
         let code = "//! x\nuse std::fs;\n#[cfg(test)]\nmod tests { use std::fs; }\n";
-        check("tracer/src/verdict/oom.rs", code, &["oom.rs:2: std::fs in a pure part"]);
-        check("tracer/src/decode.rs", code, &["decode.rs:2"]);
+        check("tracer/src/diagnose/verdict/oom.rs", code, &["oom.rs:2: std::fs in a pure part"]);
+        check("tracer/src/capture/decode.rs", code, &["decode.rs:2"]);
         check("tracer/src/decoder.rs", code, &[]);
     }
 
     #[test]
     fn code_below_the_tests_is_pure_too() {
         let code = "//! x\n#[cfg(test)]\nmod tests { use std::fs; }\nfn f() { std::fs::read(1) }\n";
-        check("tracer/src/decode.rs", code, &["decode.rs:4: std::fs"]);
+        check("tracer/src/capture/decode.rs", code, &["decode.rs:4: std::fs"]);
     }
 
     #[test]
