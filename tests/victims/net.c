@@ -214,7 +214,10 @@ static int write_closed_word(int argc, char **argv) {
     return write(ends[1], "x", 1) < 0 ? fail("cannot write to", "the log") : 0;
 }
 
-// dns RCODE FIFO: answers every question on 127.0.0.1:53 with RCODE and no records.
+#define TYPE_A 1
+
+// dns RCODE FIFO: answers every question on 127.0.0.1:53 with RCODE and no records; dns only-a FIFO: with an address where one
+// of IPv4 is asked for, with NXDOMAIN else, as some load balancers do.
 static int dns_word(int argc, char **argv) {
     struct endpoint e = endpoint("udp4", "127.0.0.1", 53);
     struct sockaddr_in from;
@@ -228,13 +231,23 @@ static int dns_word(int argc, char **argv) {
         ssize_t size = recvfrom(fd, message, sizeof message, 0, (void *)&from, &length);
         if (size < 12)
             continue;
-        message[2] |= 0x80;                      // a response
-        message[3] = 0x80 | atoi(argv[1]);       // recursion available, RCODE
-        memset(message + 6, 0, 6);               // no answer, authority or additional records
         size_t end = 12;                         // keep the question only
         while (end < (size_t)size && message[end])
             end += message[end] + 1;
-        sendto(fd, message, end + 5, 0, (void *)&from, length);
+        int only_a = strcmp(argv[1], "only-a") == 0, found = only_a && message[end + 2] == TYPE_A;
+        int code = found ? 0 : only_a ? 3 : atoi(argv[1]);
+        message[2] |= 0x80;                      // a response
+        message[3] = 0x80 | code;                // recursion available, RCODE
+        memset(message + 6, 0, 6);               // no answer, authority or additional records
+        end += 5;
+        if (found) {
+            // The name as in the question, A, IN, a minute, four bytes.
+            const unsigned char record[] = {0xc0, 12, 0, TYPE_A, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1};
+            message[7] = 1;
+            memcpy(message + end, record, sizeof record);
+            end += sizeof record;
+        }
+        sendto(fd, message, end, 0, (void *)&from, length);
     }
 }
 

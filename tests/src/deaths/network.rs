@@ -23,6 +23,8 @@ pub const DEATHS: &[Death] =
             .needs(&[Need::Root, Need::Tool("kubectl")]),
         Death::new("name_server_failing", "name_resolution_failed", Code(1), name_server_failing)
             .says(&["db.macula.example", "SERVFAIL"]),
+        Death::new("name_known_by_one_family", "exited_with_error", Code(3), name_of_one_family)
+            .says(&["3"]),
         Death::new("name_server_gone", "name_resolution_failed", Code(1), name_server_gone)
             .says(&["db.macula.example", "127.0.0.1"]),
         Death::new("connect_unanswered", "connection_timed_out", Code(1), unanswered)
@@ -93,6 +95,11 @@ fn answered(stage: &Stage, response_code: &str, client: &[&str]) -> Result<Act> 
 
 fn name_unknown(stage: &Stage) -> Result<Act> {
     answered(stage, "3", &[&stage.path("resolve"), "db.macula.example"])
+}
+
+// The answer to AAAA undoes nothing of what the one to A brought.
+fn name_of_one_family(stage: &Stage) -> Result<Act> {
+    answered(stage, "only-a", &[&stage.path("resolve"), "db.macula.example", "3"])
 }
 
 // Go's own resolver reads answers by read(2).

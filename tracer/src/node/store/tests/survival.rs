@@ -20,7 +20,7 @@ fn what_was_committed_survives_sigkill() {
     let mut known = 0;
     for run in 1..=3 {
         let mut victim = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store::tests::survival::what_was_committed_survives_sigkill"])
+            .args(["--exact", "node::store::tests::survival::what_was_committed_survives_sigkill"])
             .args(["--nocapture", "--test-threads=1"])
             .env(VICTIM, site.path())
             .stdout(Stdio::piped())
