@@ -59,7 +59,7 @@ impl Lines {
                     self.lock().read_ns.entry(number).or_insert(read_ns);
                     self.more.notify_all();
                 }
-            } else if line.starts_with(b"{\"kind\":\"lost\",\"of\":\"line\"") {
+            } else if line.starts_with(b"{\"kind\":\"lost\",\"of\":\"lines\"") {
                 let count = serde_json::from_slice(&line)
                     .map_or(0, |Gap { of, count }| if of == "lines" { count } else { 0 });
                 self.lock().lines_lost += count;
@@ -128,7 +128,7 @@ mod tests {
         let lines = Lines::default();
         let stdout = "{\"time\":\"\",\"kind\":\"exec\"}\n\
             {\"schema\":1,\"crash\":{\"id\":\"00000000002a\"}}\n\
-            {\"kind\":\"lost\",\"of\":\"line\",\"count\":5}\n";
+            {\"kind\":\"lost\",\"of\":\"lines\",\"count\":5}\n";
         lines.read(stdout.as_bytes());
         assert!(lines.wait_for(42, Duration::ZERO).unwrap() > 0);
         assert_eq!((lines.count(), lines.lost()), (1, 5));
