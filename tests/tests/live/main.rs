@@ -61,8 +61,8 @@ live! {
         address_space_used_up watches_used_up argument_too_long call_unknown_to_seccomp;
     network:
         connect_refused connect_refused_to_epoll connect_refused_to_go
-        connect_refused_by_unix_socket name_unknown name_unknown_to_go name_known_by_one_family name_server_failing
-        name_server_gone connect_unanswered connect_never_back network_without_route
+        connect_refused_by_unix_socket name_unknown name_unknown_to_go name_server_failing
+        name_known_by_one_family name_server_gone connect_unanswered connect_never_back network_without_route
         connection_reset_by_peer local_ports_used_up ipv6_switched_off certificate_self_signed;
     exceptions:
         exception_in_python exception_with_its_cause exception_after_refused_cache exception_in_perl;

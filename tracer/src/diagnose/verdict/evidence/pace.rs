@@ -9,7 +9,7 @@ use crate::{
 /// An end this soon after a failure may be its consequence, whatever the process's pace.
 pub(in crate::diagnose::verdict) const SOON_NS: u64 = 100_000_000;
 /// No process takes longer than this to end of a failure.
-const LATE_NS: u64 = 3_000_000_000;
+pub(in crate::diagnose::verdict) const LATE_NS: u64 = 3_000_000_000;
 /// Until then a process is starting: what it has done so far shows its pace.
 const STARTING_NS: u64 = 60_000_000_000;
 

@@ -171,13 +171,16 @@ fn named_by<'a>(
             || attempts::is_attempt(failure)
             || lane::overran(case, failure));
     let after_ns = end_ns.saturating_sub(failure.time_ns);
-    let went_on =
-        after_ns > SOON_NS && pace::went_on(case, failure.process.id, failure.entries[0]).is_some();
+    let (id, entry) = (failure.process.id, failure.entries[0]);
+    let went_on = after_ns > SOON_NS && pace::went_on(case, id, entry).is_some();
     let undone = went_on || undone::made_good(failure) || undone::worked_on(failure);
+    // Something that is not recorded may have come between.
+    let late = after_ns > pace::LATE_NS;
     // A name that no message holds was inferred.
     let inferred = matches!(&failure.subject, Subject::Question { name: Cow::Owned(_), .. });
     let vague = ambiguous
         || inferred
+        || late
         || naming == Naming::Mention
         || undone
         || words.complain_after_naming(failure)
