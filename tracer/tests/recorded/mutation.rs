@@ -62,11 +62,13 @@ const STANDING: &[&str] = &[
     "beanstalkd_port_taken",
     "chronic_job_names_its_reason",
     "dirty_tree_ends_a_release_silently",
+    "git_hook_says_no_without_a_word",
     "mountpoint_is_silent",
     "npm_run_all_lint_fails",
     "python_silent_exit_3",
     "spawn_fcgi_socket_folder_missing",
     "tcsh_undefined_variable",
+    "v8_is_told_of_more_stack_than_there_is",
 ];
 
 #[test]
@@ -112,7 +114,9 @@ const HANGING: &[&str] = &[
     "dirty_tree_ends_a_release_silently",
     "mini_httpd_folder_missing",
     "mini_httpd_goes_to_background",
+    "name_known_by_one_family",
     "node_process_exit_silent",
+    "perl_token_is_a_folder_the_runtime_made",
     "three_workers_one_denied_the_others_wait_for_a_broker",
     "timeout_child_fails_itself",
 ];

@@ -1,7 +1,7 @@
 //! The entrypoint was never exec'd: the kernel refused its file. It must not know shells or runtimes.
 
 use crate::{
-    capture::event::{ExecFailed, ProcessId},
+    capture::event::{Event, ExecFailed, ProcessId},
     diagnose::facts::model::{Executable, ExecutableKind, FileState, PathFact},
     linux::{errno::Errno, text::Text},
 };
@@ -446,8 +446,12 @@ fn script_begun_by_a_mark<'a>(
 ) -> Option<(usize, &'a ExecFailed)> {
     let name = wanted.command.unwrap_or(wanted.path);
     let marked = name.as_bytes().starts_with(MARKED_FIRST_LINE);
-    // The shell became another one, to run it.
-    let mut failed = case.events(wanted.id).rev().filter_map(|(index, event)| {
+    // The shell became another one, to run it, and made a child for its first line.
+    let own = |it: &Event| {
+        it.process.id == wanted.id || case.tree.parent(wanted.id) == Some(it.process.id)
+    };
+    let entries = case.timeline.entries.iter().enumerate().rev().filter(|(_, event)| own(event));
+    let mut failed = entries.filter_map(|(index, event)| {
         let failed = event.exec_failed()?;
         (failed.errno == Errno::ENOEXEC).then_some((index, failed))
     });
