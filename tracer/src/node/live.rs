@@ -32,7 +32,7 @@ const MOST_SUBSCRIBERS: usize = 32;
 pub struct Line {
     /// One JSON object without a newline.
     pub json: String,
-    /// `contract::names::KINDS`, or `crash`.
+    /// `contract::KINDS`, or `crash`.
     pub kind: &'static str,
     /// Whose it is, where that is known yet.
     pub identity: Option<Arc<Identity>>,

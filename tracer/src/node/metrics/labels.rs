@@ -15,7 +15,7 @@ macro_rules! labels {
 }
 
 labels! {
-    /// A kind of event, `contract::names::KINDS`, or what a `lost` entry counts.
+    /// A kind of event, `contract::KINDS`, or what a `lost` entry counts.
     ByKind { kind: &'static str }
     /// `verdict::Cause::name`.
     ByCause { cause: &'static str }

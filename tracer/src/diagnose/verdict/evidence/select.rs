@@ -206,7 +206,6 @@ fn was_survived(
         return false;
     }
     let (id, at) = (failure.process.id, failure.entries[0]);
-    let reached = failure.after.connected.is_some_and(|count| count > 0);
     let refused_later = || {
         let told_at = words.naming(failure).map(|(_, told_at)| told_at);
         failures.iter().any(|it| {
@@ -219,7 +218,9 @@ fn was_survived(
                 && (it.call != failure.call || it.errno != failure.errno)
         })
     };
-    reached || refused_later() || !pace::ends_soon(case, id, (failure.time_ns, at), end_ns)
+    undone::reached_a_peer(failure)
+        || refused_later()
+        || !pace::ends_soon(case, id, (failure.time_ns, at), end_ns)
 }
 
 /// The last failed bind or listen that nothing made good afterwards, and after which the process did not go on with

@@ -12,6 +12,11 @@ pub(in crate::diagnose::verdict) fn made_good(failure: &Failure<'_>) -> bool {
     failure.after.made_good
 }
 
+/// Its process reached some peer after it.
+pub(in crate::diagnose::verdict) fn reached_a_peer(failure: &Failure<'_>) -> bool {
+    failure.after.connected.is_some_and(|count| count > 0)
+}
+
 /// Its process opened a file after a peer had refused it: who gives up over a peer seldom needs one.
 pub(in crate::diagnose::verdict) fn went_to_a_file(failure: &Failure<'_>) -> bool {
     failure.address().is_some() && failure.after.opened.is_some_and(|count| count > 0)
@@ -20,7 +25,6 @@ pub(in crate::diagnose::verdict) fn went_to_a_file(failure: &Failure<'_>) -> boo
 /// Its process reached another peer after a connect that failed, or opened many files.
 pub(in crate::diagnose::verdict) fn worked_on(failure: &Failure<'_>) -> bool {
     let connects = failure.address().is_some() && failure.call == "connect";
-    let reached = failure.after.connected.is_some_and(|count| count > 0);
     let opened = failure.after.opened.is_some_and(|count| count >= WORK_OPENS);
-    (connects && reached) || failure.after.same_port_reached || opened
+    (connects && reached_a_peer(failure)) || failure.after.same_port_reached || opened
 }

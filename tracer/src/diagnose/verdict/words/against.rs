@@ -144,9 +144,8 @@ impl LastWords<'_> {
         }
         let complaint = |line: &&str| roles::complains(line) && !goes_on(line.as_bytes());
         // A warning is no reason where something else is marked as an error.
-        let level = |line: &&str| loggers::level(line);
-        let graver = telling.iter().any(|it| level(it) >= Some(loggers::Level::Error));
-        let mild = |line: &&str| graver && level(line).is_some_and(|it| it < loggers::Level::Error);
+        let graver = loggers::any_error(telling.iter().map(|line| loggers::level(line)));
+        let mild = |line: &&str| graver && loggers::is_mild(loggers::level(line));
         let mut reasons = telling;
         reasons.retain(|it| !roles::is_neutral(it) && !roles::is_vague(it) && !mild(it));
         // What is said beside complaints is no reason.

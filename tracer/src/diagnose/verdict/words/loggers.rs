@@ -106,6 +106,18 @@ fn of_logfmt(line: &str) -> Option<Level> {
     named(value.trim_start_matches('"').split([' ', '"', ',']).next()?)
 }
 
+/// A line is marked as an error; beside it one that [`is_mild`] is no complaint.
+pub(in crate::diagnose::verdict) fn any_error(
+    mut levels: impl Iterator<Item = Option<Level>>,
+) -> bool {
+    levels.any(|it| it >= Some(Level::Error))
+}
+
+/// Marked as a warning, or as something milder.
+pub(in crate::diagnose::verdict) fn is_mild(level: Option<Level>) -> bool {
+    level.is_some_and(|it| it < Level::Error)
+}
+
 /// What makes an error of what redis marks with `#`, its first letter left out where it may be a capital one.
 const REDIS_ERRORS: &[&str] =
     &["an't ", "annot ", "ailed", "ad file", "orrupt", "nvalid", "nexpected end", " error"];

@@ -111,8 +111,8 @@ impl<'a> Spoken<'a> {
         }
         // A warning is no complaint where something else is marked as an error.
         let level = |at: usize| loggers::level(self.lines[at].trimmed());
-        let graver = self.said.iter().any(|(at, _)| level(*at) >= Some(loggers::Level::Error));
-        let mild = |at: usize| graver && level(at).is_some_and(|it| it < loggers::Level::Error);
+        let graver = loggers::any_error(self.said.iter().map(|(at, _)| level(*at)));
+        let mild = |at: usize| graver && loggers::is_mild(level(at));
         let lines: Vec<&[u8]> = self
             .said
             .iter()
