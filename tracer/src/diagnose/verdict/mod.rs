@@ -3,6 +3,7 @@
 
 mod case;
 pub mod cause;
+mod death;
 mod draft;
 mod evidence;
 mod rules;

@@ -7,7 +7,7 @@ use crate::{
 };
 
 use crate::diagnose::verdict::{
-    case::Case,
+    death::Death,
     evidence::{
         errors::{is_ipv6, is_lock, watches},
         failure::{Failure, Told},
@@ -84,12 +84,12 @@ pub(in crate::diagnose::verdict) fn must_be_named_by_error(failure: &Failure<'_>
 
 /// It may be blamed for an end that nobody explains.
 pub(in crate::diagnose::verdict) fn may_end_in_silence(
-    case: &Case<'_>,
+    death: &Death<'_>,
     failure: &Failure<'_>,
 ) -> bool {
     match needs(failure) {
         Needs::Nothing | Needs::NoOtherWords => true,
-        Needs::LastOfAll => is_last_of_all(case, failure) && !serves(case, failure),
+        Needs::LastOfAll => is_last_of_all(death, failure) && !serves(death, failure),
         Needs::Words => false,
     }
 }
@@ -149,9 +149,9 @@ fn opens_without_links(failure: &Failure<'_>) -> bool {
 }
 
 /// Nothing else of its process is recorded after it but its words and its end.
-fn is_last_of_all(case: &Case<'_>, failure: &Failure<'_>) -> bool {
+fn is_last_of_all(death: &Death<'_>, failure: &Failure<'_>) -> bool {
     let at = failure.entries[0];
-    let later = case.events(failure.process.id).filter(|(index, _)| *index > at);
+    let later = death.events(failure.process.id).filter(|(index, _)| *index > at);
     !later.into_iter().any(|(_, event)| match &event.what {
         What::Exec(_) | What::ExecFailed(_) | What::Fork(_) | What::Bind(_) | What::Call(_) => true,
         What::Exit(_)
@@ -167,10 +167,10 @@ fn is_last_of_all(case: &Case<'_>, failure: &Failure<'_>) -> bool {
 }
 
 /// It had clients of its own, who come and go: their resets are no reason to end.
-fn serves(case: &Case<'_>, failure: &Failure<'_>) -> bool {
+fn serves(death: &Death<'_>, failure: &Failure<'_>) -> bool {
     let comes_and_goes = [Errno::ECONNRESET, Errno::EPIPE].contains(&failure.errno);
     comes_and_goes
-        && case
+        && death
             .events(failure.process.id)
             .filter_map(|(_, event)| event.bind())
             .any(|bind| bind.errno.is_none() && !matches!(bind.address, Address::Netlink))

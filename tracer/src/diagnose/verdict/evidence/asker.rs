@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::capture::event::{BootNs, Exec, What};
 
 use crate::diagnose::verdict::{
-    case::Case,
+    death::Death,
     evidence::readiness::Readiness,
     terms::{Asks, Port, Probe, Removal, RemovalWhy},
     wording,
@@ -56,18 +56,18 @@ impl Kind {
 
 /// Of a stop and the end after it.
 pub(in crate::diagnose::verdict) fn of(
-    case: &Case<'_>,
+    death: &Death<'_>,
     (stop_ns, end_ns): (BootNs, BootNs),
     readiness: &Readiness,
 ) -> Asker {
     let heard_in_time = |removal: &&Removal| {
         removal.seen_ns.is_none_or(|seen_ns| seen_ns <= end_ns.saturating_add(HEARD_NS))
     };
-    if let Some(removal) = case.terms.removal.as_ref().filter(heard_in_time) {
+    if let Some(removal) = death.terms.removal.as_ref().filter(heard_in_time) {
         return removed(removal);
     }
-    match failed_probe(case, stop_ns) {
-        Some((kind, probe)) => probed(case, stop_ns, readiness, kind, probe),
+    match failed_probe(death, stop_ns) {
+        Some((kind, probe)) => probed(death, stop_ns, readiness, kind, probe),
         None => Asker {
             reason: "unknown",
             source: None,
@@ -118,19 +118,19 @@ fn quote(message: &str) -> String {
 }
 
 /// The probe that alone can have asked for it. Until the startup probe has succeeded no other is run.
-fn failed_probe<'a>(case: &Case<'a>, stop_ns: BootNs) -> Option<(Kind, &'a Probe)> {
-    let terms = case.terms;
+fn failed_probe<'a>(death: &Death<'a>, stop_ns: BootNs) -> Option<(Kind, &'a Probe)> {
+    let terms = death.terms;
     let (kind, probe) = match (&terms.startup, &terms.liveness) {
         (Some(startup), _) if !terms.started => (Kind::Startup, startup),
         (_, Some(liveness)) => (Kind::Liveness, liveness),
         (_, None) => return None,
     };
-    let age_ns = stop_ns.saturating_sub(case.main.start_ns);
+    let age_ns = stop_ns.saturating_sub(death.main.start_ns);
     (age_ns.saturating_add(SLACK_NS) >= probe.earliest_ns()).then_some((kind, probe))
 }
 
 fn probed(
-    case: &Case<'_>,
+    death: &Death<'_>,
     stop_ns: BootNs,
     readiness: &Readiness,
     kind: Kind,
@@ -162,7 +162,7 @@ fn probed(
             details.insert("asks".to_owned(), "command".into());
             details.insert("command".to_owned(), json!(words));
             let asks = format!("runs `{}`", quote(&words.join(" ")));
-            let (place, entries) = match last_run(case, stop_ns, command) {
+            let (place, entries) = match last_run(death, stop_ns, command) {
                 Some((text, entries)) => (format!("; its last run {text}"), entries),
                 None => (String::new(), Vec::new()),
             };
@@ -289,17 +289,17 @@ impl Place {
 
 /// How the probe's command ended last before the stop.
 fn last_run(
-    case: &Case<'_>,
+    death: &Death<'_>,
     stop_ns: BootNs,
     command: &[crate::linux::text::Text],
 ) -> Option<(String, Vec<usize>)> {
     let is_it = |exec: &Exec| exec.args.as_slice() == command;
-    let entries = case.timeline.entries.iter().enumerate().rev();
+    let entries = death.timeline.entries.iter().enumerate().rev();
     let mut runs = entries.filter(|(_, event)| event.time_ns <= stop_ns).filter(|(_, event)| {
-        matches!(&event.what, What::Exec(exec) if is_it(exec)) && event.process.id != case.main
+        matches!(&event.what, What::Exec(exec) if is_it(exec)) && event.process.id != death.main
     });
     runs.find_map(|(index, event)| {
-        let end = case.end(event.process.id).filter(|end| end.time_ns <= stop_ns)?;
+        let end = death.end(event.process.id).filter(|end| end.time_ns <= stop_ns)?;
         Some((wording::ended(end.status), vec![index, end.index]))
     })
 }

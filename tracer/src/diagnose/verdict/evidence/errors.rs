@@ -23,8 +23,43 @@ const O_EXCL: u64 = 0o200;
 const F_SETLK: u64 = 6;
 const F_OFD_SETLK: u64 = 37;
 
-/// The cause it would be; `None` where the error is no fault whoever complains.
-pub(in crate::diagnose::verdict) fn cause(failure: &Failure<'_>) -> Option<Cause> {
+impl Failure<'_> {
+    /// The cause this failure would be, if it were one.
+    pub fn cause(&self) -> Option<Cause> {
+        if self.is_dns() {
+            return self.dns_failed().then_some(Cause::NameResolutionFailed);
+        }
+        if matches!(self.call, "bind" | "listen") {
+            match self.errno {
+                Errno::EADDRINUSE => return Some(Cause::BindAddressInUse),
+                Errno::EACCES | Errno::EPERM => return Some(Cause::BindPermissionDenied),
+                Errno::EADDRNOTAVAIL => return Some(Cause::BindAddressUnavailable),
+                _ => {}
+            }
+        }
+        match self.errno {
+            Errno::ENOENT | Errno::ENOTDIR if self.path().is_some() => Some(Cause::FileNotFound),
+            Errno::EACCES | Errno::EPERM => Some(Cause::PermissionDenied),
+            Errno::ENOEXEC | Errno::ELIBBAD if self.told_by == Told::Exec => {
+                Some(Cause::ExecFormatError)
+            }
+            Errno::EROFS => Some(Cause::ReadOnlyFilesystem),
+            Errno::ENOSPC | Errno::EDQUOT if !watches(self.call) => Some(Cause::DiskFull),
+            Errno::EMFILE | Errno::ENFILE if !watches(self.call) => Some(Cause::FdLimit),
+            Errno::EAGAIN if matches!(self.call, "clone" | "clone3" | "fork" | "vfork") => {
+                Some(Cause::PidLimit)
+            }
+            // Of these it says that nothing is mapped there (mincore(2), msync(2), madvise(2)).
+            Errno::ENOMEM if matches!(self.call, "mincore" | "msync" | "madvise") => None,
+            Errno::ENOMEM => Some(Cause::MemoryAllocationFailed),
+            Errno::ECONNREFUSED => Some(Cause::ConnectionRefused),
+            _ => of_some_calls(self),
+        }
+    }
+}
+
+/// Errors that mean something of some calls alone; `None` where the error is no fault whoever complains.
+fn of_some_calls(failure: &Failure<'_>) -> Option<Cause> {
     let call = failure.call;
     let has_path = failure.path().is_some();
     match failure.errno {

@@ -9,7 +9,7 @@ use crate::{
     linux::{errno::Errno, text::Text},
 };
 
-use crate::diagnose::verdict::{Cause, case::Case, evidence::errors};
+use crate::diagnose::verdict::death::Death;
 
 #[derive(Clone, Debug)]
 pub(in crate::diagnose::verdict) struct Failure<'a> {
@@ -54,16 +54,16 @@ impl<'a> Failure<'a> {
     /// All failed calls of a process since it last exec'd, in order of time. With them those of children that it
     /// forked and that never became another program: of one that has ended only its failed execs, since its other
     /// failures were told by its status.
-    pub fn all_of(case: &Case<'a>, id: ProcessId) -> Vec<Self> {
-        let since = case.tree.execs(id).last().copied();
+    pub fn all_of(death: &Death<'a>, id: ProcessId) -> Vec<Self> {
+        let since = death.tree.execs(id).last().copied();
         let recent = |index: usize| since.is_none_or(|since| index > since);
-        let end_ns = case.end(id).map_or(BootNs::MAX, |end| end.time_ns);
-        let own = case.tree.entries_of(id).iter().filter_map(|index| Self::at(case, *index));
+        let end_ns = death.end(id).map_or(BootNs::MAX, |end| end.time_ns);
+        let own = death.tree.entries_of(id).iter().filter_map(|index| Self::at(death, *index));
         let mut all: Vec<Self> = own.collect();
-        for child in case.tree.children(id).iter().filter(|child| case.never_execd(**child)) {
-            let gone = case.end(*child).is_some_and(|end| end.time_ns < end_ns);
+        for child in death.tree.children(id).iter().filter(|child| death.never_execd(**child)) {
+            let gone = death.end(*child).is_some_and(|end| end.time_ns < end_ns);
             let told =
-                case.tree.entries_of(*child).iter().filter_map(|index| Self::at(case, *index));
+                death.tree.entries_of(*child).iter().filter_map(|index| Self::at(death, *index));
             all.extend(told.filter(|failure| !gone || failure.told_by == Told::Exec));
         }
         all.retain(|failure| recent(failure.entries[0]));
@@ -72,8 +72,8 @@ impl<'a> Failure<'a> {
     }
 
     /// The failure that one entry tells of.
-    pub fn at(case: &Case<'a>, index: usize) -> Option<Self> {
-        let event = case.event(index);
+    pub fn at(death: &Death<'a>, index: usize) -> Option<Self> {
+        let event = death.event(index);
         let new = |call, errno, subject, told_by| Self {
             entries: vec![index],
             time_ns: event.time_ns,
@@ -99,40 +99,7 @@ impl<'a> Failure<'a> {
         let failure = new(call.name, call.errno, subject(&call.object), Told::Call);
         let (protocol, args, after) = (call.protocol, call.args, call.after);
         let failure = Self { protocol, args, after, ..failure };
-        Some(failure.joined_to_its_socket(case, call))
-    }
-
-    /// The cause this failure would be, if it were one.
-    pub fn cause(&self) -> Option<Cause> {
-        if self.is_dns() {
-            return self.dns_failed().then_some(Cause::NameResolutionFailed);
-        }
-        if matches!(self.call, "bind" | "listen") {
-            match self.errno {
-                Errno::EADDRINUSE => return Some(Cause::BindAddressInUse),
-                Errno::EACCES | Errno::EPERM => return Some(Cause::BindPermissionDenied),
-                Errno::EADDRNOTAVAIL => return Some(Cause::BindAddressUnavailable),
-                _ => {}
-            }
-        }
-        match self.errno {
-            Errno::ENOENT | Errno::ENOTDIR if self.path().is_some() => Some(Cause::FileNotFound),
-            Errno::EACCES | Errno::EPERM => Some(Cause::PermissionDenied),
-            Errno::ENOEXEC | Errno::ELIBBAD if self.told_by == Told::Exec => {
-                Some(Cause::ExecFormatError)
-            }
-            Errno::EROFS => Some(Cause::ReadOnlyFilesystem),
-            Errno::ENOSPC | Errno::EDQUOT if !errors::watches(self.call) => Some(Cause::DiskFull),
-            Errno::EMFILE | Errno::ENFILE if !errors::watches(self.call) => Some(Cause::FdLimit),
-            Errno::EAGAIN if matches!(self.call, "clone" | "clone3" | "fork" | "vfork") => {
-                Some(Cause::PidLimit)
-            }
-            // Of these it says that nothing is mapped there (mincore(2), msync(2), madvise(2)).
-            Errno::ENOMEM if matches!(self.call, "mincore" | "msync" | "madvise") => None,
-            Errno::ENOMEM => Some(Cause::MemoryAllocationFailed),
-            Errno::ECONNREFUSED => Some(Cause::ConnectionRefused),
-            _ => errors::cause(self),
-        }
+        Some(failure.joined_to_its_socket(death, call))
     }
 
     pub fn path(&self) -> Option<&'a Text> {
@@ -181,7 +148,8 @@ impl<'a> Failure<'a> {
         matches!(self.errno, Errno::ENOENT | Errno::ENOTDIR) && self.path().is_some()
     }
 
-    fn dns_failed(&self) -> bool {
+    /// A question without an answer, or an answer that says no.
+    pub fn dns_failed(&self) -> bool {
         match &self.subject {
             Subject::Question { answer: Some(answer), .. } => answer.code != 0,
             // A question that went out is no failure yet.
@@ -195,14 +163,14 @@ impl<'a> Failure<'a> {
 
     /// SO_ERROR, or a later call on the socket, tells of a connect that was still pending when it returned, or of a
     /// DNS question that nobody was there to take.
-    fn joined_to_its_socket(mut self, case: &Case<'a>, told: &Call) -> Self {
+    fn joined_to_its_socket(mut self, death: &Death<'a>, told: &Call) -> Self {
         let knows = matches!(self.subject, Subject::Address { .. } | Subject::Question { .. });
         let lost = matches!(told.errno, Errno::ECONNRESET | Errno::EPIPE | Errno::ETIMEDOUT);
         if knows || !(told.reported || told.errno == Errno::ECONNREFUSED || lost) {
             return self;
         }
         let at = self.entries[0];
-        let earlier = case.events(self.process.id).rev().filter(|(index, _)| *index < at);
+        let earlier = death.events(self.process.id).rev().filter(|(index, _)| *index < at);
         let begun =
             earlier.filter_map(|(index, event)| Some((index, begun_on(event, told.args[0])?)));
         if let Some((index, call)) = begun.take(1).next() {

@@ -5,22 +5,22 @@ use tracer_ebpf::abi::recorder::{LANE_SIZE, lane};
 
 use crate::{
     capture::event::{Call, Object},
-    diagnose::verdict::case::Case,
+    diagnose::verdict::death::Death,
     linux::errno::Errno,
 };
 
 use super::{failure::Failure, probes};
 
 /// The lane of a failure is full, and calls of its process were overwritten: others like it may have been among them.
-pub(in crate::diagnose::verdict) fn overran(case: &Case<'_>, failure: &Failure<'_>) -> bool {
+pub(in crate::diagnose::verdict) fn overran(death: &Death<'_>, failure: &Failure<'_>) -> bool {
     let id = failure.process.id;
-    let calls = || case.events(id).filter_map(|(index, event)| Some((index, event.call()?)));
+    let calls = || death.events(id).filter_map(|(index, event)| Some((index, event.call()?)));
     let Some(own) = calls().find(|(index, _)| failure.entries.contains(index)) else {
         return false;
     };
     let own = lane_of(own.1);
     let kept = calls().filter(|(_, call)| lane_of(call) == own).count();
-    case.forgot_calls(id) && kept >= LANE_SIZE[own]
+    death.forgot_calls(id) && kept >= LANE_SIZE[own]
 }
 
 /// As the kernel side sorts them (tracer-ebpf: syscall/calls.rs); an error that it puts elsewhere than here makes a lane

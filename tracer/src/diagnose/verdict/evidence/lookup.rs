@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::{capture::event::ProcessId, diagnose::verdict::case::Case, linux::text::Text};
+use crate::{capture::event::ProcessId, diagnose::verdict::death::Death, linux::text::Text};
 
 use super::failure::{Failure, Subject};
 
@@ -44,14 +44,14 @@ fn code(message: &Failure<'_>) -> Option<u8> {
 
 /// The lookups of a process, by time of their first message.
 pub(in crate::diagnose::verdict) fn all<'a>(
-    case: &Case<'_>,
+    death: &Death<'_>,
     messages: Vec<Failure<'a>>,
 ) -> Vec<Lookup<'a>> {
     let mut lookups: Vec<Lookup<'a>> = Vec::new();
     for message in messages {
         let Subject::Question { name: Cow::Borrowed(name), .. } = message.subject else { continue };
         let of_same = |it: &&mut Lookup<'a>| {
-            it.candidates.iter().any(|other| are_of_one_lookup(case, other.name, name))
+            it.candidates.iter().any(|other| are_of_one_lookup(death, other.name, name))
         };
         let lookup = match lookups.iter_mut().rev().find(of_same) {
             Some(lookup) => lookup,
@@ -70,9 +70,9 @@ pub(in crate::diagnose::verdict) fn all<'a>(
 }
 
 /// Those of one process.
-pub(in crate::diagnose::verdict) fn of<'a>(case: &Case<'a>, id: ProcessId) -> Vec<Lookup<'a>> {
-    let messages = Failure::all_of(case, id).into_iter();
-    all(case, messages.filter(|it| matches!(it.subject, Subject::Question { .. })).collect())
+pub(in crate::diagnose::verdict) fn of<'a>(death: &Death<'a>, id: ProcessId) -> Vec<Lookup<'a>> {
+    let messages = Failure::all_of(death, id).into_iter();
+    all(death, messages.filter(|it| matches!(it.subject, Subject::Question { .. })).collect())
 }
 
 impl<'a> Lookup<'a> {
@@ -91,16 +91,16 @@ impl<'a> Lookup<'a> {
     }
 
     /// The name as the program asked for it, and whether the name servers were seen to be asked for it as it is.
-    pub fn asked(&self, case: &Case<'_>) -> (Cow<'a, Text>, bool) {
+    pub fn asked(&self, death: &Death<'_>) -> (Cow<'a, Text>, bool) {
         let Some(first) = self.candidates.first() else {
             return (Cow::Owned(Text::default()), false);
         };
         if let Some(candidate) = self.as_asked() {
             let name = candidate.name;
-            let cut = search_domain(case, name).map(|rest| without(name, rest));
+            let cut = search_domain(death, name).map(|rest| without(name, rest));
             return match cut {
                 // The name as it is was asked last, or is what the others made of it that are forgotten.
-                Some(short) if self.candidates.len() == 1 && was_forgotten(case, candidate) => {
+                Some(short) if self.candidates.len() == 1 && was_forgotten(death, candidate) => {
                     (Cow::Owned(short), false)
                 }
                 _ => (Cow::Borrowed(name), true),
@@ -114,7 +114,7 @@ impl<'a> Lookup<'a> {
 
     /// The message that says why the lookup came to nothing, with all the others behind it; `None` if it was
     /// answered, or is still being waited for in its first second.
-    pub fn failure(&self, case: &Case<'_>) -> Option<Failure<'a>> {
+    pub fn failure(&self, death: &Death<'_>) -> Option<Failure<'a>> {
         if self.is_resolved() {
             return None;
         }
@@ -154,29 +154,29 @@ impl<'a> Lookup<'a> {
         // When it came to nothing is known by its last message.
         failure.time_ns = messages().map(|it| it.time_ns).max().unwrap_or(failure.time_ns);
         if let Subject::Question { name, .. } = &mut failure.subject {
-            *name = self.asked(case).0;
+            *name = self.asked(death).0;
         }
         Some(failure)
     }
 }
 
 /// The recorder no longer has all calls of who asked.
-fn was_forgotten(case: &Case<'_>, candidate: &Candidate<'_>) -> bool {
-    candidate.messages.first().is_some_and(|it| case.forgot_calls(it.process.id))
+fn was_forgotten(death: &Death<'_>, candidate: &Candidate<'_>) -> bool {
+    candidate.messages.first().is_some_and(|it| death.forgot_calls(it.process.id))
 }
 
 fn is_about(message: &Failure<'_>, asked: &Text) -> bool {
     matches!(&message.subject, Subject::Question { name, .. } if **name == *asked)
 }
 
-fn are_of_one_lookup(case: &Case<'_>, one: &Text, other: &Text) -> bool {
+fn are_of_one_lookup(death: &Death<'_>, one: &Text, other: &Text) -> bool {
     if one == other || rest_after(one, other).is_some() || rest_after(other, one).is_some() {
         return true;
     }
     let common = common_labels(one.as_bytes(), other.as_bytes()).len();
     let rest = |name: &'_ Text| name.as_bytes().get(common + 1..).map(<[u8]>::to_vec);
     let (Some(one), Some(other)) = (rest(one), rest(other)) else { return false };
-    common > 0 && is_search_domain(case, &one) && is_search_domain(case, &other)
+    common > 0 && is_search_domain(death, &one) && is_search_domain(death, &other)
 }
 
 /// What follows `name.` in a longer name.
@@ -197,8 +197,8 @@ fn common_labels<'b>(one: &'b [u8], other: &[u8]) -> &'b [u8] {
 }
 
 /// A domain of the life's search list; where that was not looked up, one that Kubernetes makes.
-fn is_search_domain(case: &Case<'_>, domain: &[u8]) -> bool {
-    let known = &case.facts.search_domains;
+fn is_search_domain(death: &Death<'_>, domain: &[u8]) -> bool {
+    let known = &death.facts.search_domains;
     if !known.is_empty() {
         return known.iter().any(|it| it.as_bytes() == domain);
     }
@@ -209,10 +209,10 @@ fn is_search_domain(case: &Case<'_>, domain: &[u8]) -> bool {
 }
 
 /// The search domain that a name ends with.
-fn search_domain<'b>(case: &Case<'_>, name: &'b Text) -> Option<&'b [u8]> {
+fn search_domain<'b>(death: &Death<'_>, name: &'b Text) -> Option<&'b [u8]> {
     let bytes = name.as_bytes();
     let dots = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'.');
-    dots.map(|(dot, _)| &bytes[dot + 1..]).find(|rest| is_search_domain(case, rest))
+    dots.map(|(dot, _)| &bytes[dot + 1..]).find(|rest| is_search_domain(death, rest))
 }
 
 fn without(name: &Text, rest: &[u8]) -> Text {

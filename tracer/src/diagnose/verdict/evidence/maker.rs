@@ -2,7 +2,7 @@
 
 use crate::{
     capture::event::ProcessId,
-    diagnose::verdict::{case::Case, wording},
+    diagnose::verdict::{death::Death, wording},
     linux::{errno::Errno, text::Text},
 };
 
@@ -22,18 +22,22 @@ pub(in crate::diagnose::verdict) struct Maker {
     pub entries: Vec<usize>,
 }
 
-pub(in crate::diagnose::verdict) fn maker(case: &Case<'_>, missing: &Failure<'_>) -> Option<Maker> {
+pub(in crate::diagnose::verdict) fn maker(
+    death: &Death<'_>,
+    missing: &Failure<'_>,
+    in_chain: impl Fn(ProcessId) -> bool,
+) -> Option<Maker> {
     let path = missing.path()?;
     let before = 0..missing.entries[0];
     before.rev().find_map(|index| {
-        let id = case.event(index).process.id;
-        let own = id == missing.process.id || case.in_chain(id);
+        let id = death.event(index).process.id;
+        let own = id == missing.process.id || in_chain(id);
         let end =
-            case.end(id).filter(|end| !own && end.failed() && end.time_ns <= missing.time_ns)?;
-        let failure = Failure::at(case, index)?;
+            death.end(id).filter(|end| !own && end.failed() && end.time_ns <= missing.time_ns)?;
+        let failure = Failure::at(death, index)?;
         let tried = failure.path()?;
         let related = creates(&failure) && concerns(tried, path);
-        let named = || creates(&failure) && told_to_make(case, id, path);
+        let named = || creates(&failure) && told_to_make(death, id, path);
         (related || named()).then(|| Maker {
             id,
             text: format!("{} of {tried} gave {}", failure.call, failure.errno),
@@ -85,10 +89,10 @@ fn concerns(tried: &Text, missing: &Text) -> bool {
 }
 
 /// Its arguments name the missing file.
-fn told_to_make(case: &Case<'_>, id: ProcessId, missing: &Text) -> bool {
+fn told_to_make(death: &Death<'_>, id: ProcessId, missing: &Text) -> bool {
     let name = file_name(missing.as_bytes());
     name.len() > 2
-        && case
+        && death
             .last_exec(id)
             .is_some_and(|(_, _, exec)| exec.args.iter().any(|it| it.contains(name)))
 }

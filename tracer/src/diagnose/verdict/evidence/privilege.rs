@@ -6,7 +6,7 @@ use crate::{
 };
 
 use crate::diagnose::verdict::{
-    case::Case,
+    death::Death,
     evidence::{capability::Capability, failure::Failure},
 };
 
@@ -25,11 +25,11 @@ impl Refusal {
 
 /// What most likely refused a call that is not about a file's modes.
 pub(in crate::diagnose::verdict) fn refusal(
-    case: &Case<'_>,
+    death: &Death<'_>,
     failure: &Failure<'_>,
     needed: Option<Capability>,
 ) -> Refusal {
-    let held = capabilities(case, failure.process.id);
+    let held = capabilities(death, failure.process.id);
     let seccomp = failure.process.seccomp;
     let also = if seccomp { "; a seccomp filter is on as well" } else { "" };
     let lacks = |it: &Capability| held.is_none_or(|held| held & (1 << it.0) == 0);
@@ -126,12 +126,12 @@ fn is_of_filters(failure: &Failure<'_>) -> bool {
 }
 
 /// Effective capabilities: at its end, else after its last exec.
-pub(in crate::diagnose::verdict) fn capabilities(case: &Case<'_>, id: ProcessId) -> Option<u64> {
-    let at_end = case.end(id).map(|end| end.exit.cap_effective);
-    at_end.or_else(|| case.last_exec(id).map(|(_, _, exec)| exec.cap_effective))
+pub(in crate::diagnose::verdict) fn capabilities(death: &Death<'_>, id: ProcessId) -> Option<u64> {
+    let at_end = death.end(id).map(|end| end.exit.cap_effective);
+    at_end.or_else(|| death.last_exec(id).map(|(_, _, exec)| exec.cap_effective))
 }
 
 /// Limits that the process had at its end.
-pub(in crate::diagnose::verdict) fn limits(case: &Case<'_>, id: ProcessId) -> Option<Limits> {
-    case.end(id).map(|end| end.exit.limits)
+pub(in crate::diagnose::verdict) fn limits(death: &Death<'_>, id: ProcessId) -> Option<Limits> {
+    death.end(id).map(|end| end.exit.limits)
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 
 use crate::diagnose::verdict::{
-    case::{Case, End},
+    death::{Death, End},
     wording,
 };
 
@@ -33,7 +33,7 @@ impl Reaction {
 
 /// How it took a stop signal, as its end shows.
 pub(in crate::diagnose::verdict) fn to(
-    case: &Case<'_>,
+    death: &Death<'_>,
     (index, event, sent): (usize, &Event, &SignalEvent),
     end: &End<'_>,
 ) -> Reaction {
@@ -44,7 +44,7 @@ pub(in crate::diagnose::verdict) fn to(
         let text = "could not handle it".to_owned();
         return Reaction { name: "killed", text, grace_ns: None, kill: Some(index) };
     }
-    let kill = case
+    let kill = death
         .signals(id)
         .find(|(later, _, it)| *later > index && it.signal == Signal::SIGKILL)
         .filter(|_| end.status.signal == Some(Signal::SIGKILL));

@@ -2,7 +2,7 @@
 
 use crate::capture::event::{Bind, BootNs, LostKind, ProcessId, Protocol, What};
 
-use crate::diagnose::verdict::{case::Case, wording};
+use crate::diagnose::verdict::{death::Death, wording};
 
 #[derive(Clone, Debug, Default)]
 pub(in crate::diagnose::verdict) struct Readiness {
@@ -19,10 +19,10 @@ pub(in crate::diagnose::verdict) struct Readiness {
 }
 
 /// Until `time_ns`. A socket that was closed again still counts: closing is not recorded.
-pub(in crate::diagnose::verdict) fn of(case: &Case<'_>, time_ns: BootNs) -> Readiness {
+pub(in crate::diagnose::verdict) fn of(death: &Death<'_>, time_ns: BootNs) -> Readiness {
     let mut ready =
-        Readiness { lost: case.timeline.lost_of(LostKind::Bind), ..Readiness::default() };
-    let before = case.timeline.entries.iter().enumerate().filter(|(_, it)| it.time_ns <= time_ns);
+        Readiness { lost: death.timeline.lost_of(LostKind::Bind), ..Readiness::default() };
+    let before = death.timeline.entries.iter().enumerate().filter(|(_, it)| it.time_ns <= time_ns);
     for (index, event) in before {
         let Some(bind) = event.bind() else { continue };
         if bind.errno.is_some() {
@@ -34,7 +34,7 @@ pub(in crate::diagnose::verdict) fn of(case: &Case<'_>, time_ns: BootNs) -> Read
             (Protocol::Udp, false) if bind.address.port().is_some() => {
                 add(&mut ready.udp, bind.port)
             }
-            (_, true) => match unix_path(case, event.process.id, bind, index) {
+            (_, true) => match unix_path(death, event.process.id, bind, index) {
                 Some(path) => {
                     ready.unix.push(path);
                     true
@@ -47,7 +47,7 @@ pub(in crate::diagnose::verdict) fn of(case: &Case<'_>, time_ns: BootNs) -> Read
             ready.entries.push(index);
         }
     }
-    let looked_at = case.facts.listeners.iter().filter(|it| it.pid == case.main.pid);
+    let looked_at = death.facts.listeners.iter().filter(|it| it.pid == death.main.pid);
     for listeners in looked_at.clone() {
         for port in &listeners.tcp {
             add(&mut ready.tcp, *port);
@@ -56,13 +56,13 @@ pub(in crate::diagnose::verdict) fn of(case: &Case<'_>, time_ns: BootNs) -> Read
             add(&mut ready.udp, *port);
         }
     }
-    ready.unknown = looked_at.count() == 0 && !begins_recorded(case);
+    ready.unknown = looked_at.count() == 0 && !begins_recorded(death);
     ready
 }
 
 /// Whether the main process's binds were recorded from its beginning on.
-fn begins_recorded(case: &Case<'_>) -> bool {
-    case.events(case.main).all(|(_, event)| {
+fn begins_recorded(death: &Death<'_>) -> bool {
+    death.events(death.main).all(|(_, event)| {
         let unrecorded_end = event.exit().is_some_and(|exit| !exit.recorded);
         !matches!(event.what, What::Found(_)) && !unrecorded_end
     })
@@ -117,8 +117,8 @@ fn add(ports: &mut Vec<u16>, port: u16) -> bool {
 }
 
 /// listen does not tell the address: that of the last bind of the same descriptor.
-fn unix_path(case: &Case<'_>, id: ProcessId, listen: &Bind, index: usize) -> Option<String> {
-    let before = case.events(id).rev().filter(|(at, _)| *at < index);
+fn unix_path(death: &Death<'_>, id: ProcessId, listen: &Bind, index: usize) -> Option<String> {
+    let before = death.events(id).rev().filter(|(at, _)| *at < index);
     let binds = before.filter_map(|(_, event)| event.bind());
     let mut of_socket = binds.filter(|bind| bind.fd == listen.fd && !bind.listen);
     let path = of_socket.find_map(|bind| bind.address.unix())?;

@@ -9,7 +9,7 @@ use crate::{
 
 use crate::diagnose::verdict::{
     Cause, Confidence,
-    case::{Case, End},
+    death::{Death, End},
     evidence::{
         answers, attempts,
         failure::{Failure, Subject, Told},
@@ -17,7 +17,7 @@ use crate::diagnose::verdict::{
         pace::{self, SOON_NS},
         probes, programs, undone,
     },
-    words::{LastWords, Naming},
+    words::{LastWords, naming::Naming},
 };
 
 /// A server that cannot bind gives up within this time: some try again for a while.
@@ -47,21 +47,22 @@ pub(in crate::diagnose::verdict) enum Why {
     EndFollowed(u64),
 }
 
-/// The failed call that may be the cause of a process's end.
+/// The failed call that may be the cause of a process's end, by its own events and the words of `voices`.
 pub(in crate::diagnose::verdict) fn cause<'a>(
-    case: &Case<'a>,
+    death: &Death<'a>,
     id: ProcessId,
+    voices: &[ProcessId],
 ) -> Option<Chosen<'a>> {
-    let end = case.end(id)?;
-    let all = candidates(case, id, end.time_ns);
+    let end = death.end(id)?;
+    let all = candidates(death, id, end.time_ns);
     let failures: Vec<Failure<'a>> =
         all.iter().filter(|failure| !probes::is_idle(failure)).cloned().collect();
-    let words = LastWords::of(case, &case.voices(id));
-    let bind = never_bound(case, &words, &failures, &end);
+    let words = LastWords::of(death, voices);
+    let bind = never_bound(death, &words, &failures, &end);
     if !end.failed() {
         // Some end well although they said why they cannot go on.
         let told = || {
-            let (naming, chosen) = named_by(case, &words, &failures, end.time_ns)?;
+            let (naming, chosen) = named_by(death, &words, &failures, end.time_ns)?;
             let fatal = naming >= Naming::Error && words.end_fatally();
             fatal.then_some(Chosen { confidence: Confidence::Likely, ..chosen })
         };
@@ -69,21 +70,22 @@ pub(in crate::diagnose::verdict) fn cause<'a>(
     }
     // What the program went on without, and then ended of something else.
     let bind = bind.filter(|it| !words.end_by_another(&it.failure) && !words.wave_off(&it.failure));
-    match named_by(case, &words, &all, end.time_ns) {
+    match named_by(death, &words, &all, end.time_ns) {
         Some((naming, chosen)) if naming >= Naming::Object || bind.is_none() => Some(chosen),
-        _ => bind.or_else(|| last_before_end(case, &words, &failures, end.time_ns)),
+        _ => bind.or_else(|| last_before_end(death, &words, &failures, end.time_ns)),
     }
 }
 
 /// What failed last before the end, though nothing says that it mattered.
 pub(in crate::diagnose::verdict) fn hint<'a>(
-    case: &Case<'a>,
+    death: &Death<'a>,
     id: ProcessId,
+    voices: &[ProcessId],
 ) -> Option<Failure<'a>> {
-    let end = case.end(id)?;
-    let mut failures = candidates(case, id, end.time_ns);
+    let end = death.end(id)?;
+    let mut failures = candidates(death, id, end.time_ns);
     failures.retain(|failure| !probes::is_idle(failure));
-    let silent = LastWords::of(case, &case.voices(id)).is_empty();
+    let silent = LastWords::of(death, voices).is_empty();
     let worth = |failure: &&Failure<'_>| {
         let near = end.time_ns.saturating_sub(failure.time_ns) <= SOON_NS;
         let sought = probes::is_custom(failure) || probes::is_search(failure, &failures);
@@ -99,8 +101,8 @@ pub(in crate::diagnose::verdict) fn hint<'a>(
 }
 
 /// Failures of a process that could be causes, up to its end, in order of time.
-fn candidates<'a>(case: &Case<'a>, id: ProcessId, end_ns: BootNs) -> Vec<Failure<'a>> {
-    let mut all = Failure::all_of(case, id);
+fn candidates<'a>(death: &Death<'a>, id: ProcessId, end_ns: BootNs) -> Vec<Failure<'a>> {
+    let mut all = Failure::all_of(death, id);
     all.retain(|failure| failure.time_ns <= end_ns);
     let (messages, mut all): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|it| matches!(it.subject, Subject::Question { .. }));
@@ -113,14 +115,14 @@ fn candidates<'a>(case: &Case<'a>, id: ProcessId, end_ns: BootNs) -> Vec<Failure
             && !(failure.is_lookup() && failure.path().is_some_and(probes::is_library))
     });
     // A name is asked for in many messages, and one of them says what came of it.
-    all.extend(lookup::all(case, messages).iter().filter_map(|it| it.failure(case)));
+    all.extend(lookup::all(death, messages).iter().filter_map(|it| it.failure(death)));
     all.sort_by_key(|failure| failure.time_ns);
     all
 }
 
 /// The failure that last words name most surely; of equals the latest.
 fn named_by<'a>(
-    case: &Case<'_>,
+    death: &Death<'_>,
     words: &LastWords<'_>,
     failures: &[Failure<'a>],
     end_ns: BootNs,
@@ -142,14 +144,14 @@ fn named_by<'a>(
     });
     // A script that says more goes on.
     let named = named.filter(|(_, _, it)| {
-        let shell = case.is_shell(it.process.id) && it.told_by == Told::Call;
+        let shell = death.is_shell(it.process.id) && it.told_by == Told::Call;
         !(shell && words.go_on_after_naming(it))
     });
     // What it went on after, and then said more of another kind, is not why it ended.
-    let named = named.filter(|(_, _, it)| !was_survived(case, words, (it, failures), end_ns));
+    let named = named.filter(|(_, _, it)| !was_survived(death, words, (it, failures), end_ns));
     // Of a file that was there, names with an ending more were tried as well.
     let named = named.filter(|(naming, _, it)| {
-        *naming == Naming::Both || !is_variant_of_argument(case, words, it, failures)
+        *naming == Naming::Both || !is_variant_of_argument(death, words, it, failures)
     });
     // The bare text of an error may be meant of any lookup: rather of none that is made for a try.
     let named = named.filter(|(naming, _, it)| {
@@ -169,10 +171,10 @@ fn named_by<'a>(
     let ambiguous = naming == Naming::Error
         && (is_one_of_several(failure, failures)
             || attempts::is_attempt(failure)
-            || lane::overran(case, failure));
+            || lane::overran(death, failure));
     let after_ns = end_ns.saturating_sub(failure.time_ns);
     let (id, entry) = (failure.process.id, failure.entries[0]);
-    let went_on = after_ns > SOON_NS && pace::went_on(case, id, entry).is_some();
+    let went_on = after_ns > SOON_NS && pace::went_on(death, id, entry).is_some();
     let undone = went_on || undone::made_good(failure) || undone::worked_on(failure);
     // Something that is not recorded may have come between.
     let late = after_ns > pace::LATE_NS;
@@ -184,7 +186,7 @@ fn named_by<'a>(
         || naming == Naming::Mention
         || undone
         || words.complain_after_naming(failure)
-        || !case.saw_all_of(failure.process.id);
+        || !death.saw_all_of(failure.process.id);
     let confidence = if vague { Confidence::Likely } else { Confidence::Proven };
     let mut blamed = failure.clone();
     if let Some(refused) = maker::refused_before(failure, failures) {
@@ -197,7 +199,7 @@ fn named_by<'a>(
 /// The process said something of another kind after that failed call, and went on: it reached a peer, was refused something
 /// else once it had told of the first, or ran on for a while.
 fn was_survived(
-    case: &Case<'_>,
+    death: &Death<'_>,
     words: &LastWords<'_>,
     (failure, failures): (&Failure<'_>, &[Failure<'_>]),
     end_ns: BootNs,
@@ -220,13 +222,13 @@ fn was_survived(
     };
     undone::reached_a_peer(failure)
         || refused_later()
-        || !pace::ends_soon(case, id, (failure.time_ns, at), end_ns)
+        || !pace::ends_soon(death, id, (failure.time_ns, at), end_ns)
 }
 
 /// The last failed bind or listen that nothing made good afterwards, and after which the process did not go on with
 /// other sockets.
 fn never_bound<'a>(
-    case: &Case<'a>,
+    death: &Death<'a>,
     words: &LastWords<'_>,
     failures: &[Failure<'a>],
     end: &End<'_>,
@@ -235,15 +237,15 @@ fn never_bound<'a>(
     let last = failures.iter().rev().find(|failure| failure.told_by == Told::Bind)?;
     let (id, at) = (last.process.id, last.entries[0]);
     let after_ns = end.time_ns.saturating_sub(last.time_ns);
-    let soon = pace::ends_soon(case, id, (last.time_ns, at), end.time_ns);
+    let soon = pace::ends_soon(death, id, (last.time_ns, at), end.time_ns);
     let handled =
-        bound_later(case, last) || listened_later(case, last) || has_it_by_ipv6(case, last);
+        bound_later(death, last) || listened_later(death, last) || has_it_by_ipv6(death, last);
     if after_ns > limit_ns || handled {
         return None;
     }
     let served_before =
-        case.events(id).any(|(index, event)| index < at && event.bind().is_some_and(pace::serves));
-    let served_after = pace::went_on(case, id, at).is_some();
+        death.events(id).any(|(index, event)| index < at && event.bind().is_some_and(pace::serves));
+    let served_after = pace::went_on(death, id, at).is_some();
     let other_words = words.since(last.time_ns) && words.naming(last).is_none();
     // It ran on with what it had: only its words can say that this one mattered.
     if !soon && (served_before || served_after || other_words) {
@@ -257,29 +259,29 @@ fn never_bound<'a>(
         && !served_after
         && !other_words
         && !failed_later
-        && !case.is_unheard(id)
-        && case.saw_all_of(id);
+        && !death.is_unheard(id)
+        && death.saw_all_of(id);
     let confidence = if sure { Confidence::Proven } else { Confidence::Likely };
     Some(Chosen { failure: last.clone(), confidence, why: Why::NeverSucceeded })
 }
 
 /// The process got some socket of the same protocol to listen after that, or has a UDP port that it chose.
-fn listened_later(case: &Case<'_>, failure: &Failure<'_>) -> bool {
-    let later = case.events(failure.process.id).filter(|(at, _)| *at > failure.entries[0]);
+fn listened_later(death: &Death<'_>, failure: &Failure<'_>) -> bool {
+    let later = death.events(failure.process.id).filter(|(at, _)| *at > failure.entries[0]);
     let mut binds = later.filter_map(|(_, event)| event.bind());
     binds.any(|bind| Some(bind.protocol) == failure.protocol && pace::serves(bind))
 }
 
 /// The process itself has the same port by a socket of IPv6 that takes IPv4, too (ipv6(7): IPV6_V6ONLY): one of the two is
 /// enough.
-fn has_it_by_ipv6(case: &Case<'_>, failure: &Failure<'_>) -> bool {
-    let Some(failed) = case.event(failure.entries[0]).bind() else { return false };
+fn has_it_by_ipv6(death: &Death<'_>, failure: &Failure<'_>) -> bool {
+    let Some(failed) = death.event(failure.entries[0]).bind() else { return false };
     let by_ipv6 = |bind: &Bind| {
         let any = matches!(&bind.address, Address::Inet(inet) if inet.is_ipv6() && inet.ip().is_unspecified());
         any && !bind.v6_only && bind.errno.is_none() && !bind.listen
     };
     let any_ipv4 = matches!(&failed.address, Address::Inet(inet) if inet.is_ipv4() && inet.ip().is_unspecified());
-    let before = case.events(failure.process.id).filter(|(at, _)| *at < failure.entries[0]);
+    let before = death.events(failure.process.id).filter(|(at, _)| *at < failure.entries[0]);
     any_ipv4
         && wanted_port(failed) != 0
         && before.filter_map(|(_, event)| event.bind()).any(|bind| {
@@ -290,10 +292,10 @@ fn has_it_by_ipv6(case: &Case<'_>, failure: &Failure<'_>) -> bool {
 }
 
 /// Some process of the life bound the same address, or the same socket another one, after that.
-fn bound_later(case: &Case<'_>, failure: &Failure<'_>) -> bool {
+fn bound_later(death: &Death<'_>, failure: &Failure<'_>) -> bool {
     let at = failure.entries[0];
-    let Some(failed) = case.event(at).bind() else { return false };
-    let later = case.timeline.entries.iter().skip(at + 1);
+    let Some(failed) = death.event(at).bind() else { return false };
+    let later = death.timeline.entries.iter().skip(at + 1);
     let mut binds = later.filter_map(|event| Some((event.process.id, event.bind()?)));
     binds.any(|(id, bind)| {
         let same_socket = id == failure.process.id && bind.fd == failed.fd && !bind.listen;
@@ -313,39 +315,39 @@ fn wanted_port(bind: &Bind) -> u16 {
 /// The last failure, where the end followed soon and nothing shows that the process went on. Refusals and exhaustion
 /// count before lookups, which go on while a program reports why it ends.
 fn last_before_end<'a>(
-    case: &Case<'_>,
+    death: &Death<'_>,
     words: &LastWords<'_>,
     failures: &[Failure<'a>],
     end_ns: BootNs,
 ) -> Option<Chosen<'a>> {
     let near = |failure: &&Failure<'_>| {
         let (id, at) = (failure.process.id, failure.entries[0]);
-        let handled = failure.told_by == Told::Bind && bound_later(case, failure);
+        let handled = failure.told_by == Told::Bind && bound_later(death, failure);
         let asked = is_unanswered(failure) && failure.cause().is_none();
-        pace::ends_soon(case, id, (failure.time_ns, at), end_ns)
-            && pace::went_on(case, id, at).is_none()
+        pace::ends_soon(death, id, (failure.time_ns, at), end_ns)
+            && pace::went_on(death, id, at).is_none()
             && !handled
             && !asked
             && !attempts::is_attempt(failure)
             && !undone::made_good(failure)
             && !undone::worked_on(failure)
-            && !was_survived(case, words, (failure, failures), end_ns)
+            && !was_survived(death, words, (failure, failures), end_ns)
     };
     let strong = failures
         .iter()
         .rev()
         .filter(near)
-        .filter(|failure| !failure.is_lookup() && answers::may_end_in_silence(case, failure))
+        .filter(|failure| !failure.is_lookup() && answers::may_end_in_silence(death, failure))
         .filter(|failure| words.is_empty() || !undone::went_to_a_file(failure))
         .find(|failure| !words.speak_against(failure));
     let lookup = || {
         let mut lookups = failures.iter().rev().filter(near).filter(|failure| failure.is_lookup());
-        let told = lookups.clone().find(|it| is_asked_for(case, words, it));
+        let told = lookups.clone().find(|it| is_asked_for(death, words, it));
         let last = told.or_else(|| lookups.next())?;
         // A program that is run is looked for along PATH.
         let runs = last.told_by == Told::Exec;
         let sought = !runs && (probes::need_not_exist(last) || probes::is_search(last, failures));
-        (!sought && !speak_against_lookup(case, words, last)).then_some(last)
+        (!sought && !speak_against_lookup(death, words, last)).then_some(last)
     };
     // Answers can be read in ways that are not watched: words that do not speak of names outweigh silence.
     let unanswered = |again: bool, within_ns: u64| {
@@ -365,23 +367,23 @@ fn last_before_end<'a>(
 
 /// A program that spoke after a lookup without naming it did not end because of it, unless another process had
 /// failed to make what it looked for.
-fn speak_against_lookup(case: &Case<'_>, words: &LastWords<'_>, failure: &Failure<'_>) -> bool {
+fn speak_against_lookup(death: &Death<'_>, words: &LastWords<'_>, failure: &Failure<'_>) -> bool {
     // What a program that has complained looks for belongs to its end.
     if words.complained_within(failure, SOON_NS) {
         return true;
     }
-    if case.is_shell(failure.process.id) && words.go_on_after_naming(failure) {
+    if death.is_shell(failure.process.id) && words.go_on_after_naming(failure) {
         return true;
     }
-    !is_asked_for(case, words, failure)
+    !is_asked_for(death, words, failure)
         && words.speak_against(failure)
-        && maker::maker(case, failure).is_none()
+        && maker::maker(death, failure, |id| id == death.main).is_none()
 }
 
 /// The program was told to use that file, and complains of no other.
-fn is_asked_for(case: &Case<'_>, words: &LastWords<'_>, failure: &Failure<'_>) -> bool {
+fn is_asked_for(death: &Death<'_>, words: &LastWords<'_>, failure: &Failure<'_>) -> bool {
     programs::opens(failure.call)
-        && failure.path().is_some_and(|path| case.is_argument(failure.process.id, path))
+        && failure.path().is_some_and(|path| death.is_argument(failure.process.id, path))
         && words.complain_of_no_other(failure)
 }
 
@@ -400,7 +402,7 @@ fn is_one_of_several(failure: &Failure<'_>, failures: &[Failure<'_>]) -> bool {
 
 /// `app.war.zip`, where the program was told to use `app.war`, speaks of that, too, and had it.
 fn is_variant_of_argument(
-    case: &Case<'_>,
+    death: &Death<'_>,
     words: &LastWords<'_>,
     failure: &Failure<'_>,
     failures: &[Failure<'_>],
@@ -408,7 +410,7 @@ fn is_variant_of_argument(
     let Some(path) = failure.path().filter(|_| failure.is_lookup()) else { return false };
     let Some(dot) = path.as_bytes().iter().rposition(|byte| *byte == b'.') else { return false };
     let without = &path.as_bytes()[..dot];
-    let told = case
+    let told = death
         .last_exec(failure.process.id)
         .is_some_and(|(_, _, exec)| exec.args.iter().skip(1).any(|it| it.as_bytes() == without));
     let spoken_of = || words.mention_word(&Text(without.to_vec())).is_some();

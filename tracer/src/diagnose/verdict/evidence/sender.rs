@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::{
     capture::event::{Process, ProcessId, SignalEvent},
-    diagnose::verdict::case::Case,
+    diagnose::verdict::death::Death,
     linux::text::Text,
 };
 
@@ -23,14 +23,14 @@ pub(in crate::diagnose::verdict) struct Sender {
 }
 
 /// Of a process of the life its program; of another what was looked up about it.
-pub(in crate::diagnose::verdict) fn of(case: &Case<'_>, signal: &SignalEvent) -> Option<Sender> {
+pub(in crate::diagnose::verdict) fn of(death: &Death<'_>, signal: &SignalEvent) -> Option<Sender> {
     let id = signal.sender.id;
-    let looked_up = case.facts.senders.iter().find(|fact| fact.pid == id.pid);
+    let looked_up = death.facts.senders.iter().find(|fact| fact.pid == id.pid);
     let looked_up = looked_up.map(|fact| fact.command.clone()).filter(|it| !it.is_empty());
-    let command = command(case, signal).or(looked_up)?;
-    let parent = case.tree.parent(id).filter(|_| case.last_exec(id).is_some());
-    let parent = parent.filter(|parent| case.is_shell(*parent)).and_then(|parent| {
-        let exec = case.program(parent)?;
+    let command = command(death, signal).or(looked_up)?;
+    let parent = death.tree.parent(id).filter(|_| death.last_exec(id).is_some());
+    let parent = parent.filter(|parent| death.is_shell(*parent)).and_then(|parent| {
+        let exec = death.program(parent)?;
         Some(joined(&exec.args))
     });
     let by = parent.as_ref().map(|it| format!(", run by `{}`", quoted(it))).unwrap_or_default();
@@ -42,13 +42,13 @@ pub(in crate::diagnose::verdict) fn of(case: &Case<'_>, signal: &SignalEvent) ->
 /// a pod, or, where the runtime itself is watched, in another pid namespace and no descendant of whom it stops. A process of
 /// a container can make a namespace below its own and choose any name there.
 pub(in crate::diagnose::verdict) fn is_runtime(
-    case: &Case<'_>,
+    death: &Death<'_>,
     target: &Process,
     signal: &SignalEvent,
 ) -> bool {
     let sender = &signal.sender;
     let outside = if sender.tracked {
-        sender.pid_ns != target.pid_ns && !descends(case, sender.id, target.id)
+        sender.pid_ns != target.pid_ns && !descends(death, sender.id, target.id)
     } else {
         sender.below_root != Some(true)
     };
@@ -56,20 +56,20 @@ pub(in crate::diagnose::verdict) fn is_runtime(
     outside && runtime && sender.id != target.id && signal.code.names_sender()
 }
 
-fn descends(case: &Case<'_>, id: ProcessId, from: ProcessId) -> bool {
+fn descends(death: &Death<'_>, id: ProcessId, from: ProcessId) -> bool {
     let mut seen = HashSet::new();
-    let mut at = case.tree.parent(id);
+    let mut at = death.tree.parent(id);
     while let Some(parent) = at.filter(|parent| seen.insert(*parent)) {
         if parent == from {
             return true;
         }
-        at = case.tree.parent(parent);
+        at = death.tree.parent(parent);
     }
     false
 }
 
-fn command(case: &Case<'_>, signal: &SignalEvent) -> Option<Text> {
-    let exec = case.program(signal.sender.id).filter(|_| signal.sender.tracked)?;
+fn command(death: &Death<'_>, signal: &SignalEvent) -> Option<Text> {
+    let exec = death.program(signal.sender.id).filter(|_| signal.sender.tracked)?;
     Some(joined(&exec.args))
 }
 

@@ -49,7 +49,7 @@ pub(in crate::diagnose::verdict) fn uncaught(case: &Case<'_>) -> Option<Verdict>
         draft = draft.evidence(format!("last words: {quote}"), [index]).detail("last_words", quote);
     }
     let mut told = String::new();
-    if let Some(failure) = select::hint(case, id) {
+    if let Some(failure) = select::hint(case, id, &case.voices(id)) {
         let about = failure.path().map(|path| format!(" of {path}")).unwrap_or_default();
         let text = format!(
             "shortly before, {}{about} had failed with {}; the exception does not tell of it",

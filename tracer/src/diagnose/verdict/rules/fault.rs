@@ -9,7 +9,8 @@ use crate::{
 
 use crate::diagnose::verdict::{
     Cause, Confidence, Verdict,
-    case::{Case, End},
+    case::Case,
+    death::End,
     draft::Draft,
     evidence::{
         failure::Failure,
@@ -17,7 +18,7 @@ use crate::diagnose::verdict::{
         select::{self, Chosen},
     },
     wording,
-    words::Naming,
+    words::naming::Naming,
 };
 
 /// SI_KERNEL: a general protection fault, which tells no address (arch/x86/kernel/traps.c).
@@ -399,8 +400,10 @@ fn next_step(signal: Signal, syscall: Option<(u32, &'static str)>) -> String {
 /// A failed call that stands right before the abort.
 fn last_failure<'a>(case: &Case<'a>, id: ProcessId, end: &End<'_>) -> Option<Failure<'a>> {
     // What the words acquit stood there all the same.
-    let failure =
-        select::cause(case, id).map(|it| it.failure).or_else(|| select::hint(case, id))?;
+    let voices = case.voices(id);
+    let failure = select::cause(case, id, &voices)
+        .map(|it| it.failure)
+        .or_else(|| select::hint(case, id, &voices))?;
     let near = end.time_ns.saturating_sub(failure.time_ns) <= pace::SOON_NS;
     (near && !failure.is_lookup()).then_some(failure)
 }

@@ -8,7 +8,8 @@ use crate::{
 
 use crate::diagnose::verdict::{
     Cause, Confidence, Verdict,
-    case::{Case, End},
+    case::Case,
+    death::End,
     draft::Draft,
     evidence::{
         failure::Failure,

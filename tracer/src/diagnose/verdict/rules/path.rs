@@ -42,7 +42,7 @@ pub(in crate::diagnose::verdict) fn file_not_found(case: &Case<'_>) -> Option<Ve
         draft = draft.text("link_target", target);
     }
     let where_gone = gone.map(|prefix| format!(" (already its folder is missing below {prefix})"));
-    let maker = maker(case, failure);
+    let maker = maker(case, failure, |id| case.in_chain(id));
     let made = match &maker {
         Some(maker) => {
             let name = case.name(maker.id);

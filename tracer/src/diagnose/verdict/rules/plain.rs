@@ -7,7 +7,8 @@ use crate::capture::event::ProcessId;
 
 use crate::diagnose::verdict::{
     Cause, Confidence, Policy, Verdict,
-    case::{Case, End},
+    case::Case,
+    death::End,
     draft::Draft,
     evidence::select::{self, Chosen, Why},
     rules::fault,
@@ -175,7 +176,7 @@ pub(in crate::diagnose::verdict) fn exited_with_error(case: &Case<'_>) -> Option
     if let Some(message) = &case.facts.runtime_message {
         draft = draft.detail("runtime_message", message.as_str());
     }
-    if let Some(failure) = select::hint(case, id) {
+    if let Some(failure) = select::hint(case, id, &case.voices(id)) {
         let about = failure.path().map(|path| format!(" of {path}")).unwrap_or_default();
         let text = format!(
             "shortly before, {}{about} had failed with {}; nothing shows that it mattered",

@@ -6,7 +6,8 @@ use crate::capture::event::{Event, SignalEvent, ThreadState};
 
 use crate::diagnose::verdict::{
     Cause, Confidence, Verdict,
-    case::{Case, End},
+    case::Case,
+    death::End,
     draft::Draft,
     evidence::{
         asker::{self, Asker},

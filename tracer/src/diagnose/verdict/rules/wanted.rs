@@ -4,7 +4,8 @@ use crate::linux::signal::Signal;
 
 use crate::diagnose::verdict::{
     Cause, Confidence, Verdict,
-    case::{Case, End},
+    case::Case,
+    death::End,
     draft::Draft,
     rules::{killed, stopped},
     terms::WantedWhy,

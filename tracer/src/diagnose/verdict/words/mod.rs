@@ -7,6 +7,7 @@ mod go;
 pub(super) mod jvm;
 mod lines;
 mod loggers;
+pub(super) mod naming;
 mod native;
 pub(super) mod node;
 mod objects;
@@ -35,9 +36,10 @@ use crate::{
 };
 
 use crate::diagnose::verdict::{
-    case::Case,
+    death::Death,
     evidence::{failure::Failure, pace::SOON_NS},
     words::{
+        naming::Naming,
         phrases::{contains, contains_word, goes_on},
         quote::Quote,
         reading::{Fit, Kind, Reading},
@@ -86,38 +88,25 @@ pub(in crate::diagnose::verdict) struct Told {
     pub followed: bool,
 }
 
-/// How surely words name a failed call; greater is surer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::diagnose::verdict) enum Naming {
-    /// The object, without a complaint of it.
-    Mention,
-    /// Only the error's text or name.
-    Error,
-    /// The object, in a line that complains of it.
-    Object,
-    /// Object and error.
-    Both,
-}
-
 impl<'a> LastWords<'a> {
     /// Of the given processes, and of those they forked that never became another program.
-    pub fn of(case: &Case<'a>, ids: &[ProcessId]) -> Self {
+    pub fn of(death: &Death<'a>, ids: &[ProcessId]) -> Self {
         let mut seen = HashSet::new();
         let mut spoken = Vec::new();
         for (place, speaker) in ids.iter().enumerate() {
             let own = std::iter::once(*speaker);
-            let children = case.tree.children(*speaker).iter().copied();
-            let forked = children.filter(|it| case.never_execd(*it));
+            let children = death.tree.children(*speaker).iter().copied();
+            let forked = children.filter(|it| death.never_execd(*it));
             for id in own.chain(forked).filter(|id| seen.insert(*id)) {
                 // What it wrote before it became this program is not this program's word.
-                let since_ns = case.last_exec(id).map_or(0, |(_, time_ns, _)| time_ns);
-                for (index, event) in case.events(id) {
+                let since_ns = death.last_exec(id).map_or(0, |(_, time_ns, _)| time_ns);
+                for (index, event) in death.events(id) {
                     if let What::Words(words) = &event.what
                         && event.time_ns >= since_ns
                         // What a subshell throws away, or a shell some time before its end, it counted on.
                         && (!words.discarded
                             || (id == *speaker
-                                && (!case.is_shell(id) || ends_soon(case, id, event.time_ns))))
+                                && (!death.is_shell(id) || ends_soon(death, id, event.time_ns))))
                     {
                         spoken.push(Spoken::new(index, place, event.time_ns, words));
                     }
@@ -128,7 +117,7 @@ impl<'a> LastWords<'a> {
         let heard: HashSet<usize> =
             spoken.iter().filter(|it| !it.discarded).map(|it| it.place).collect();
         spoken.retain(|it| !it.discarded || !heard.contains(&it.place));
-        let status = ids.first().and_then(|id| case.end(*id)).map(|end| end.status);
+        let status = ids.first().and_then(|id| death.end(*id)).map(|end| end.status);
         Self { spoken, status, told: OnceCell::new(), reported: OnceCell::new() }
     }
 
@@ -367,8 +356,8 @@ impl<'a> LastWords<'a> {
 }
 
 /// It ended right after that.
-fn ends_soon(case: &Case<'_>, id: ProcessId, time_ns: BootNs) -> bool {
-    case.end(id).is_some_and(|end| end.time_ns.saturating_sub(time_ns) <= SOON_NS)
+fn ends_soon(death: &Death<'_>, id: ProcessId, time_ns: BootNs) -> bool {
+    death.end(id).is_some_and(|end| end.time_ns.saturating_sub(time_ns) <= SOON_NS)
 }
 
 fn tells_status(line: &str, code: &str) -> bool {

@@ -8,9 +8,9 @@ use crate::{
 };
 
 use super::{
-    Naming,
     lines::{Sought, names_whole},
     loggers,
+    naming::Naming,
     phrases::{self, goes_on},
     quote::{self, Quote},
     readers,
