@@ -5,4 +5,5 @@
 mod deaths;
 mod mutation;
 mod noise;
+mod redaction;
 mod wild;

@@ -12,7 +12,7 @@ use super::{
 const LONGEST_NAME: usize = 128;
 
 /// Words that follow a name where it is only spoken of: `--token is required`, `password: no such file`.
-const PROSE: [&str; 40] = [
+const PROSE: [&str; 58] = [
     "is",
     "was",
     "are",
@@ -53,6 +53,24 @@ const PROSE: [&str; 40] = [
     "read",
     "operation",
     "file",
+    "parameter",
+    "variable",
+    "unbound",
+    "undefined",
+    "unset",
+    "empty",
+    "decoder",
+    "has",
+    "have",
+    "had",
+    "will",
+    "does",
+    "could",
+    "couldn't",
+    "isn't",
+    "wasn't",
+    "added",
+    "this",
 ];
 
 /// Adds every value after a name that holds a secret.
@@ -90,15 +108,23 @@ fn after_separator(text: &[u8], at: usize) -> Option<(Range<usize>, Rule)> {
     let name = name_at_end(unquoted);
     let holds = names::holds(name)?;
     let mut start = at + separator;
-    // `PASSWORD= command` sets nothing.
-    if colon || separator == 2 || spaced.len() < before.len() {
-        start += text[start..].iter().take_while(|byte| b" \t".contains(byte)).count();
+    let blanks = text[start..].iter().take_while(|byte| b" \t".contains(byte)).count();
+    start += blanks;
+    // `password= user=x` and `PASSWORD= --user x` set nothing.
+    let is_sure = colon || separator == 2 || spaced.len() < before.len() || blanks == 0;
+    let rest = &text[start..];
+    if !is_sure && (rest.starts_with(b"-") || begins_assignment(rest) || begins_prose(rest)) {
+        return None;
     }
     if holds == Holds::Header && colon {
         return Some((line_from(text, start), Rule::Header));
     }
     let value = value_from(text, start);
     let bytes = &text[value.clone()];
+    // `token = os.environ["TOKEN"]` is a line of a program's source.
+    if spaced.len() < before.len() && blanks > 0 && is_call(bytes) {
+        return None;
+    }
     let in_front = &unquoted[..unquoted.len() - name.len()];
     // `open "/run/token": permission denied` and `unexpected token: }` speak of something else.
     if colon && separator == 1 && value.start == start {
@@ -142,8 +168,22 @@ fn follows_a_word(text: &[u8]) -> bool {
     before.len() < text.len() && before.last().is_some_and(u8::is_ascii_alphanumeric)
 }
 
-fn is_prose(value: &[u8]) -> bool {
-    PROSE.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+pub fn is_prose(value: &[u8]) -> bool {
+    // OpenSSL's: `PEM_read_bio_PrivateKey: error:1E08010C:DECODER routines::unsupported`.
+    value.starts_with(b"error:")
+        || PROSE.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+fn begins_prose(text: &[u8]) -> bool {
+    let word = text.iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
+    is_prose(&text[..word])
+}
+
+/// A name, with dots or not, before an opening bracket.
+fn is_call(value: &[u8]) -> bool {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.".contains(byte);
+    let name = value.iter().take_while(|byte| is_name(byte)).count();
+    name > 1 && value[0].is_ascii_alphabetic() && matches!(value.get(name), Some(b'(' | b'['))
 }
 
 /// Letters and digits, and not few.

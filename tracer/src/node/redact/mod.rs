@@ -2,6 +2,8 @@
 //! are in docs/security.md. It must not know where events go.
 
 mod assigned;
+mod flags;
+mod keys;
 mod names;
 mod shapes;
 #[cfg(test)]
@@ -33,18 +35,24 @@ pub enum Rule {
     /// The rest of an `Authorization` or `Cookie` line.
     Header,
     Bearer,
-    /// A password in a URL.
+    /// A password in a URL, the secret part of a webhook's address, the signature of a signed one.
     Url,
     PrivateKey,
     Jwt,
-    /// A key of a service whose keys begin alike: AWS, GitHub, GitLab, Slack, Stripe, Google.
+    /// A key of a service whose keys begin alike: AWS, GitHub, GitLab, Slack, Stripe, Google, ...
     ServiceKey,
     /// A pattern of the user's.
     Pattern,
+    /// What follows a program's own flag: `mysql -pX`, `curl -u user:X`.
+    Flag,
+    /// A password's hash: `$6$...`, `{SSHA}...`.
+    PasswordHash,
+    /// base64 of `user:password`.
+    Encoded,
 }
 
 impl Rule {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Named,
         Self::Header,
         Self::Bearer,
@@ -53,6 +61,9 @@ impl Rule {
         Self::Jwt,
         Self::ServiceKey,
         Self::Pattern,
+        Self::Flag,
+        Self::PasswordHash,
+        Self::Encoded,
     ];
 
     pub fn name(self) -> &'static str {
@@ -65,6 +76,9 @@ impl Rule {
             Self::Jwt => "jwt",
             Self::ServiceKey => "service_key",
             Self::Pattern => "pattern",
+            Self::Flag => "flag",
+            Self::PasswordHash => "password_hash",
+            Self::Encoded => "encoded",
         }
     }
 }
@@ -76,14 +90,15 @@ const PASSES: usize = 4;
 #[derive(Debug)]
 pub struct Redactor {
     on: bool,
-    /// Text without any of these holds nothing that a rule could find.
+    /// Text without any of these holds no name of a secret, and no flag that takes one.
     trigger: Regex,
     shapes: Shapes,
     patterns: Vec<Regex>,
     counts: [AtomicU64; Rule::ALL.len()],
 }
 
-const TRIGGER: &str = "(?i)pass|pw|secret|token|key|cookie|cred|auth|bearer|://|-----|eyj|akia|asia|gh[opsur]_|github_pat|glpat|xox|k_live|aiza";
+/// Names of secrets hold one of these, or a letter that is not ASCII.
+const NAMES: &str = r"pass|pw|secret|token|key|cookie|cred|psk|wort|geheim|contras|clave|senha|wachtwoord|heslo|haslo|parola|lozinka|sifre|jelszo|losenord|salasana|adgangskode|[\x80-\xff]";
 
 impl Redactor {
     /// `patterns`: regular expressions of the user's; their first group is taken out, or else all that they match.
@@ -93,7 +108,9 @@ impl Redactor {
     pub fn new(on: bool, patterns: &[String]) -> Result<Self, regex::Error> {
         Ok(Self {
             on,
-            trigger: RegexBuilder::new(TRIGGER).unicode(false).build()?,
+            trigger: RegexBuilder::new(&format!("(?i){NAMES}|{}", flags::TRIGGERS))
+                .unicode(false)
+                .build()?,
             shapes: Shapes::new()?,
             patterns: patterns.iter().map(|text| Regex::new(text)).collect::<Result<_, _>>()?,
             counts: Default::default(),
@@ -145,6 +162,7 @@ impl Redactor {
         if !self.on {
             return;
         }
+        self.values_of_flags(args);
         let mut flag = Flag::None;
         for arg in args {
             let bytes = arg.as_bytes();
@@ -168,6 +186,16 @@ impl Redactor {
                     next
                 }
             };
+        }
+    }
+
+    /// What follows a program's own flag, whatever blanks it holds.
+    fn values_of_flags(&self, args: &mut [Text]) {
+        let mut found = Vec::new();
+        let bytes: Vec<&[u8]> = args.iter().map(Text::as_bytes).collect();
+        flags::of_arguments(&bytes, |at, range| found.push((at, range)));
+        for (at, range) in found {
+            self.replace(&mut args[at], vec![(range, Rule::Flag)]);
         }
     }
 
@@ -201,8 +229,9 @@ impl Redactor {
         let mut found = Vec::new();
         if self.trigger.is_match(text) {
             assigned::find(text, &mut found);
-            self.shapes.find(text, &mut found);
+            flags::find(text, &mut found);
         }
+        self.shapes.find(text, &mut found);
         for pattern in &self.patterns {
             find_between_marks(pattern, text, &mut found);
         }

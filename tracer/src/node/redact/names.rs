@@ -12,7 +12,7 @@ pub enum Holds {
 }
 
 /// A name holds a secret if its last word is one of these, or ends with one.
-const SECRETS: [&str; 11] = [
+const SECRETS: [&str; 27] = [
     "password",
     "passwords",
     "passwd",
@@ -24,6 +24,23 @@ const SECRETS: [&str; 11] = [
     "token",
     "credential",
     "credentials",
+    // The same in other languages.
+    "passwort",
+    "kennwort",
+    "wachtwoord",
+    "contraseña",
+    "contrasena",
+    "motdepasse",
+    "lösenord",
+    "losenord",
+    "salasana",
+    "adgangskode",
+    "пароль",
+    "密码",
+    "密碼",
+    "パスワード",
+    "비밀번호",
+    "סיסמה",
 ];
 
 /// Words that end like a secret only together.
@@ -31,7 +48,30 @@ const COMPOUNDS: [&str; 6] =
     ["apikey", "accesskey", "secretkey", "privatekey", "authkey", "signingkey"];
 
 /// The last word must be just this.
-const WORDS: [&str; 7] = ["key", "pass", "pw", "cred", "creds", "cookie", "cookies"];
+const WORDS: [&str; 22] = [
+    "key",
+    "pass",
+    "pw",
+    "cred",
+    "creds",
+    "cookie",
+    "cookies",
+    "psk",
+    "passe",
+    "clave",
+    "senha",
+    "heslo",
+    "hasło",
+    "haslo",
+    "parola",
+    "lozinka",
+    "şifre",
+    "sifre",
+    "jelszó",
+    "jelszo",
+    "geheim",
+    "geheimnis",
+];
 
 /// Words after the secret's that say how it is written.
 const SPELLINGS: [&str; 6] = ["value", "base64", "b64", "hex", "hash", "string"];
@@ -91,9 +131,9 @@ pub fn is_open(value: &[u8]) -> bool {
         || is_variable(value)
 }
 
-/// True of bytes that names are made of.
+/// True of bytes that names are made of, in any language.
 pub fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') || !byte.is_ascii()
 }
 
 /// `/etc/x.key`, `./x`, `../x`, `~/x`, `file:...`, and `certs/x.pem`, `x.key`: files by their ending.
@@ -147,15 +187,15 @@ fn words(name: &[u8]) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut was_lower = false;
-    for &byte in name {
-        let starts = byte.is_ascii_uppercase() && was_lower;
-        if (starts || !byte.is_ascii_alphanumeric()) && !word.is_empty() {
+    for letter in String::from_utf8_lossy(name).chars() {
+        let starts = letter.is_uppercase() && was_lower;
+        if (starts || !letter.is_alphanumeric()) && !word.is_empty() {
             words.push(std::mem::take(&mut word));
         }
-        if byte.is_ascii_alphanumeric() {
-            word.push(char::from(byte.to_ascii_lowercase()));
+        if letter.is_alphanumeric() {
+            word.extend(letter.to_lowercase());
         }
-        was_lower = byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        was_lower = letter.is_lowercase() || letter.is_ascii_digit();
     }
     if !word.is_empty() {
         words.push(word);

@@ -1,11 +1,15 @@
-//! Secrets that are known by their own shape: bearer tokens, passwords in URLs, private keys, JWTs, keys of well-known
-//! services. It must not know names.
+//! Secrets that are known by their own shape: bearer tokens, passwords in URLs, webhooks, private keys, JWTs, hashes of
+//! passwords, base64 of `user:password`. It must not know names.
 
 use std::ops::Range;
 
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::Rule;
+use super::{Rule, keys};
 
 /// The regular expressions, built once.
 #[derive(Debug)]
@@ -16,9 +20,33 @@ pub struct Shapes {
     key_end: Regex,
     jwt: Regex,
     service_key: Regex,
+    webhook: Regex,
+    signature: Regex,
+    password_hash: Regex,
+    encoded: Regex,
 }
 
-const SERVICE_KEYS: &str = r"(?:(?:AKIA|ASIA)[A-Z0-9]{16}|gh[opsur]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_\-]{16,}|xox[abeprs]-[A-Za-z0-9\-]{10,}|[sr]k_live_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_\-]{30,})";
+/// Addresses that let in whoever has them: the part that does.
+const WEBHOOKS: &str = concat!(
+    r#"(?i)hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/([^\s"'<>`]+)"#,
+    r#"|discord(?:app)?\.com/api(?:/v[0-9]+)?/webhooks/[0-9]+/([^\s"'<>`/?]+)"#,
+    r#"|webhook\.office\.com/webhookb2/([^\s"'<>`]+)"#,
+    r#"|api\.telegram\.org/bot([^\s"'<>`/]+)"#,
+);
+
+/// Signatures that open what they sign: Azure's SAS, AWS, Google.
+const SIGNATURES: &str =
+    r"(?i)[?&](?:sig|x-amz-signature|x-goog-signature|signature)=([A-Za-z0-9%+/_.~=\-]{16,})";
+
+/// Hashes of passwords as crypt(5) and LDAP write them.
+const PASSWORD_HASHES: &str = concat!(
+    r"\$(?:apr1|1|5|6|y|gy|7|2[abxy]|argon2(?:id|i|d)|pbkdf2[a-z0-9\-]*|scrypt)\$[A-Za-z0-9./$=,+\-]{16,}",
+    r"|\{(?:S?SHA(?:256|384|512)?|S?MD5|CRYPT)\}[A-Za-z0-9+/=$.]{12,}",
+);
+
+/// `Basic dXNlcjpwdw==`, `"auth": "dXNlcjpwdw=="` (docker's settings), `_auth=dXNlcjpwdw==` (npm's).
+const ENCODED: &str =
+    r#"(?i)(?:basic[ \t]+|auth[\\"']*[ \t]*[:=][ \t]*[\\"']*)([A-Za-z0-9+/_\-]{6,})={0,2}"#;
 
 impl Shapes {
     /// No pattern asks for a word's edge before it: what stands there may itself be taken out.
@@ -30,7 +58,11 @@ impl Shapes {
             key_begin: regex("-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")?,
             key_end: regex("-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")?,
             jwt: regex(r"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?")?,
-            service_key: regex(SERVICE_KEYS)?,
+            service_key: regex(&keys::pattern())?,
+            webhook: regex(WEBHOOKS)?,
+            signature: regex(SIGNATURES)?,
+            password_hash: regex(PASSWORD_HASHES)?,
+            encoded: regex(ENCODED)?,
         })
     }
 
@@ -50,8 +82,23 @@ impl Shapes {
             }
         }
         self.private_keys(text, found);
-        for (regex, rule) in [(&self.jwt, Rule::Jwt), (&self.service_key, Rule::ServiceKey)] {
+        let whole = [
+            (&self.jwt, Rule::Jwt),
+            (&self.service_key, Rule::ServiceKey),
+            (&self.password_hash, Rule::PasswordHash),
+        ];
+        for (regex, rule) in whole {
             found.extend(regex.find_iter(text).map(|shape| (shape.range(), rule)));
+        }
+        for (regex, rule) in [(&self.webhook, Rule::Url), (&self.signature, Rule::Url)] {
+            let parts =
+                regex.captures_iter(text).filter_map(|it| it.iter().skip(1).flatten().next());
+            found.extend(parts.map(|part| (part.range(), rule)));
+        }
+        for captures in self.encoded.captures_iter(text) {
+            if let Some(token) = captures.get(1).filter(|it| is_user_and_password(it.as_bytes())) {
+                found.push((token.range(), Rule::Encoded));
+            }
         }
     }
 
@@ -89,6 +136,16 @@ fn is_challenge(token: &[u8]) -> bool {
     words.iter().any(|word| {
         let (head, rest) = token.split_at(token.len().min(word.len()));
         head.eq_ignore_ascii_case(word) && (word.ends_with(b"=") || rest.is_empty())
+    })
+}
+
+/// base64 of `user:password`.
+fn is_user_and_password(token: &[u8]) -> bool {
+    // Of what was cut, whole groups are left.
+    let whole = &token[..token.len() - usize::from(token.len() % 4 == 1)];
+    let decoded = STANDARD_NO_PAD.decode(whole).or_else(|_| URL_SAFE_NO_PAD.decode(whole));
+    decoded.is_ok_and(|bytes| {
+        bytes.contains(&b':') && bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
     })
 }
 

@@ -102,6 +102,38 @@ fn secrets_in_text_are_taken_out() {
         "AWS_SECRET_ACCESS_KEY=</JalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY>",
         "-Djavax.net.ssl.keyStorePassword=<changeit>",
         "--set a=b,auth.password=<hunter2>",
+        "password=\t<hunter2>",
+        "password=   <hunter2>",
+        "PASSWORD= <hunter2>",
+        "contraseña: <hunter2>",
+        "DB_PASSWORT=<hunter2>",
+        "mot_de_passe=<hunter2>",
+        "пароль: <hunter2>",
+        "数据库密码=<hunter2>",
+        "127.0.0.1:6379> AUTH <hunter2>",
+        "AUTH default <hunter2>",
+        "redis-cli -h cache AUTH <hunter2>",
+        "> AUTH PLAIN <AGZvbwBiYXI=>",
+        "curl -u user:<hunter2> https://x",
+        "curl --user=me@x:<hunter2> https://x",
+        "wget -q; mysql -h db -u root -p<hunter2> -e 'select 1'",
+        "/usr/bin/mysqldump --all -p<hunter2>",
+        "sshpass -p <hunter2> ssh host",
+        "redis-cli -a <hunter2> ping",
+        "ldapsearch -x -D cn=x -w <hunter2>",
+        "mosquitto_pub -u me -P <hunter2> -t x",
+        "smbclient //h/s -U me%<hunter2>",
+        "openssl pkcs12 -passin pass:<hunter2>",
+        "Basic <dXNlcjpwdw>== is sent",
+        r#"{"auths":{"r.io":{"auth":"<dXNlcjpodW50ZXIy>"}}}"#,
+        "//registry/:_auth=<dXNlcjpodW50ZXIy>",
+        "GET https://a.blob.core.windows.net/c/f?sv=2022&sig=<abcDEF123%2Babc%3D0123456789>&se=1",
+        "POST https://hooks.slack.com/services/<T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX> 404",
+        "https://discord.com/api/webhooks/123456789012345678/<abcDEF_-123>",
+        "https://api.telegram.org/bot<123456789:AAabcdefghijklmnopqrstuvwxyz0123456>/getMe",
+        "admin:<$apr1$abcdefgh$0123456789abcdefABCDEF>",
+        "root:<$6$saltsalt$abcdefghijklmnopqrstuvwxyz./0123456789>:19000:0:",
+        "userPassword: <{SSHA}0123456789abcdefABCDEF==>",
     ];
     for marked in table {
         let (front, rest) = marked.split_once('<').unwrap();
@@ -114,6 +146,36 @@ fn secrets_in_text_are_taken_out() {
     assert_eq!(text("password=a&token=b"), "password=[redacted]&token=[redacted]");
     assert_eq!(text("token: password: x"), "token: [redacted]: [redacted]");
     assert_eq!(text("token: Bearer abcdefgh"), "token: [redacted] [redacted]");
+}
+
+/// One of each kind of key, made up, as its service writes it.
+#[test]
+fn keys_of_services_are_taken_out() {
+    let (hex, letters) = ("0123456789abcdef".repeat(8), "aB3dE5gH7j".repeat(12));
+    for (begins, rest) in [
+        ("sk-proj-", &letters[..48]),
+        ("sk-ant-api03-", &letters[..93]),
+        ("npm_", &letters[..36]),
+        ("hvs.", &letters[..95]),
+        ("dop_v1_", &hex[..64]),
+        ("pypi-AgEIcHlwaS5vcmc", &letters[..60]),
+        ("SG.", &format!("{}.{}", &letters[..22], &letters[..43])),
+        ("SK", &hex[..32]),
+        ("AC", &hex[..32]),
+        ("xapp-1-", &letters[..30]),
+        ("glrt-", &letters[..20]),
+        ("dckr_pat_", &letters[..27]),
+        ("hf_", &letters[..34]),
+        ("shpat_", &hex[..32]),
+        ("sk_test_", &letters[..24]),
+        ("rk_live_", &letters[..24]),
+        ("dapi", &hex[..32]),
+        ("glsa_", &format!("{}_{}", &letters[..32], &hex[..8])),
+        ("AGE-SECRET-KEY-1", &"QPZRY9X8".repeat(7)),
+        ("", &format!("MTAx{}.GabcdE.{}", &letters[..20], &letters[..30])),
+    ] {
+        assert_eq!(text(&format!("with {begins}{rest} to")), "with [redacted] to", "{begins}");
+    }
 }
 
 #[test]
@@ -142,7 +204,8 @@ fn evidence_is_kept() {
         "password=${DB_PASSWORD}",
         "password=",
         "password: null",
-        "PASSWORD= command",
+        "PASSWORD= --verbose",
+        "password= user=x",
         "token::Kind::Comma",
         "cat: token: No such file or directory",
         "open secrets/password: Permission denied",
@@ -161,6 +224,24 @@ fn evidence_is_kept() {
         "AKIA is a prefix",
         "eyJ is none",
         "max_tokens=5",
+        "PEM_read_bio_PrivateKey: error:1E08010C:DECODER routines::unsupported",
+        "./entrypoint.sh: 4: API_TOKEN: parameter not set",
+        "SECRET = os.environ[\"SECRET_KEY\"]",
+        "    token = read_token(path)",
+        "docker run -u 1000:1000 -p 8080:80 app",
+        "chown -u app:app",
+        "NOAUTH Authentication required.",
+        "AUTH failed",
+        "the AUTH command was not sent by the client",
+        "mysql -p db",
+        "mysqld: ready for connections",
+        "enclave: x",
+        "basic authentication failed",
+        "Basic dGhpcyBpcyB0ZXh0",
+        "npm_config_cache=/x npm_lifecycle_event",
+        "sk-learn SK1234 AC97 key-value pypi-server hf_hub",
+        "com.example.Main.run(Main.java:10)",
+        "sha256:0123456789012345678901234567890123456789012345678901234567890123",
         "monkey=1 author: x passed=3",
     ] {
         assert_eq!(text(input), input);
@@ -181,6 +262,22 @@ fn secrets_in_arguments_are_taken_out() {
         &["curl", "-H", "X-Api-Key: [redacted]", "https://u:[redacted]@h/"],
     );
     check(&["app", "--key", "AKIAIOSFODNN7EXAMPLE"], &["app", "--key", "[redacted]"]);
+}
+
+#[test]
+fn what_follows_a_programs_own_flag_is_taken_out_of_arguments() {
+    let check = |input: &[&str], expect: &[&str]| assert_eq!(arguments(input), expect);
+    check(&["mysql", "-phun ter2", "db"], &["mysql", "-p[redacted]", "db"]);
+    check(
+        &["/usr/bin/curl", "-u", "me:my pass", "x"],
+        &["/usr/bin/curl", "-u", "me:[redacted]", "x"],
+    );
+    check(&["redis-cli", "-a", "x y"], &["redis-cli", "-a", "[redacted]"]);
+    check(&["redis-cli", "AUTH", "hunter2"], &["redis-cli", "AUTH", "[redacted]"]);
+    check(&["sh", "-c", "mysql -phunter2 db"], &["sh", "-c", "mysql -p[redacted] db"]);
+    check(&["docker", "run", "-u", "app:app"], &["docker", "run", "-u", "app:app"]);
+    check(&["mysql", "-p", "db"], &["mysql", "-p", "db"]);
+    check(&["ls", "-phunter2"], &["ls", "-phunter2"]);
 }
 
 #[test]
@@ -256,7 +353,7 @@ fn patterns_of_the_user_take_out_their_group() {
     let mut text = Text::from("card 1234 zzz");
     redactor.text(&mut text);
     assert_eq!(text, Text::from("card [redacted] [redacted]"));
-    assert_eq!(redactor.counts()[7], (Rule::Pattern, 2));
+    assert_eq!(redactor.counts()[Rule::Pattern as usize], (Rule::Pattern, 2));
     assert!(Redactor::new(true, &["(".to_owned()]).is_err());
 }
 
@@ -315,6 +412,11 @@ fn suspicious() -> impl Strategy<Value = Vec<u8>> {
         "$X",
         "is",
         "-c",
+        "AUTH ",
+        "-u ",
+        "mysql -p",
+        "Basic dXNlcjpwdw==",
+        "пароль",
     ];
     let piece = prop_oneof![
         8 => prop::sample::select(pieces.to_vec()).prop_map(|piece| piece.as_bytes().to_vec()),
