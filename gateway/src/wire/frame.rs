@@ -6,6 +6,8 @@ use thiserror::Error;
 
 /// The header is version, type, flags, reserved byte, and the payload's length as 32 bits, big-endian.
 pub const HEADER_BYTES: usize = 8;
+/// The longest payload of the first frame, a CONNECT. Those of macula's clients have some 200 bytes, a token some hundreds more.
+pub const FIRST_PAYLOAD_BYTES: u32 = 4 << 10;
 /// The only version of frames.
 pub const VERSION: u8 = 1;
 
@@ -16,6 +18,8 @@ pub enum FrameError {
     Version(u8),
     #[error("a frame has a payload of {bytes} bytes, {most} are allowed (--max-frame)")]
     TooLong { bytes: u32, most: u32 },
+    #[error("the first frame has a payload of {0} bytes, a connect has no more than {FIRST_PAYLOAD_BYTES}")]
+    FirstTooLong(u32),
 }
 
 macro_rules! kinds {
@@ -148,12 +152,25 @@ pub fn each(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub struct Frames {
     buffer: BytesMut,
     most_payload_bytes: u32,
+    /// Whether no more than the first frame may come, which is short.
+    is_first: bool,
 }
 
 impl Frames {
     /// `most_payload_bytes`: a longer frame is an error as soon as its header is there.
     pub fn new(most_payload_bytes: u32) -> Self {
-        Self { buffer: BytesMut::new(), most_payload_bytes }
+        Self { buffer: BytesMut::new(), most_payload_bytes, is_first: false }
+    }
+
+    /// The same for a client that has yet to say who it is: until [`Frames::admit`] a frame has no more than
+    /// [`FIRST_PAYLOAD_BYTES`].
+    pub fn of_stranger(most_payload_bytes: u32) -> Self {
+        Self { is_first: true, ..Self::new(most_payload_bytes) }
+    }
+
+    /// From now on frames may be as long as an admitted client's.
+    pub fn admit(&mut self) {
+        self.is_first = false;
     }
 
     /// Adds what the stream delivered.
@@ -181,6 +198,9 @@ impl Frames {
         }
         let kind = Kind::of(code);
         let bytes = u32::from_be_bytes([a, b, c, d]);
+        if self.is_first && bytes > FIRST_PAYLOAD_BYTES {
+            return Err(FrameError::FirstTooLong(bytes));
+        }
         if bytes > self.most_payload_bytes {
             return Err(FrameError::TooLong { bytes, most: self.most_payload_bytes });
         }
@@ -242,6 +262,21 @@ mod tests {
         assert_eq!(refused(&[2, 3, 0, 0, 0, 0, 0, 0]), FrameError::Version(2));
         let too_long = FrameError::TooLong { bytes: 65, most: 64 };
         assert_eq!(refused(&[1, 3, 0, 0, 0, 0, 0, 65]), too_long);
+    }
+
+    #[test]
+    fn the_first_frame_of_a_client_is_short_and_later_ones_may_be_long() {
+        let mut frames = Frames::of_stranger(1 << 20);
+        frames.push(&header(Kind::Connect, FIRST_PAYLOAD_BYTES + 1));
+        let refused = FrameError::FirstTooLong(FIRST_PAYLOAD_BYTES + 1);
+        assert_eq!(frames.next_frame(), Err(refused));
+        let mut frames = Frames::of_stranger(1 << 20);
+        let most = usize::try_from(FIRST_PAYLOAD_BYTES).unwrap();
+        frames.push(&[&header(Kind::Connect, FIRST_PAYLOAD_BYTES)[..], &vec![0; most]].concat());
+        assert_eq!(frames.next_frame().unwrap().unwrap().payload().len(), most);
+        frames.admit();
+        frames.push(&header(Kind::Publish, 1 << 20));
+        assert_eq!(frames.next_frame(), Ok(None));
     }
 
     #[test]

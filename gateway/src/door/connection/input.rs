@@ -18,12 +18,20 @@ pub(super) struct Input<R> {
     pub(super) frames: Frames,
     /// The room for one read: it grows while much comes, so that an idle client holds little memory.
     room: usize,
+    is_admitted: bool,
 }
 
 impl<R: AsyncRead + Unpin> Input<R> {
-    /// `most_payload_bytes`: the longest payload of a frame.
+    /// `most_payload_bytes`: the longest payload of a frame, once the client is admitted.
     pub(super) fn new(reader: R, most_payload_bytes: u32) -> Self {
-        Self { reader, frames: Frames::new(most_payload_bytes), room: LITTLE }
+        let frames = Frames::of_stranger(most_payload_bytes);
+        Self { reader, frames, room: LITTLE, is_admitted: false }
+    }
+
+    /// The client has said who it is: from now on long frames are read, and much at once.
+    pub(super) fn admit(&mut self) {
+        self.frames.admit();
+        self.is_admitted = true;
     }
 
     /// Waits for bytes, and reads what has arrived.
@@ -40,7 +48,8 @@ impl<R: AsyncRead + Unpin> Input<R> {
             }
             Ok(0) => Err(Ended::Closed(Close::Ended)),
             Ok(bytes) => {
-                self.room = if bytes >= self.room { CHUNK } else { LITTLE.max(self.room / 2) };
+                let much = self.is_admitted && bytes >= self.room;
+                self.room = if much { CHUNK } else { LITTLE.max(self.room / 2) };
                 Ok(bytes)
             }
             Err(error) => Err(Ended::Lost(error)),

@@ -203,6 +203,7 @@ async fn admit<R: AsyncRead + Unpin>(
     };
     let member = hub.admit(&connect, identity).map_err(Ended::Closed)?;
     member.realm().metrics.received(1, bytes);
+    input.admit();
     Ok(member)
 }
 

@@ -394,9 +394,11 @@ proptest! {
             match frames.next_frame() {
                 Ok(Some(frame)) => drop(decode(&frame)),
                 Ok(None) => break,
-                Err(FrameError::Version(_) | FrameError::TooLong { .. }) => {
-                    break;
-                }
+                Err(
+                    FrameError::Version(_)
+                    | FrameError::TooLong { .. }
+                    | FrameError::FirstTooLong(_),
+                ) => break,
             }
         }
     }

@@ -323,6 +323,19 @@ async fn a_client_that_is_not_admitted_gets_the_reason() {
 }
 
 #[tokio::test]
+async fn a_stranger_with_a_long_first_frame_is_refused_by_its_header() {
+    let hub = hub(OutboxLimits::default());
+    for kind in [Kind::Connect, Kind::Publish] {
+        let mut client = Client::begin(&hub, ConnectionLimits::default(), CHUNK, None);
+        client.writer.write_all(&frame::header(kind, 1 << 20)).await.unwrap();
+        assert_eq!(client.ended().await.0, "error");
+    }
+    let mut member = Client::connect(&hub).await;
+    member.send(publish(1, 1 << 16)).await;
+    member.settle().await;
+}
+
+#[tokio::test]
 async fn a_realm_is_found_by_its_hash_and_by_any_spelling_of_its_name() {
     let hub = hub(OutboxLimits::default());
     let Message::Connect(named) = connect(REALM) else { panic!("no connect") };
@@ -354,6 +367,7 @@ async fn what_was_asked_before_the_stream_ended_is_still_answered() {
 async fn who_sent_a_long_frame_once_does_not_keep_its_memory() {
     let (mut ours, reader) = duplex(CHUNK);
     let mut input = Input::new(reader, 1 << 20);
+    input.admit();
     let long = encode(&publish(1, 1 << 19));
     let sending = async {
         ours.write_all(&long).await.unwrap();
