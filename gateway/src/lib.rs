@@ -3,6 +3,7 @@
 //! A tour, in the order in which to read:
 //!
 //! - [`wire`]: what travels: frames, messages, topics, names of realms, ids. Pure.
+//! - [`budget`]: the memory that is held for clients, and whose turn it is to go when it is used up.
 //! - [`router`]: who gets a message: subscribers, retained messages, providers, calls under way. Pure.
 //! - [`session`]: what a realm does with each message of a client: messages and time in, actions out. Pure.
 //! - [`outbox`]: what waits to be written to one client.
@@ -14,9 +15,9 @@
 //! - [`client`]: the client library and `gateway client`. Of the modules above it uses `wire` alone.
 //! - [`cli`]: the command line.
 
-#![forbid(unsafe_code)]
-
 pub mod wire;
+
+pub mod budget;
 
 pub mod router;
 pub mod session;

@@ -1,5 +1,7 @@
 //! The settings of `gateway run`, from flags, variables and the file of realms. How the settings are used is not known here.
 
+mod cgroup;
+mod memory;
 mod options;
 mod realms;
 
@@ -18,6 +20,7 @@ use crate::{
     wire::realm::RealmName,
 };
 
+pub use memory::Memory;
 pub use options::{LogFormat, Options};
 
 /// Why the settings cannot be used.
@@ -59,6 +62,7 @@ pub struct Settings {
     pub most_connections: usize,
     pub connection: ConnectionLimits,
     pub outbox: OutboxLimits,
+    pub memory: Memory,
 }
 
 impl Settings {
@@ -83,6 +87,7 @@ impl Settings {
             most_connections: 1000,
             connection: ConnectionLimits::default(),
             outbox: OutboxLimits::default(),
+            memory: Memory(1 << 30),
         }
     }
 }

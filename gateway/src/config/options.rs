@@ -11,7 +11,7 @@ use clap::{
     builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser},
 };
 
-use super::{ConfigError, RealmSettings, Settings};
+use super::{ConfigError, Memory, RealmSettings, Settings, cgroup};
 use crate::{
     door::{connection::ConnectionLimits, keys::Secret, limits::HandshakeLimits},
     outbox::{OutboxLimits, WhenFull},
@@ -98,6 +98,11 @@ pub struct Options {
     /// What becomes of a client that reads too slowly
     #[arg(long, env = "GATEWAY_WHEN_FULL", value_enum, default_value_t = SlowClient::DropOldest)]
     when_full: SlowClient,
+    /// Memory that the gateway may take: when what it holds for clients comes close, those who hold most have to go
+    /// [default: three quarters of the cgroup's limit, or of the machine's memory]
+    #[arg(long, env = "GATEWAY_MEMORY", value_name = "BYTES",
+        value_parser = RangedU64ValueParser::<usize>::new().range(Memory::LEAST as u64..))]
+    memory: Option<usize>,
     /// How logs are written to stderr
     #[arg(long, env = "GATEWAY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -175,8 +180,14 @@ impl Options {
                 ..ConnectionLimits::default()
             },
             outbox,
+            memory: Memory(self.memory.unwrap_or_else(usual_memory)),
         })
     }
+}
+
+/// Three quarters of what there is: buffers of the kernel count for the cgroup, too.
+fn usual_memory() -> usize {
+    cgroup::memory_limit().map_or(usize::MAX, |bytes| bytes / 4 * 3).max(Memory::LEAST)
 }
 
 /// A path that may be empty: in the specification of a pod a variable often is.

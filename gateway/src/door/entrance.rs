@@ -5,22 +5,27 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
 
 use tokio::sync::watch;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{
+    budget::{Account, Held, What},
     door::{
         connection::{ConnectionLimits, Ended},
-        limits::{Admission, HandshakeLimits, Handshakes, Refusal},
+        limits::{Admission, HandshakeLimits, Handshakes, Refusal, network},
     },
     hub::Hub,
     observe::metrics::{ByReason, ByTransport},
+    session::Close,
 };
+
+/// What an idle connection takes: its tasks, TLS, and the transport's state.
+const CONNECTION_BYTES: usize = 40 << 10;
 
 /// The entrance that QUIC and TCP share.
 #[derive(Debug)]
@@ -32,6 +37,8 @@ pub struct Entrance {
     under_way: AtomicUsize,
     connections: AtomicUsize,
     started: Instant,
+    /// The second, counted from 1, of the last log line about memory.
+    last_logged: AtomicU64,
     stopped: watch::Sender<bool>,
 }
 
@@ -79,6 +86,7 @@ impl Entrance {
             under_way: AtomicUsize::default(),
             connections: AtomicUsize::default(),
             started: Instant::now(),
+            last_logged: AtomicU64::default(),
             stopped: watch::Sender::new(false),
         }
     }
@@ -95,11 +103,14 @@ impl Entrance {
             handshakes.admit(from, proven, under_way, self.started.elapsed())
         };
         match admission {
-            Admission::Accept => {
-                self.under_way.fetch_add(1, Ordering::Relaxed);
-                self.connections.fetch_add(1, Ordering::Relaxed);
-                Decision::Enter(Pass { entrance: self.clone(), in_handshake: true })
-            }
+            Admission::Accept => match self.pass(from) {
+                Some(pass) => Decision::Enter(pass),
+                None => {
+                    self.log_memory();
+                    self.refused(Refusal::Memory.reason(), &from);
+                    Decision::Refuse(Refusal::Memory)
+                }
+            },
             Admission::Retry => {
                 self.hub.metrics.retries.inc();
                 Decision::Retry
@@ -109,6 +120,15 @@ impl Entrance {
                 Decision::Refuse(refusal)
             }
         }
+    }
+
+    /// `None` where there is no memory left for the connection.
+    fn pass(self: &Arc<Self>, from: IpAddr) -> Option<Pass> {
+        let account = self.hub.budget().open(network(from));
+        let memory = Held::take(&account, What::Connection, CONNECTION_BYTES).ok()?;
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        Some(Pass { entrance: self.clone(), in_handshake: true, account, _memory: memory })
     }
 
     /// Refuses every new connection from now on.
@@ -122,6 +142,22 @@ impl Entrance {
         let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
     }
 
+    /// Says that memory is used up, in one line a second.
+    fn log_memory(&self) {
+        let second = self.started.elapsed().as_secs() + 1;
+        if self.last_logged.swap(second, Ordering::Relaxed) == second {
+            return;
+        }
+        let budget = self.hub.budget();
+        let held = |what: What| format!("{} {}", what.name(), budget.held(what));
+        let held = What::ALL.map(held).join(", ");
+        let most = budget.most();
+        warn!(
+            most,
+            held, "memory for clients is used up: who holds most is disconnected (--memory)"
+        );
+    }
+
     fn refused(&self, reason: &'static str, why: &dyn std::fmt::Display) {
         self.hub.metrics.refused.get_or_create(&ByReason { reason }).inc();
         debug!(reason, "a connection was refused: {why}");
@@ -133,11 +169,18 @@ impl Entrance {
 pub struct Pass {
     entrance: Arc<Entrance>,
     in_handshake: bool,
+    account: Arc<Account>,
+    /// What the connection itself takes.
+    _memory: Held,
 }
 
 impl Pass {
     pub fn entrance(&self) -> &Entrance {
         &self.entrance
+    }
+
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     /// The handshake is complete.
@@ -154,6 +197,9 @@ impl Pass {
 
     /// The connection has ended.
     pub fn left(self, ended: &Ended) {
+        if let Ended::Closed(Close::Memory) = ended {
+            self.entrance.log_memory();
+        }
         let reason = ended.reason();
         self.entrance.hub.metrics.closed.get_or_create(&ByReason { reason }).inc();
         debug!(reason, "a connection ended: {ended}");

@@ -36,6 +36,8 @@ pub enum Refusal {
     PrefixRate,
     Connections,
     Draining,
+    /// There is no memory left for it.
+    Memory,
 }
 
 impl Refusal {
@@ -46,6 +48,7 @@ impl Refusal {
             Self::PrefixRate => "prefix_rate",
             Self::Connections => "connections",
             Self::Draining => "draining",
+            Self::Memory => "memory",
         }
     }
 }
@@ -73,7 +76,7 @@ impl Handshakes {
         now: Duration,
     ) -> Admission {
         let limits = self.limits;
-        let prefix = prefix(from);
+        let prefix = network(from);
         let mut of_prefix = self.prefixes.get(&prefix).copied().unwrap_or_default();
         let is_busy = under_way > limits.retry_above
             || self.all.is_half_used(now)
@@ -131,8 +134,8 @@ impl Meter {
     }
 }
 
-/// The address of the network.
-fn prefix(address: IpAddr) -> IpAddr {
+/// The address of the network: an IPv4 /24 or an IPv6 /56.
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();

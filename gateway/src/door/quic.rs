@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     door::{
-        connection::{ConnectionLimits, Ended, refuse, serve},
+        connection::{ConnectionLimits, Ended, Guest, refuse, serve},
         entrance::{Decision, Entrance, Pass, Transport},
         keys::Keys,
         tls,
@@ -113,13 +113,24 @@ async fn client(incoming: Incoming, mut pass: Pass) {
         Ok(connecting) => connecting,
         Err(error) => return pass.failed(&error),
     };
-    let connection = match timeout(limits.connect_within, connecting).await {
+    let handshake = tokio::select! {
+        handshake = timeout(limits.connect_within, connecting) => handshake,
+        () = pass.account().evicted() => return pass.failed(&Close::Memory),
+    };
+    let connection = match handshake {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return pass.failed(&error),
         Err(_) => return pass.failed(&"it took too long"),
     };
     pass.entered(Transport::Quic);
-    let ended = match timeout(limits.connect_within, connection.accept_bi()).await {
+    let opened = tokio::select! {
+        opened = timeout(limits.connect_within, connection.accept_bi()) => opened,
+        () = pass.account().evicted() => {
+            connection.close(Close::Memory.code().into(), Close::Memory.reason().as_bytes());
+            return pass.left(&Ended::Closed(Close::Memory));
+        }
+    };
+    let ended = match opened {
         Ok(Ok((send, receive))) => talk(&connection, send, receive, &pass, limits).await,
         Ok(Err(_)) if said_goodbye(&connection) => Ended::Closed(Close::Ended),
         Ok(Err(error)) => Ended::Lost(error.into()),
@@ -145,8 +156,8 @@ async fn talk(
     let chain = chain(connection.peer_identity());
     let ended = match tls::identity(chain.as_deref()) {
         Ok(identity) => {
-            let hub = &pass.entrance().hub;
-            serve(&mut receive, &mut send, identity.as_ref(), hub, limits).await
+            let guest = Guest { identity, account: pass.account().clone() };
+            serve(&mut receive, &mut send, &guest, &pass.entrance().hub, limits).await
         }
         Err(why) => refuse(&mut send, Close::Identity(why), limits).await,
     };

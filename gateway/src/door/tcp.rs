@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::{
     door::{
-        connection::{Ended, refuse, serve},
+        connection::{Ended, Guest, refuse, serve},
         entrance::{Decision, Entrance, Pass, Transport},
         tls,
     },
@@ -68,7 +68,11 @@ async fn client(socket: TcpStream, acceptor: TlsAcceptor, mut pass: Pass) {
     let limits = pass.entrance().limits;
     // Frames are written in large pieces already.
     let _ = socket.set_nodelay(true);
-    let stream = match timeout(limits.connect_within, acceptor.accept(socket)).await {
+    let handshake = tokio::select! {
+        handshake = timeout(limits.connect_within, acceptor.accept(socket)) => handshake,
+        () = pass.account().evicted() => return pass.failed(&Close::Memory),
+    };
+    let stream = match handshake {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return pass.failed(&error),
         Err(_) => return pass.failed(&"it took too long"),
@@ -83,8 +87,8 @@ async fn client(socket: TcpStream, acceptor: TlsAcceptor, mut pass: Pass) {
     let (mut reader, mut writer) = split(stream);
     let ended = match identity {
         Ok(identity) => {
-            let hub = &pass.entrance().hub;
-            serve(&mut reader, &mut writer, identity.as_ref(), hub, limits).await
+            let guest = Guest { identity, account: pass.account().clone() };
+            serve(&mut reader, &mut writer, &guest, &pass.entrance().hub, limits).await
         }
         Err(close) => refuse(&mut writer, close, limits).await,
     };

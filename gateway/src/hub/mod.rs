@@ -14,6 +14,7 @@ use std::{
 };
 
 use crate::{
+    budget::{Account, Budget},
     observe::{
         beat::Beat,
         diagnostics::Diagnostics,
@@ -79,12 +80,13 @@ impl Hub {
         outbox_limits: OutboxLimits,
         diagnostics: Diagnostics,
         metrics: Arc<Metrics>,
+        budget: Arc<Budget>,
     ) -> Self {
         let hub = Self {
             realms: RwLock::default(),
             limits,
             outbox_limits,
-            services: Arc::new(Services::new(diagnostics, metrics.clone())),
+            services: Arc::new(Services::new(diagnostics, metrics.clone(), budget)),
             metrics,
             dropped: Arc::default(),
             stops: watch::Sender::new(false),
@@ -109,7 +111,8 @@ impl Hub {
             match known.get(&config.name) {
                 Some(shared) => shared.configure(config),
                 None => {
-                    let shared = SharedRealm::new(config, self.limits, self.services.clone());
+                    let limits = self.limits_of_one(realms.len());
+                    let shared = SharedRealm::new(config, limits, self.services.clone());
                     known.insert(config.name.clone(), Arc::new(shared));
                 }
             }
@@ -120,7 +123,12 @@ impl Hub {
     ///
     /// # Errors
     /// It is not admitted, and why.
-    pub fn admit(&self, connect: &Connect, identity: Option<&Identity>) -> Result<Member, Close> {
+    pub fn admit(
+        &self,
+        connect: &Connect,
+        identity: Option<&Identity>,
+        account: &Arc<Account>,
+    ) -> Result<Member, Close> {
         if connect.version != VERSION {
             return Err(Close::Version(connect.version.clone()));
         }
@@ -135,11 +143,17 @@ impl Hub {
             Some(_) => true,
             None => false,
         };
-        let outbox = Arc::new(Outbox::new(self.outbox_limits, self.dropped.clone()));
+        let outbox =
+            Arc::new(Outbox::new(self.outbox_limits, self.dropped.clone(), account.clone()));
         let strict = connect.capabilities.iter().any(|word| word == STRICT);
         let joining = Joining { node: connect.node_id, proven, strict };
-        let id = realm.join(joining, outbox.clone())?;
+        let id = realm.join(joining, account.clone(), outbox.clone())?;
         Ok(Member { realm, id, outbox })
+    }
+
+    /// The memory that may be held for clients.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.services.budget
     }
 
     /// A place for a refused connection, if fewer than `most` are held.
@@ -215,6 +229,14 @@ impl Hub {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// What one of so many realms may hold. What is retained is divided between them, so that none takes the room of another.
+    fn limits_of_one(&self, realms: usize) -> RealmLimits {
+        let mut limits = self.limits;
+        let most = self.budget().most_retained() / realms.max(1);
+        limits.retained.bytes = limits.retained.bytes.min(most);
+        limits
+    }
+
     fn each(&self, mut of: impl FnMut(&Arc<SharedRealm>)) {
         let realms: Vec<_> = {
             let known = self.realms.read().unwrap_or_else(PoisonError::into_inner);
@@ -248,6 +270,7 @@ impl Realms for Hub {
             registrations: counts.registrations,
             open_calls: self.open_calls(),
             dropped: self.dropped(),
+            memory: self.budget().holdings(),
         }
     }
 }

@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::services::Services;
 use crate::{
+    budget::Account,
     observe::metrics::{ByCode, ByReason, RealmMetrics},
-    outbox::Outbox,
+    outbox::{Counting, Outbox},
     router::ClientId,
     session::{Action, Close, Joining, Now, Permissions, Realm, RealmLimits},
     wire::{
@@ -63,7 +64,7 @@ impl SharedRealm {
             name: config.name.clone(),
             hash: Sha256::digest(config.name.as_str()).into(),
             inner: Mutex::new(Inner {
-                realm: Realm::new(limits),
+                realm: Realm::new(limits, services.budget.clone()),
                 certificate_required: config.certificate_required,
                 permissions: config.permissions.clone(),
                 outboxes: Vec::new(),
@@ -91,7 +92,12 @@ impl SharedRealm {
         }
     }
 
-    pub(super) fn join(&self, joining: Joining, outbox: Arc<Outbox>) -> Result<ClientId, Close> {
+    pub(super) fn join(
+        &self,
+        joining: Joining,
+        account: Arc<Account>,
+        outbox: Arc<Outbox>,
+    ) -> Result<ClientId, Close> {
         let mut inner = self.lock();
         if let Some(close) = &inner.refuses {
             return Err(close.clone());
@@ -101,7 +107,7 @@ impl SharedRealm {
             return Err(Close::Identity(why.to_owned()));
         }
         let Inner { realm, permissions, actions, .. } = &mut *inner;
-        let id = realm.join(joining, permissions, self.services.now(), actions);
+        let id = realm.join(joining, account, permissions, self.services.now(), actions);
         if inner.outboxes.len() <= id.index() {
             inner.outboxes.resize_with(id.index() + 1, || None);
         }
@@ -164,11 +170,12 @@ impl Inner {
     /// Carries out the actions. `above` gets the outboxes that are above their mark.
     fn carry_out(&mut self, services: &Services, above: &mut Vec<Arc<Outbox>>) {
         let Self { outboxes, actions, wake, .. } = self;
+        let mut counting = Counting::default();
         let of = |id: ClientId| outboxes.get(id.index()).and_then(Option::as_ref);
         let mut send = |to: ClientId, frame| {
             let Some(outbox) = of(to) else { return };
             let known = |known: &Arc<Outbox>| Arc::ptr_eq(known, outbox);
-            let pushed = outbox.push(frame);
+            let pushed = outbox.push_shared(frame, &mut counting);
             if pushed.wake {
                 wake.push(to);
             }
@@ -191,6 +198,9 @@ impl Inner {
                 Action::NotRetained => {
                     services.metrics.not_retained.inc();
                 }
+                Action::NoLongerRetained(messages) => {
+                    services.metrics.no_longer_retained.inc_by(messages);
+                }
                 Action::Answered(took) => {
                     services
                         .metrics
@@ -209,6 +219,7 @@ impl Inner {
             }
         }
         wake.drain(..).filter_map(of).for_each(|outbox| outbox.wake());
+        services.budget.relieve();
     }
 }
 

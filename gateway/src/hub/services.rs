@@ -12,6 +12,7 @@ use std::{
 use tracing::{debug, info};
 
 use crate::{
+    budget::Budget,
     observe::{diagnostics::Diagnostics, metrics::Metrics},
     session::{FirstPassedOver, Now},
 };
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Services {
     pub(super) metrics: Arc<Metrics>,
+    pub(super) budget: Arc<Budget>,
     pub(super) diagnostics: Diagnostics,
     /// The beginning of the steady clock.
     started: Instant,
@@ -27,9 +29,13 @@ pub(super) struct Services {
 }
 
 impl Services {
-    pub(super) fn new(diagnostics: Diagnostics, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        diagnostics: Diagnostics,
+        metrics: Arc<Metrics>,
+        budget: Arc<Budget>,
+    ) -> Self {
         let (started, last_logged) = (Instant::now(), AtomicU64::default());
-        Self { metrics, diagnostics, started, last_logged }
+        Self { metrics, budget, diagnostics, started, last_logged }
     }
 
     pub(super) fn now(&self) -> Now {

@@ -22,7 +22,7 @@ fn hub(realms: &[RealmConfig]) -> Hub {
     let diagnostics =
         Diagnostics { node: "g".to_owned(), realm: "a".to_owned(), started: Instant::now() };
     let (limits, outbox) = (RealmLimits::default(), OutboxLimits::default());
-    Hub::new(realms, limits, outbox, diagnostics, Arc::new(Metrics::new()))
+    Hub::new(realms, limits, outbox, diagnostics, Arc::new(Metrics::new()), Budget::unlimited())
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn what_a_batch_of_messages_brings_about_does_not_pile_up() {
         capabilities: Vec::new(),
         token: None,
     };
-    let client = hub.admit(&connect, None).unwrap();
+    let client = hub.admit(&connect, None, &Account::unlimited()).unwrap();
     let mut retained = (0..1000).map(|number| {
         read(&Message::Publish(Publish {
             topic: format!("t.{number}").parse().unwrap(),

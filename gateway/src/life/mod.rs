@@ -4,6 +4,7 @@
 mod descriptors;
 mod drain;
 mod exit;
+mod heap;
 mod log;
 mod run;
 mod signals;

@@ -7,8 +7,9 @@ use rustls::ServerConfig;
 use tokio::{net::TcpListener, task::JoinSet};
 use tracing::{error, info, warn};
 
-use super::{Failure, Gateway};
+use super::{Failure, Gateway, heap};
 use crate::{
+    budget::Budget,
     config::{ConfigError, Settings},
     door::{
         bind,
@@ -30,6 +31,9 @@ impl Gateway {
     pub async fn start(settings: Settings) -> Result<Self, Failure> {
         let realms = realms(&settings)?;
         let metrics = Arc::new(Metrics::new());
+        let (memory, for_clients) = (settings.memory.0, settings.memory.for_clients());
+        info!(memory, for_clients, "memory is limited, in bytes");
+        metrics.memory_limit_bytes.set(i64::try_from(memory).unwrap_or(i64::MAX));
         let hub = Arc::new(hub(&settings, &realms, metrics.clone()));
         let state = Arc::new(Health::new(hub.clone(), metrics.clone()));
         let (tls, rotation) = certificates(&settings, &metrics)?;
@@ -44,6 +48,7 @@ impl Gateway {
         let Sockets { endpoint, tcp, health, udp_at, tcp_at, health_at } = sockets;
         let (mut accepting, mut lasting) = (JoinSet::new(), JoinSet::new());
         lasting.spawn(hub.clone().keep_deadlines(state.router.clone()));
+        lasting.spawn(heap::give_back(hub.budget().clone()));
         lasting.spawn(rotation.run(settings.look_every));
         let routes = state.clone().routes();
         lasting.spawn(async move {
@@ -87,7 +92,8 @@ fn hub(settings: &Settings, realms: &[RealmConfig], metrics: Arc<Metrics>) -> Hu
         realm: realms.first().map(|realm| realm.name.to_string()).unwrap_or_default(),
         started: Instant::now(),
     };
-    Hub::new(realms, RealmLimits::default(), settings.outbox, diagnostics, metrics)
+    let budget = Budget::new(settings.memory.for_clients());
+    Hub::new(realms, RealmLimits::default(), settings.outbox, diagnostics, metrics, budget)
 }
 
 /// The TLS settings, and the task that keeps the certificates up to date.

@@ -15,7 +15,10 @@ use prometheus_client::{
 };
 
 use super::process;
-use crate::wire::realm::RealmName;
+use crate::{
+    budget::{Holdings, What},
+    wire::realm::RealmName,
+};
 
 /// A value with a fraction.
 type Fraction = Gauge<f64, AtomicU64>;
@@ -39,6 +42,8 @@ labels! {
     ByTransport { transport: &'static str }
     /// Why a connection was refused or ended, or a message was passed over.
     ByReason { reason: &'static str }
+    /// What memory is held for.
+    ByWhat { what: &'static str }
     /// The name of a configured realm: there are few.
     ByRealm { realm: String }
     Build { version: &'static str }
@@ -80,8 +85,15 @@ pub struct Metrics {
     pub slowed: Counter,
     /// Messages that could not be retained for want of room.
     pub not_retained: Counter,
+    /// Messages that are retained no longer since another took their place.
+    pub no_longer_retained: Counter,
     /// Messages of clients that were passed over.
     pub passed_over: Family<ByReason, Counter>,
+    /// The memory that the gateway may take.
+    pub memory_limit_bytes: Gauge,
+    memory_for_clients_bytes: Gauge,
+    memory_held_bytes: Family<ByWhat, Gauge>,
+    memory_refused: Family<ByWhat, Counter>,
     /// Seconds until the certificate is no longer valid.
     pub certificate_expiry_seconds: Gauge,
     /// How many bytes may wait in the UDP socket.
@@ -101,6 +113,7 @@ pub struct Snapshot {
     pub open_calls: usize,
     /// Published messages dropped for clients that read too slowly, since the start.
     pub dropped: u64,
+    pub memory: Holdings,
 }
 
 /// The owner of the realms, whom the metrics ask each time that they are read.
@@ -158,10 +171,19 @@ impl Metrics {
             slowed: of.add("clients_slowed", "Waits of clients that asked for too much a second"),
             not_retained: of
                 .add("messages_not_retained", "Messages without room among the retained"),
+            no_longer_retained: of
+                .add("messages_no_longer_retained", "Retained messages in whose place others came"),
             passed_over: of.add(
                 "messages_passed_over",
                 "Messages of clients that were passed over, by reason",
             ),
+            memory_limit_bytes: of.add("memory_limit_bytes", "Memory that the gateway may take"),
+            memory_for_clients_bytes: of
+                .add("memory_for_clients_bytes", "Memory that may be held for clients"),
+            memory_held_bytes: of
+                .add("memory_held_bytes", "Memory that is held for clients, by what for"),
+            memory_refused: of
+                .add("memory_refused", "What found no memory for clients left, by what for"),
             certificate_expiry_seconds: of
                 .add("certificate_expiry_seconds", "Until the certificate ends; 0 is over"),
             udp_receive_buffer_bytes: of
@@ -187,8 +209,21 @@ impl Metrics {
         }
     }
 
+    fn show(&self, memory: &Holdings) {
+        let number = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        self.memory_for_clients_bytes.set(number(memory.most));
+        let each = What::ALL.into_iter().zip(memory.held).zip(memory.refused);
+        for ((what, held), refused) in each {
+            let of = ByWhat { what: what.name() };
+            self.memory_held_bytes.get_or_create(&of).set(number(held));
+            let counted = self.memory_refused.get_or_create(&of);
+            counted.inc_by(refused.saturating_sub(counted.get()));
+        }
+    }
+
     /// All metrics as text, which [`CONTENT_TYPE`] names.
     pub fn encode(&self, realms: Snapshot, ready: bool) -> String {
+        self.show(&realms.memory);
         let number = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
         let memory = i64::try_from(process::resident_bytes()).unwrap_or(i64::MAX);
         self.uptime_seconds.set(self.started.elapsed().as_secs_f64());
@@ -286,6 +321,7 @@ mod tests {
         metrics.closed.get_or_create(&ByReason { reason: "normal" }).inc();
         metrics.calls_failed.get_or_create(&ByCode { code: "timeout" }).inc();
         metrics.passed_over.get_or_create(&ByReason { reason: "topic" }).inc();
+        metrics.show(&Holdings::default());
         let mut text = String::new();
         encode(&mut text, &metrics.registry).unwrap();
         let mut found = BTreeSet::new();

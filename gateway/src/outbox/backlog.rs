@@ -12,6 +12,8 @@ use crate::wire::frame::{self, Kind};
 struct Piece {
     /// Whole frames.
     bytes: Bytes,
+    /// How much memory it holds that is its own; 0 for one frame that others may hold as well.
+    own_bytes: usize,
     /// How many of the frames are published messages, which may be dropped.
     published: u64,
 }
@@ -24,6 +26,9 @@ pub struct Backlog {
     open: BytesMut,
     published: u64,
     bytes: usize,
+    /// The memory of all pieces, unused room in them too, and of frames that others may hold as well.
+    own_bytes: usize,
+    shared_bytes: usize,
     piece_bytes: usize,
     /// The length of the last piece, as a guess for the next.
     usual: usize,
@@ -37,27 +42,46 @@ impl Backlog {
             open: BytesMut::new(),
             published: 0,
             bytes: 0,
+            own_bytes: 0,
+            shared_bytes: 0,
             piece_bytes,
             usual: 0,
         }
     }
 
+    /// Whether a frame of this length is a piece of its own, whose memory its other receivers share.
+    pub fn shares(&self, frame_bytes: usize) -> bool {
+        frame_bytes >= self.piece_bytes / 4
+    }
+
     pub fn push(&mut self, frame: Bytes) {
         self.bytes += frame.len();
         let published = u64::from(is_published(&frame));
-        if frame.len() >= self.piece_bytes / 4 {
+        if self.shares(frame.len()) {
             self.close();
-            self.pieces.push_back(Piece { bytes: frame, published });
+            self.shared_bytes += frame.len();
+            self.pieces.push_back(Piece { bytes: frame, own_bytes: 0, published });
             return;
         }
         if self.open.len() + frame.len() > self.piece_bytes {
             self.close();
         }
-        if self.open.is_empty() {
-            self.open.reserve(self.usual);
-        }
+        self.reserve(frame.len());
         self.open.extend_from_slice(&frame);
         self.published += published;
+    }
+
+    /// Makes room in the open piece. It doubles, up to the length of a piece and no further.
+    fn reserve(&mut self, more: usize) {
+        let (needed, capacity) = (self.open.len() + more, self.open.capacity());
+        if needed <= capacity {
+            return;
+        }
+        let wanted = needed.max(self.usual).next_power_of_two().min(self.piece_bytes);
+        let mut larger = BytesMut::with_capacity(wanted);
+        larger.extend_from_slice(&self.open);
+        self.own_bytes = self.own_bytes - capacity + larger.capacity();
+        self.open = larger;
     }
 
     /// Removes the oldest piece, and returns its frames.
@@ -66,29 +90,32 @@ impl Backlog {
             self.close();
         }
         let piece = self.pieces.pop_front()?;
-        self.bytes -= piece.bytes.len();
+        self.forget(&piece);
         Some(piece.bytes)
     }
 
-    /// Drops the oldest published messages, those of a piece at a time, until no more than `most_bytes` are left or there is
+    /// Drops the oldest published messages, those of a piece at a time, until no more than `most_bytes` are held or there is
     /// nothing more to drop. Returns how many messages were dropped.
     pub fn make_room(&mut self, most_bytes: usize) -> u64 {
         self.close();
-        let mut dropped = 0;
-        for piece in &mut self.pieces {
-            if self.bytes <= most_bytes {
+        let (mut dropped, mut pieces) = (0, mem::take(&mut self.pieces));
+        for piece in &mut pieces {
+            if self.held_bytes() <= most_bytes {
                 break;
             }
             if piece.published == 0 {
                 continue;
             }
+            self.forget(piece);
+            dropped += piece.published;
             let kept = frame::each(&piece.bytes).filter(|frame| !is_published(frame));
             let kept = Bytes::from(kept.collect::<Vec<_>>().concat());
-            self.bytes -= piece.bytes.len() - kept.len();
-            dropped += piece.published;
-            *piece = Piece { bytes: kept, published: 0 };
+            self.bytes += kept.len();
+            self.own_bytes += kept.len();
+            *piece = Piece { own_bytes: kept.len(), bytes: kept, published: 0 };
         }
-        self.pieces.retain(|piece| !piece.bytes.is_empty());
+        pieces.retain(|piece| !piece.bytes.is_empty());
+        self.pieces = pieces;
         dropped
     }
 
@@ -104,8 +131,26 @@ impl Backlog {
         self.bytes == 0
     }
 
+    /// The bytes of all frames.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The memory that is this queue's own, and that of frames which others may hold as well.
+    pub fn memory(&self) -> (usize, usize) {
+        (self.own_bytes, self.shared_bytes)
+    }
+
+    pub fn held_bytes(&self) -> usize {
+        self.own_bytes + self.shared_bytes
+    }
+
+    fn forget(&mut self, piece: &Piece) {
+        self.bytes -= piece.bytes.len();
+        self.own_bytes -= piece.own_bytes;
+        if piece.own_bytes == 0 {
+            self.shared_bytes -= piece.bytes.len();
+        }
     }
 
     fn close(&mut self) {
@@ -113,8 +158,13 @@ impl Backlog {
             return;
         }
         self.usual = self.open.len();
+        let own_bytes = self.open.capacity();
         let bytes = mem::take(&mut self.open).freeze();
-        self.pieces.push_back(Piece { bytes, published: mem::take(&mut self.published) });
+        self.pieces.push_back(Piece {
+            bytes,
+            own_bytes,
+            published: mem::take(&mut self.published),
+        });
     }
 }
 

@@ -6,6 +6,7 @@
 //! it is disconnected.
 
 mod backlog;
+mod shared;
 
 use std::{
     sync::{
@@ -18,8 +19,13 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::Notify, time::timeout};
 
+pub use self::shared::Counting;
+
 use self::backlog::Backlog;
-use crate::session::Close;
+use crate::{
+    budget::{Account, Held, What},
+    session::Close,
+};
 
 /// What happens to a client that does not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +74,7 @@ pub struct Outbox {
 #[derive(Debug)]
 struct Queue {
     frames: Backlog,
+    held: Held,
     /// How often the writer has taken frames.
     taken: u64,
     slow: bool,
@@ -88,12 +95,17 @@ pub struct Pushed {
 const MOST_PATIENCES: u32 = 4;
 /// The most bytes that one write takes.
 const PIECE: usize = 64 << 10;
+/// Beyond this many bytes a queue is counted at each write.
+const MUCH: usize = 256 << 10;
+/// A queue of this size or less is a part of what each connection takes.
+const FREE: usize = 4 << 10;
 
 impl Outbox {
-    pub fn new(limits: OutboxLimits, dropped: Arc<AtomicU64>) -> Self {
+    pub fn new(limits: OutboxLimits, dropped: Arc<AtomicU64>, account: Arc<Account>) -> Self {
         Self {
             queue: Mutex::new(Queue {
                 frames: Backlog::new(PIECE.min(limits.most_bytes / 16)),
+                held: Held::new(account, What::Queue),
                 taken: 0,
                 slow: false,
                 dropped: 0,
@@ -107,17 +119,29 @@ impl Outbox {
         }
     }
 
-    /// Queues a frame. Never waits, and does not wake the writer.
+    /// Queues a frame. Never waits, and does not wake the writer. It may use up the gateway's memory: the caller then has
+    /// others go, once it holds no lock.
     pub fn push(&self, frame: Bytes) -> Pushed {
+        self.push_shared(frame, &mut Counting::default())
+    }
+
+    /// The same for a frame that others get as well, one after the other.
+    pub fn push_shared(&self, frame: Bytes, counting: &mut Counting) -> Pushed {
         let mut queue = self.lock();
         if queue.close.is_some() {
             return Pushed::default();
         }
         let wake = queue.frames.is_empty();
+        let frame = if queue.frames.shares(frame.len()) {
+            counting.of(frame, !wake, queue.held.account().budget())
+        } else {
+            frame
+        };
         queue.frames.push(frame);
-        if queue.frames.bytes() > self.limits.most_bytes {
+        if queue.frames.held_bytes() > self.limits.most_bytes {
             self.make_room(&mut queue);
         }
+        queue.count();
         let above = queue.frames.bytes() > self.limits.mark_bytes && !queue.slow;
         if queue.close.is_some() {
             drop(queue);
@@ -147,6 +171,17 @@ impl Outbox {
         self.closing.notify_waiters();
     }
 
+    /// Drops what is queued, and ends the connection: the gateway has no memory left for it.
+    pub fn abandon(&self) {
+        let mut queue = self.lock();
+        let dropped = queue.frames.clear();
+        queue.count();
+        queue.dropped += dropped;
+        self.dropped.fetch_add(dropped, Ordering::Relaxed);
+        drop(queue);
+        self.close(Close::Memory);
+    }
+
     /// Why the connection has to end, if it has to.
     pub fn closes(&self) -> Option<Close> {
         self.lock().close.clone()
@@ -173,6 +208,9 @@ impl Outbox {
                 let mut queue = self.lock();
                 let taken = queue.frames.pop();
                 queue.taken += u64::from(taken.is_some());
+                if taken.is_none() || queue.held.bytes() + queue.held.shared() > MUCH {
+                    queue.count();
+                }
                 let is_drained = queue.frames.bytes() <= self.limits.mark_bytes / 2;
                 queue.slow &= !is_drained;
                 if taken.is_none()
@@ -227,7 +265,7 @@ impl Outbox {
         let most = self.limits.most_bytes;
         let mut dropped = queue.frames.make_room(most);
         // Calls and replies are never dropped: a client without room for them is disconnected.
-        if queue.frames.bytes() > most || self.limits.when_full == WhenFull::Disconnect {
+        if queue.frames.held_bytes() > most || self.limits.when_full == WhenFull::Disconnect {
             dropped += queue.frames.clear();
             queue.close.get_or_insert(Close::Slow(queue.dropped + dropped));
         }
@@ -237,6 +275,17 @@ impl Outbox {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// Counts the memory of the frames, if it has changed by much. A client that reads what comes costs nothing here.
+    fn count(&mut self) {
+        let (own, shared) = self.frames.memory();
+        let own = if own > FREE { own } else { 0 };
+        if (own, shared) != (self.held.bytes(), self.held.shared()) {
+            self.held.set(own, shared);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One client that reads, reads slowly, or does not read, on a simulated clock.
 
 use super::*;
+use crate::budget::Budget;
 use crate::wire::frame::{self, Kind, header};
 
 const LIMITS: OutboxLimits = OutboxLimits {
@@ -16,7 +17,10 @@ fn frame(kind: Kind, number: u8) -> Bytes {
 
 fn outbox(when_full: WhenFull) -> (Outbox, Arc<AtomicU64>) {
     let dropped = Arc::new(AtomicU64::new(0));
-    (Outbox::new(OutboxLimits { when_full, ..LIMITS }, dropped.clone()), dropped)
+    (
+        Outbox::new(OutboxLimits { when_full, ..LIMITS }, dropped.clone(), Account::unlimited()),
+        dropped,
+    )
 }
 
 async fn all(outbox: &Outbox) -> Vec<u8> {
@@ -62,9 +66,9 @@ async fn a_client_without_room_for_replies_is_disconnected() {
 #[test]
 fn replies_that_nobody_reads_do_not_make_each_published_message_dear() {
     let limits = OutboxLimits { most_bytes: 8 << 20, mark_bytes: 1 << 20, ..LIMITS };
-    let outbox = Outbox::new(limits, Arc::default());
-    // No more than a published message is left.
-    for _ in 0..limits.most_bytes / 10 {
+    let outbox = Outbox::new(limits, Arc::default(), Account::unlimited());
+    // Room for no more than two pieces is left.
+    for _ in 0..limits.most_bytes / 10 - 10_000 {
         outbox.push(frame(Kind::Reply, 0));
     }
     let began = std::time::Instant::now();
@@ -142,4 +146,30 @@ async fn what_was_queued_before_a_close_is_still_written() {
     outbox.push(frame(Kind::Publish, 1));
     assert_eq!(all(&outbox).await, [0]);
     assert_eq!(outbox.next_frames().await, Err(Close::Draining));
+}
+
+#[tokio::test]
+async fn what_a_queue_holds_is_counted_with_its_unused_room_and_given_back() {
+    let (budget, limits) = (Budget::new(1 << 30), OutboxLimits::default());
+    let account = budget.open([127, 0, 0, 1].into());
+    let outbox = Outbox::new(limits, Arc::default(), account.clone());
+    let small: Bytes = [&header(Kind::Publish, 200)[..], &[7; 200]].concat().into();
+    let large: Bytes = [&header(Kind::Publish, 40_000)[..], &[7; 40_000]].concat().into();
+    for _ in 0..200_000 {
+        outbox.push(small.clone());
+    }
+    let full = limits.most_bytes - 2 * PIECE..=limits.most_bytes;
+    assert!(full.contains(&budget.held(What::Queue)), "{}", budget.held(What::Queue));
+    assert_eq!(account.held(), budget.used());
+    for _ in 0..1000 {
+        outbox.push(large.clone());
+    }
+    let in_memory = budget.held(What::Queue);
+    assert!(in_memory >= outbox.bytes() && in_memory <= limits.most_bytes + PIECE, "{in_memory}");
+    while outbox.bytes() > 0 {
+        outbox.next_frames().await.unwrap();
+    }
+    // The writer asks for more, and waits.
+    assert!(timeout(Duration::ZERO, outbox.next_frames()).await.is_err());
+    assert_eq!((account.held(), budget.used()), (0, 0));
 }

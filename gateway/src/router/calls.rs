@@ -1,10 +1,17 @@
 //! The calls under way within one realm: caller, provider, deadline. Pure: the time is an argument. Procedures are not known
 //! here.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
+    hash::Hash,
+    sync::Arc,
+};
 
-use super::ClientId;
-use crate::wire::id::CallId;
+use super::{ClientId, Group};
+use crate::{
+    budget::{Account, Held, What},
+    wire::id::CallId,
+};
 
 /// Microseconds of a clock that only goes forward.
 pub type Micros = u64;
@@ -19,9 +26,32 @@ pub struct Request {
     pub deadline: Micros,
 }
 
-/// Too many calls are under way.
+/// Who asks, and for whose share it counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Asks<'a> {
+    pub group: Group,
+    pub account: &'a Arc<Account>,
+}
+
+/// How many calls may be under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooManyCalls;
+pub struct CallLimits {
+    pub realm: usize,
+    pub caller: usize,
+    /// Calls that one provider has yet to answer.
+    pub provider: usize,
+}
+
+/// Why a call cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    /// The realm is, and the caller has more than its share of it already.
+    Realm,
+    Caller,
+    Provider,
+    /// There is no memory left.
+    Memory,
+}
 
 /// The client that waits for a reply, and its own id of the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,28 +73,34 @@ pub struct Calls {
     open: HashMap<u64, Open>,
     deadlines: BTreeSet<(Micros, u64)>,
     next: u64,
-    /// The most calls under way, of the realm and of one caller.
-    most: usize,
-    most_of_caller: usize,
+    limits: CallLimits,
     of_caller: HashMap<ClientId, usize>,
+    of_provider: HashMap<ClientId, usize>,
+    of_group: HashMap<Group, usize>,
 }
 
-#[derive(Clone, Debug)]
+/// What a call under way takes in memory, at most, without its id.
+const CALL_BYTES: usize = 384;
+
+#[derive(Debug)]
 struct Open {
     request: Request,
+    group: Group,
+    _memory: Held,
     /// When the call was sent on.
     began: Micros,
 }
 
 impl Calls {
-    pub fn new(most: usize, most_of_caller: usize) -> Self {
+    pub fn new(limits: CallLimits) -> Self {
         Self {
             open: HashMap::new(),
             deadlines: BTreeSet::new(),
             next: 1,
-            most,
-            most_of_caller,
+            limits,
             of_caller: HashMap::new(),
+            of_provider: HashMap::new(),
+            of_group: HashMap::new(),
         }
     }
 
@@ -72,17 +108,40 @@ impl Calls {
     ///
     /// # Errors
     /// Too many calls are under way.
-    pub fn begin(&mut self, request: Request, now: Micros) -> Result<CallId, TooManyCalls> {
-        let of_caller = self.of_caller.get(&request.caller).copied().unwrap_or_default();
-        if self.open.len() >= self.most || of_caller >= self.most_of_caller {
-            return Err(TooManyCalls);
+    pub fn begin(&mut self, request: Request, asks: Asks<'_>, now: Micros) -> Result<CallId, Busy> {
+        let group = asks.group;
+        if count(&self.of_caller, &request.caller) >= self.limits.caller {
+            return Err(Busy::Caller);
         }
+        if count(&self.of_provider, &request.provider) >= self.limits.provider {
+            return Err(Busy::Provider);
+        }
+        if !self.has_room(request.caller, group) {
+            return Err(Busy::Realm);
+        }
+        let bytes = CALL_BYTES + request.call_id.bytes().len();
+        let memory = Held::take(asks.account, What::Calls, bytes).map_err(|_| Busy::Memory)?;
         let number = self.next;
         self.next += 1;
-        self.of_caller.insert(request.caller, of_caller + 1);
+        *self.of_caller.entry(request.caller).or_default() += 1;
+        *self.of_provider.entry(request.provider).or_default() += 1;
+        *self.of_group.entry(group).or_default() += 1;
         self.deadlines.insert((request.deadline, number));
-        self.open.insert(number, Open { request, began: now });
+        self.open.insert(number, Open { request, group, _memory: memory, began: now });
         Ok(id_of(number))
+    }
+
+    /// The last quarter of the calls is for those who have less than their share, a part as large as that of everybody who
+    /// calls and of one who has yet to come. At first the share of a client or of its network counts, at last that of the
+    /// network alone, which may have any number of clients.
+    fn has_room(&self, caller: ClientId, group: Group) -> bool {
+        let (open, most) = (self.open.len(), self.limits.realm);
+        if open < most / 4 * 3 {
+            return true;
+        }
+        let of_group = has_less_than_its_share(&self.of_group, &group, most);
+        let of_client = || has_less_than_its_share(&self.of_caller, &caller, most);
+        open < most && (of_group || (open < most / 16 * 15 && of_client()))
     }
 
     /// Ends the call that a reply belongs to; returns its caller, and the microseconds that the call took. `None` where
@@ -151,15 +210,29 @@ impl Calls {
     fn close(&mut self, number: u64) -> Option<Open> {
         let open = self.open.remove(&number)?;
         self.deadlines.remove(&(open.request.deadline, number));
-        let caller = open.request.caller;
-        if let Some(count) = self.of_caller.get_mut(&caller) {
-            *count -= 1;
-            if *count == 0 {
-                self.of_caller.remove(&caller);
-            }
-        }
+        uncount(&mut self.of_caller, open.request.caller);
+        uncount(&mut self.of_provider, open.request.provider);
+        uncount(&mut self.of_group, open.group);
         Some(open)
     }
+}
+
+fn count<K: Eq + Hash>(counts: &HashMap<K, usize>, of: &K) -> usize {
+    counts.get(of).copied().unwrap_or_default()
+}
+
+fn uncount<K: Eq + Hash>(counts: &mut HashMap<K, usize>, of: K) {
+    if let Entry::Occupied(mut entry) = counts.entry(of) {
+        *entry.get_mut() -= 1;
+        if *entry.get() == 0 {
+            entry.remove();
+        }
+    }
+}
+
+fn has_less_than_its_share<K: Eq + Hash>(counts: &HashMap<K, usize>, of: &K, most: usize) -> bool {
+    let others = counts.len() - usize::from(counts.contains_key(of));
+    count(counts, of) < most / (others + 2)
 }
 
 fn caller_of(request: Request) -> Caller {
@@ -191,13 +264,28 @@ mod tests {
     }
 
     fn call(calls: &mut Calls, caller: ClientId, deadline: Micros) -> CallId {
-        let request = Request { caller, call_id: own_id(), provider: PROVIDER, deadline };
-        calls.begin(request, 0).unwrap()
+        begin(calls, caller, PROVIDER, deadline).unwrap()
+    }
+
+    fn begin(
+        calls: &mut Calls,
+        caller: ClientId,
+        provider: ClientId,
+        deadline: Micros,
+    ) -> Result<CallId, Busy> {
+        // Clients of one network have numbers of one hundred.
+        let network = Group::Network([10, 0, (caller.0 / 100).try_into().unwrap(), 0].into());
+        let request = Request { caller, call_id: own_id(), provider, deadline };
+        calls.begin(request, Asks { group: network, account: &Account::unlimited() }, 0)
+    }
+
+    fn calls(realm: usize, caller: usize, provider: usize) -> Calls {
+        Calls::new(CallLimits { realm, caller, provider })
     }
 
     #[test]
     fn callers_with_equal_ids_each_get_their_own_reply_in_whatever_order() {
-        let mut calls = Calls::new(10, 10);
+        let mut calls = calls(10, 10, 10);
         let first = call(&mut calls, CALLER, 100);
         let second = call(&mut calls, OTHER, 100);
         assert_ne!(first, second);
@@ -210,7 +298,7 @@ mod tests {
 
     #[test]
     fn only_who_was_asked_may_answer() {
-        let mut calls = Calls::new(10, 10);
+        let mut calls = calls(10, 10, 10);
         let id = call(&mut calls, CALLER, 100);
         assert_eq!(calls.answer(OTHER, &id, 1), None);
         assert_eq!(calls.answer(PROVIDER, &CallId::from([9; 16]), 1), None);
@@ -219,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_call_ends_at_its_deadline_and_a_late_reply_is_nobodys() {
-        let mut calls = Calls::new(10, 10);
+        let mut calls = calls(10, 10, 10);
         let id = call(&mut calls, CALLER, 100);
         call(&mut calls, CALLER, 200);
         assert_eq!(calls.next_deadline(), Some(100));
@@ -232,7 +320,7 @@ mod tests {
 
     #[test]
     fn who_leaves_fails_what_it_was_asked_and_forgets_what_it_asked() {
-        let mut calls = Calls::new(10, 10);
+        let mut calls = calls(10, 10, 10);
         call(&mut calls, CALLER, 100);
         let caller = Caller { client: CALLER, call_id: own_id() };
         assert_eq!(calls.leave(PROVIDER), [Expired::ProviderLeft(caller)]);
@@ -244,14 +332,55 @@ mod tests {
 
     #[test]
     fn calls_under_way_are_bounded_in_all_and_for_each_caller() {
-        let mut calls = Calls::new(3, 2);
-        call(&mut calls, CALLER, 100);
-        call(&mut calls, CALLER, 100);
-        let of = |caller| Request { caller, call_id: own_id(), provider: PROVIDER, deadline: 100 };
-        assert_eq!(calls.begin(of(CALLER), 0), Err(TooManyCalls));
-        call(&mut calls, OTHER, 100);
-        assert_eq!(calls.begin(of(OTHER), 0), Err(TooManyCalls));
+        let mut calls = calls(16, 12, 100);
+        for _ in 0..12 {
+            call(&mut calls, CALLER, 100);
+        }
+        assert_eq!(begin(&mut calls, CALLER, PROVIDER, 100), Err(Busy::Caller));
+        for _ in 12..15 {
+            call(&mut calls, OTHER, 100);
+        }
+        assert_eq!(begin(&mut calls, OTHER, PROVIDER, 100), Err(Busy::Realm));
         calls.expire(100);
-        assert!(calls.begin(of(CALLER), 0).is_ok());
+        call(&mut calls, CALLER, 100);
+    }
+
+    #[test]
+    fn calls_that_a_provider_leaves_unanswered_make_it_alone_busy() {
+        let mut calls = calls(1000, 100, 10);
+        for caller in 0..10 {
+            call(&mut calls, ClientId(caller), 100);
+        }
+        assert_eq!(begin(&mut calls, ClientId(11), PROVIDER, 100), Err(Busy::Provider));
+        let another = begin(&mut calls, ClientId(11), OTHER, 100).unwrap();
+        assert!(calls.answer(OTHER, &another, 1).is_some());
+        calls.leave(PROVIDER);
+        assert!(calls.of_provider.is_empty() && calls.of_group.is_empty());
+    }
+
+    /// Calls until it is busy, each to another provider; returns how many began.
+    fn fill(calls: &mut Calls, caller: u32) -> usize {
+        let mut each =
+            (0..).map(|provider| begin(calls, ClientId(caller), ClientId(10_000 + provider), 100));
+        each.by_ref().take_while(Result::is_ok).count()
+    }
+
+    #[test]
+    fn one_network_full_of_callers_leaves_others_their_share() {
+        let mut calls = calls(1600, 1600, 1600);
+        let taken: usize = (0..16).map(|caller| fill(&mut calls, caller)).sum();
+        assert_eq!(taken, 1500, "what is left is for others");
+        assert_eq!(fill(&mut calls, 99), 0, "of the same network, which has had its share");
+        assert_eq!(fill(&mut calls, 500), 100, "of another network");
+    }
+
+    #[test]
+    fn within_a_network_a_client_that_calls_little_gets_its_share_too() {
+        let mut calls = calls(1600, 1600, 1600);
+        assert_eq!(fill(&mut calls, 1), 1200, "nobody else has called yet");
+        for caller in 2..12 {
+            begin(&mut calls, ClientId(caller), PROVIDER, 100).unwrap();
+        }
+        assert_eq!(begin(&mut calls, ClientId(1), PROVIDER, 100), Err(Busy::Realm));
     }
 }

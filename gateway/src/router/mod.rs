@@ -3,6 +3,7 @@
 
 mod calls;
 mod retained;
+mod share;
 mod trie;
 
 use std::{collections::HashMap, mem, sync::Arc};
@@ -12,8 +13,9 @@ use crate::wire::{
     topic::{Pattern, Topic},
 };
 
-pub use calls::{Caller, Calls, Expired, Request, TooManyCalls};
+pub use calls::{Asks, Busy, CallLimits, Caller, Calls, Expired, Request};
 pub use retained::{Retained, RetainedFull, RetainedLimits};
+pub use share::{Group, Owner};
 
 use self::trie::Trie;
 

@@ -46,6 +46,8 @@ pub enum Close {
     Slow(u64),
     #[error("nothing came in {0} seconds")]
     Idle(u64),
+    #[error("the gateway has no memory left for this client")]
+    Memory,
 }
 
 impl Close {
@@ -65,6 +67,7 @@ impl Close {
             Self::Replaced => 0x08,
             Self::Draining => 0x09,
             Self::Idle(_) => 0x0a,
+            Self::Memory => 0x0b,
         }
     }
 
@@ -84,6 +87,7 @@ impl Close {
             Self::Replaced => "replaced",
             Self::Draining => "draining",
             Self::Idle(_) => "timeout",
+            Self::Memory => "memory",
         }
     }
 
@@ -103,7 +107,8 @@ impl Close {
             | Self::Replaced
             | Self::Draining
             | Self::Slow(_)
-            | Self::Idle(_) => false,
+            | Self::Idle(_)
+            | Self::Memory => false,
         }
     }
 
@@ -122,7 +127,8 @@ impl Close {
             | Self::Replaced
             | Self::Draining
             | Self::Slow(_)
-            | Self::Idle(_) => false,
+            | Self::Idle(_)
+            | Self::Memory => false,
         }
     }
 

@@ -6,12 +6,19 @@ mod leniency;
 mod passed;
 mod permissions;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
 use crate::{
-    router::{Calls, ClientId, Counts, Expired, Request, Retained, RetainedLimits, Router},
+    budget::{Account, Budget, Held, What},
+    router::{
+        Asks, Busy, CallLimits, Calls, ClientId, Counts, Expired, Group, Owner, Request, Retained,
+        RetainedLimits, Router,
+    },
     wire::{
         id::{CallId, NodeId},
         message::{
@@ -38,6 +45,9 @@ const RETAINED_BYTES_AT_ONCE: usize = 64 << 10;
 const RETAINED_IN_UNIT: usize = 8;
 /// How many steps of a search for subscribers make a unit: ordinary patterns take fewer, and what was found is remembered.
 const STEPS_IN_UNIT: usize = 1024;
+/// The memory of a subscription and of a procedure that is offered, without their texts.
+const PATTERN_BYTES: usize = 768;
+const PROCEDURE_BYTES: usize = 256;
 /// The units of a call to a built-in procedure: it may read files of the kernel.
 const DIAGNOSIS: u32 = 32;
 
@@ -46,9 +56,8 @@ const DIAGNOSIS: u32 = 32;
 pub struct RealmLimits {
     pub subscriptions: usize,
     pub registrations: usize,
-    /// Calls under way, of the realm and of one client.
-    pub calls: usize,
-    pub calls_of_client: usize,
+    /// Calls under way.
+    pub calls: CallLimits,
     /// The milliseconds that a call without a timeout may take, and the most that any call may take.
     pub usual_timeout: u64,
     pub longest_timeout: u64,
@@ -60,8 +69,7 @@ impl Default for RealmLimits {
         Self {
             subscriptions: 1024,
             registrations: 1024,
-            calls: 65_536,
-            calls_of_client: 4096,
+            calls: CallLimits { realm: 65_536, caller: 4096, provider: 16_384 },
             usual_timeout: 30_000,
             longest_timeout: 600_000,
             retained: RetainedLimits { messages: 65_536, bytes: 64 << 20 },
@@ -89,6 +97,8 @@ pub enum Action {
     Diagnose(ClientId, CallId, Procedure, Term),
     /// A message could not be retained; it was delivered.
     NotRetained,
+    /// So many messages are retained no longer: another took their place.
+    NoLongerRetained(u64),
     /// A call was answered after so many microseconds.
     Answered(u64),
     /// A call failed: the code of its error.
@@ -100,6 +110,7 @@ pub enum Action {
 /// One realm.
 #[derive(Debug)]
 pub struct Realm {
+    budget: Arc<Budget>,
     router: Router,
     retained: Retained,
     calls: Calls,
@@ -122,6 +133,9 @@ struct Client {
     was_passed_over: bool,
     granted: Granted,
     owed: OwedRetained,
+    account: Arc<Account>,
+    subscriptions: Held,
+    procedures: Held,
 }
 
 /// Who a client is.
@@ -144,12 +158,26 @@ struct OwedRetained {
     after: Option<Topic>,
 }
 
+impl Client {
+    /// For whose share it counts what the client holds.
+    fn owner(&self) -> Owner {
+        let group = if self.proven {
+            Group::Node(self.node)
+        } else {
+            Group::Network(self.account.network())
+        };
+        Owner { group, node: self.node }
+    }
+}
+
 impl Realm {
-    pub fn new(limits: RealmLimits) -> Self {
+    /// `budget`: the memory that all realms may hold.
+    pub fn new(limits: RealmLimits, budget: Arc<Budget>) -> Self {
         Self {
+            budget,
             router: Router::default(),
             retained: Retained::new(limits.retained),
-            calls: Calls::new(limits.calls, limits.calls_of_client),
+            calls: Calls::new(limits.calls),
             limits,
             clients: Vec::new(),
             proven: HashMap::new(),
@@ -178,6 +206,7 @@ impl Realm {
     pub fn join(
         &mut self,
         joining: Joining,
+        account: Arc<Account>,
         permissions: &Permissions,
         now: Now,
         out: &mut Vec<Action>,
@@ -189,12 +218,25 @@ impl Realm {
             self.clients.resize_with(id.index() + 1, || None);
         }
         let owed = OwedRetained::default();
-        let client = Client { node, proven, strict, was_passed_over: false, granted, owed };
-        self.clients[id.index()] = Some(client);
+        self.clients[id.index()] = Some(Client {
+            node,
+            proven,
+            strict,
+            was_passed_over: false,
+            granted,
+            owed,
+            subscriptions: Held::new(account.clone(), What::Subscriptions),
+            procedures: Held::new(account.clone(), What::Procedures),
+            account,
+        });
         if proven && let Some(earlier) = self.proven.insert(node, id) {
             out.push(Action::Close(earlier, Close::Replaced));
             // The earlier connection may take a while to end, and calls to it would be lost.
             self.router.clear(earlier);
+            if let Some(Some(earlier)) = self.clients.get_mut(earlier.index()) {
+                earlier.subscriptions.set(0, 0);
+                earlier.procedures.set(0, 0);
+            }
             self.end_calls_of(earlier, out);
         }
         let pong = Pong { timestamp: now.calendar, server_time: now.calendar };
@@ -247,7 +289,9 @@ impl Realm {
             }
             Message::Unsubscribe(unsubscribe) => {
                 for pattern in &unsubscribe.topics {
-                    self.router.unsubscribe(from, pattern);
+                    if self.router.unsubscribe(from, pattern) {
+                        self.hold_subscriptions(from, |held| held - pattern_bytes(pattern))?;
+                    }
                 }
                 Ok(1 + units(unsubscribe.topics.len()))
             }
@@ -339,8 +383,12 @@ impl Realm {
         }
         if retain && is_empty {
             self.retained.forget(&topic);
-        } else if retain && self.retained.keep(&topic, &frame).is_err() {
-            out.push(Action::NotRetained);
+        } else if retain && let Some(Some(client)) = self.clients.get(from.index()) {
+            match self.retained.keep(&topic, &frame, client.owner(), &self.budget) {
+                Ok(0) => {}
+                Ok(others) => out.push(Action::NoLongerRetained(others)),
+                Err(_) => out.push(Action::NotRetained),
+            }
         }
         let (subscribers, steps) = self.router.subscribers(&topic);
         let others = subscribers.iter().filter(|id| **id != from);
@@ -365,6 +413,7 @@ impl Realm {
                 if self.router.subscriptions_of(from) > most {
                     return Err(Close::TooMany { what: "too many subscriptions", most });
                 }
+                self.hold_subscriptions(from, |held| held + pattern_bytes(pattern))?;
                 if !self.retained.is_empty()
                     && let Some(Some(client)) = self.clients.get_mut(from.index())
                 {
@@ -406,13 +455,15 @@ impl Realm {
         let timeout = timeout.min(self.limits.longest_timeout);
         let deadline = now.steady.saturating_add(timeout.saturating_mul(1000));
         let request = Request { caller: from, call_id: call.call_id, provider, deadline };
-        match self.calls.begin(request, now.steady) {
+        let Some(Some(caller)) = self.clients.get(from.index()) else { return 0 };
+        let asks = Asks { group: caller.owner().group, account: &caller.account };
+        match self.calls.begin(request, asks, now.steady) {
             Ok(call_id) => {
                 let call = Call { call_id, timeout: Some(timeout), ..call };
                 send(provider, &Message::Call(call), out);
                 0
             }
-            Err(_) => refuse("busy", "too many calls are under way".to_owned(), out),
+            Err(busy) => refuse("busy", why(busy).to_owned(), out),
         }
     }
 
@@ -447,15 +498,44 @@ impl Realm {
             return self.pass_over(from, forbidden("registering", &procedure.0), out);
         }
         let most = self.limits.registrations;
-        self.router.register(from, procedure);
+        let is_new = self.router.register(from, procedure);
         if self.router.registrations_of(from) > most {
             return Err(Close::TooMany { what: "too many procedures", most });
+        }
+        if is_new && let Some(Some(client)) = self.clients.get_mut(from.index()) {
+            let bytes = client.procedures.bytes() + PROCEDURE_BYTES + 2 * procedure.0.len();
+            client.procedures.resize(bytes).map_err(|_| Close::Memory)?;
         }
         Ok(1)
     }
 
+    fn hold_subscriptions(
+        &mut self,
+        of: ClientId,
+        bytes: impl FnOnce(usize) -> usize,
+    ) -> Result<(), Close> {
+        let Some(Some(client)) = self.clients.get_mut(of.index()) else { return Ok(()) };
+        let bytes = bytes(client.subscriptions.bytes());
+        client.subscriptions.resize(bytes).map_err(|_| Close::Memory)
+    }
+
     fn granted(&self, id: ClientId, may: impl FnOnce(&Granted) -> bool) -> bool {
         self.clients.get(id.index()).and_then(Option::as_ref).is_some_and(|it| may(&it.granted))
+    }
+}
+
+/// The memory of a subscription, at most: its text in the trie, in the client's list and in what it is owed, two nodes of the
+/// trie, and two more for each `#`.
+fn pattern_bytes(pattern: &Pattern) -> usize {
+    PATTERN_BYTES + 3 * pattern.bytes().len()
+}
+
+fn why(busy: Busy) -> &'static str {
+    match busy {
+        Busy::Realm => "too many calls are under way, and more of yours than is your share",
+        Busy::Caller => "too many of your calls are under way",
+        Busy::Provider => "who offers it has yet to answer too many calls",
+        Busy::Memory => "the gateway has no memory left for more of your calls",
     }
 }
 

@@ -18,7 +18,9 @@ pub enum FrameError {
     Version(u8),
     #[error("a frame has a payload of {bytes} bytes, {most} are allowed (--max-frame)")]
     TooLong { bytes: u32, most: u32 },
-    #[error("the first frame has a payload of {0} bytes, a connect has no more than {FIRST_PAYLOAD_BYTES}")]
+    #[error(
+        "the first frame has a payload of {0} bytes, a connect has no more than {FIRST_PAYLOAD_BYTES}"
+    )]
     FirstTooLong(u32),
 }
 
@@ -207,10 +209,16 @@ impl Frames {
         // At most 16 MiB: it fits.
         let whole = HEADER_BYTES + usize::try_from(bytes).unwrap_or(usize::MAX - HEADER_BYTES);
         if self.buffer.len() < whole {
-            self.buffer.reserve(whole - self.buffer.len());
             return Ok(None);
         }
         Ok(Some(Frame { kind, whole: self.buffer.split_to(whole).freeze() }))
+    }
+
+    /// How long the frame is that has begun, with its header; `None` where that is not known yet.
+    pub fn begun(&self) -> Option<usize> {
+        let [_, _, _, _, a, b, c, d] = *self.buffer.first_chunk::<HEADER_BYTES>()?;
+        let bytes = u32::from_be_bytes([a, b, c, d]).min(self.most_payload_bytes);
+        usize::try_from(bytes).ok()?.checked_add(HEADER_BYTES)
     }
 
     /// Whether a frame has begun that is not whole: a stream that ends now was cut off.

@@ -9,8 +9,9 @@ use std::{
 };
 
 use gateway::{
+    budget::Budget,
     client::{Client, Config, Timing, Transport, Trust},
-    door::connection::{ConnectionLimits, Ended, serve},
+    door::connection::{ConnectionLimits, Ended, Guest, serve},
     hub::{Hub, RealmConfig},
     observe::{diagnostics::Diagnostics, metrics::Metrics},
     outbox::OutboxLimits,
@@ -73,7 +74,8 @@ fn hub(realm: &str, permissions: Permissions) -> Arc<Hub> {
         started: Instant::now(),
     };
     let (limits, outbox) = (RealmLimits::default(), OutboxLimits::default());
-    Arc::new(Hub::new(&[config], limits, outbox, diagnostics, Arc::new(Metrics::new())))
+    let (metrics, budget) = (Arc::new(Metrics::new()), Budget::unlimited());
+    Arc::new(Hub::new(&[config], limits, outbox, diagnostics, metrics, budget))
 }
 
 impl Server {
@@ -155,8 +157,14 @@ async fn serve_quic(endpoint: Endpoint, hub: Arc<Hub>) {
         clients.spawn(async move {
             let Ok(connection) = incoming.await else { return };
             let Ok((writer, reader)) = connection.accept_bi().await else { return };
-            if let Ended::Closed(close) =
-                serve(reader, writer, None, &hub, ConnectionLimits::default()).await
+            if let Ended::Closed(close) = serve(
+                reader,
+                writer,
+                &Guest::local(hub.budget()),
+                &hub,
+                ConnectionLimits::default(),
+            )
+            .await
             {
                 // The client closes once it has read why.
                 let _ = timeout(Duration::from_secs(1), connection.closed()).await;
@@ -173,7 +181,8 @@ async fn serve_tcp(listener: TcpListener, acceptor: TlsAcceptor, hub: Arc<Hub>) 
         clients.spawn(async move {
             let Ok(stream) = acceptor.accept(stream).await else { return };
             let (reader, writer) = tokio::io::split(stream);
-            serve(reader, writer, None, &hub, ConnectionLimits::default()).await;
+            serve(reader, writer, &Guest::local(hub.budget()), &hub, ConnectionLimits::default())
+                .await;
         });
     }
 }

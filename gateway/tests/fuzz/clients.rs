@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use gateway::{
-    door::connection::{ConnectionLimits, serve},
+    budget::{Account, Budget},
+    door::connection::{ConnectionLimits, Guest, serve},
     hub::{Hub, Member, RealmConfig},
     observe::{diagnostics::Diagnostics, metrics::Metrics},
     outbox::OutboxLimits,
@@ -34,7 +35,7 @@ pub fn hub() -> Hub {
     let diagnostics =
         Diagnostics { node: "n".to_owned(), realm: REALM.to_owned(), started: Instant::now() };
     let (outbox, metrics) = (OutboxLimits::default(), Arc::new(Metrics::new()));
-    Hub::new(&[realm], RealmLimits::default(), outbox, diagnostics, metrics)
+    Hub::new(&[realm], RealmLimits::default(), outbox, diagnostics, metrics, Budget::unlimited())
 }
 
 fn connect() -> Connect {
@@ -56,7 +57,7 @@ struct Client {
 
 impl Client {
     fn join(hub: &Hub) -> Self {
-        let member = hub.admit(&connect(), None).unwrap();
+        let member = hub.admit(&connect(), None, &Account::unlimited()).unwrap();
         Self { member, frames: Frames::new(1 << 16), fresh: FreshIds::new([7; 8]) }
     }
 
@@ -215,7 +216,8 @@ async fn connections_that_carry_anything_end_by_themselves_and_harm_nobody_else(
             }
             assert!(!frames.is_amid_frame(), "the last frame is whole");
         };
-        let served = serve(served_reader, served_writer, None, &hub, limits);
+        let guest = Guest::local(hub.budget());
+        let served = serve(served_reader, served_writer, &guest, &hub, limits);
         tokio::join!(say, hear, served);
         honest.round().await;
         assert_eq!(hub.counts().clients, 4);

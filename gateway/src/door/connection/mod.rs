@@ -5,7 +5,7 @@ mod ended;
 mod input;
 mod output;
 
-use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, net::Ipv4Addr, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -17,6 +17,7 @@ pub use ended::Ended;
 
 use self::{input::Input, output::Output};
 use crate::{
+    budget::{Account, Budget},
     door::flood::Allowance,
     hub::{Hub, Identity, Member, calendar_ms},
     outbox::Outbox,
@@ -65,15 +66,32 @@ impl Default for ConnectionLimits {
 
 /// How many pings a client may leave without an answer before its idle connection ends.
 const PINGS: u32 = 2;
+/// How many messages are decoded before they are handled: the shortest frames would be ten times as large decoded.
+const BATCH: usize = 512;
 /// A refused client that sends more than this is not held any longer.
 const MOST_OF_REFUSED: usize = 4 << 10;
+
+/// Who comes, before it has said a word.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// The node and realm that its certificate proves.
+    pub identity: Option<Identity>,
+    pub account: Arc<Account>,
+}
+
+impl Guest {
+    /// Somebody without a certificate on this machine.
+    pub fn local(budget: &Arc<Budget>) -> Self {
+        Self { identity: None, account: budget.open(Ipv4Addr::LOCALHOST.into()) }
+    }
+}
 
 /// Serves a client until its connection ends, and returns why it ended. The last frame to the client is a DISCONNECT, unless
 /// the client said goodbye or ended its stream.
 pub async fn serve<R, W>(
     reader: R,
     writer: W,
-    identity: Option<&Identity>,
+    guest: &Guest,
     hub: &Hub,
     limits: ConnectionLimits,
 ) -> Ended
@@ -81,19 +99,24 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let mut input = Input::new(reader, limits.most_payload_bytes);
-    let member = match admit(&mut input, identity, hub, limits).await {
+    let mut input = Input::new(reader, limits.most_payload_bytes, guest.account.clone());
+    let admitted = tokio::select! {
+        admitted = admit(&mut input, guest, hub, limits) => admitted,
+        () = guest.account.evicted() => Err(Ended::Closed(Close::Memory)),
+    };
+    let member = match admitted {
         Ok(member) => member,
         Err(Ended::Closed(close)) if close != Close::Ended => {
             return Box::pin(turn_away(input, writer, close, hub, limits)).await;
         }
         Err(ended) => return ended,
     };
-    let outbox = member.outbox.clone();
-    let mut output = Output::new(writer, Some(&member.realm().metrics));
+    let (outbox, realm) = (member.outbox.clone(), member.realm().clone());
+    let mut output = Output::new(writer, Some(&realm.metrics));
     let ended = tokio::select! {
         ended = read(&mut input, &member, hub, limits) => ended,
         ended = output.write(&outbox) => ended,
+        () = guest.account.evicted() => Ended::Closed(Close::Memory),
         // A client that does not read is not waited for.
         close = async {
             let close = outbox.closed().await;
@@ -101,6 +124,13 @@ where
             close
         } => Ended::Closed(close),
     };
+    // What it was sent or has yet to send is of no use any more, and others may wait for the memory.
+    input.abandon();
+    let mut member = Some(member);
+    if let Ended::Closed(Close::Memory) = &ended {
+        outbox.abandon();
+        member.take().map(Member::leave);
+    }
     if let Ended::Closed(close) = &ended {
         outbox.close(close.clone());
         let last_words = async {
@@ -112,13 +142,13 @@ where
         };
         let _ = timeout(limits.last_words, last_words).await;
     }
-    member.leave();
+    member.map(Member::leave);
     ended
 }
 
 /// Sends a refused client the reason. A client that would be refused again is held for a while, if there is room.
 async fn turn_away<R, W>(
-    input: Input<R>,
+    mut input: Input<R>,
     writer: W,
     close: Close,
     hub: &Hub,
@@ -128,12 +158,12 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
+    input.abandon();
     let place = if close.would_recur() { hub.hold(limits.most_held) } else { None };
     if place.is_none() {
         return refuse(writer, close, limits).await;
     }
     let mut reader = input.reader;
-    drop(input.frames);
     let mut output = Output::new(writer, None);
     let last = encode(&Message::Disconnect(close.disconnect()));
     if let Ok(Ok(())) = timeout(limits.last_words, output.say(&last)).await {
@@ -172,7 +202,7 @@ pub async fn refuse<W: AsyncWrite + Unpin>(
 
 async fn admit<R: AsyncRead + Unpin>(
     input: &mut Input<R>,
-    identity: Option<&Identity>,
+    guest: &Guest,
     hub: &Hub,
     limits: ConnectionLimits,
 ) -> Result<Member, Ended> {
@@ -201,22 +231,25 @@ async fn admit<R: AsyncRead + Unpin>(
         }
         (_, Ok(_) | Err(_)) => return Err(Ended::Closed(Close::NotConnected)),
     };
-    let member = hub.admit(&connect, identity).map_err(Ended::Closed)?;
+    let member =
+        hub.admit(&connect, guest.identity.as_ref(), &guest.account).map_err(Ended::Closed)?;
     member.realm().metrics.received(1, bytes);
     input.admit();
     Ok(member)
 }
 
-/// Decodes all whole frames that have arrived. `messages` gets those before a bad frame too.
+/// Decodes whole frames that have arrived, a batch of them; returns whether more may be there. `messages` gets those before a
+/// bad frame too.
 fn decode_frames(
     frames: &mut Frames,
     fresh: &mut FreshIds,
     messages: &mut Vec<Incoming>,
-) -> Result<(), Close> {
-    while let Some(frame) = frames.next_frame()? {
+) -> Result<bool, Close> {
+    while messages.len() < BATCH {
+        let Some(frame) = frames.next_frame()? else { return Ok(false) };
         messages.push(incoming(&frame, fresh));
     }
-    Ok(())
+    Ok(true)
 }
 
 async fn read<R: AsyncRead + Unpin>(
@@ -234,8 +267,11 @@ async fn read<R: AsyncRead + Unpin>(
         let decoded = decode_frames(&mut input.frames, &mut fresh, &mut messages);
         metrics.received(messages.len(), 0);
         let handled = handle_all(&mut messages.drain(..), member, hub, &mut pace).await;
-        if let Err(close) = handled.and(decoded) {
-            return Ended::Closed(close);
+        match handled.and(decoded) {
+            Ok(true) => continue,
+            // A client that is idle from now on holds none.
+            Ok(false) => messages = Vec::new(),
+            Err(close) => return Ended::Closed(close),
         }
         match fill_in_time(input, member, limits).await {
             Ok(bytes) => metrics.received(0, bytes),

@@ -26,7 +26,8 @@ impl World {
     }
 
     fn with(limits: RealmLimits) -> Self {
-        Self { realm: Realm::new(limits), now: Now { steady: 0, calendar: 1_764_000_000_000 } }
+        let realm = Realm::new(limits, Budget::unlimited());
+        Self { realm, now: Now { steady: 0, calendar: 1_764_000_000_000 } }
     }
 
     fn join(&mut self) -> ClientId {
@@ -41,14 +42,20 @@ impl World {
     ) -> (ClientId, Vec<Action>) {
         let mut out = Vec::new();
         let joining = Joining { node, proven, strict: false };
-        let id = self.realm.join(joining, permissions, self.now, &mut out);
+        let id = self.realm.join(joining, Account::unlimited(), permissions, self.now, &mut out);
         (id, out)
     }
 
     fn join_strict(&mut self) -> (ClientId, Vec<Action>) {
         let mut out = Vec::new();
         let joining = Joining { node: NodeId([9; 32]), proven: false, strict: true };
-        let id = self.realm.join(joining, &Permissions::default(), self.now, &mut out);
+        let id = self.realm.join(
+            joining,
+            Account::unlimited(),
+            &Permissions::default(),
+            self.now,
+            &mut out,
+        );
         (id, out)
     }
 
@@ -85,6 +92,7 @@ fn sent(actions: Vec<Action>) -> Sent {
         Action::Close(..)
         | Action::Diagnose(..)
         | Action::NotRetained
+        | Action::NoLongerRetained(_)
         | Action::Answered(_)
         | Action::Failed(_)
         | Action::PassedOver(..) => None,
@@ -100,6 +108,7 @@ fn passed_over(actions: &[Action]) -> Vec<&'static str> {
         | Action::Close(..)
         | Action::Diagnose(..)
         | Action::NotRetained
+        | Action::NoLongerRetained(_)
         | Action::Answered(_)
         | Action::Failed(_) => None,
     };
@@ -265,7 +274,10 @@ fn a_handlers_own_error_reaches_its_caller() {
 
 #[test]
 fn a_call_that_cannot_succeed_says_why() {
-    let limits = RealmLimits { calls_of_client: 1, ..RealmLimits::default() };
+    let limits = RealmLimits {
+        calls: CallLimits { caller: 1, ..RealmLimits::default().calls },
+        ..RealmLimits::default()
+    };
     let mut world = World::with(limits);
     let (provider, caller) = (world.join(), world.join());
     let id = |byte| CallId::from([byte; 16]);

@@ -39,7 +39,14 @@ fn hub(outbox: OutboxLimits) -> Arc<Hub> {
         started: std::time::Instant::now(),
     };
     let metrics = Arc::new(Metrics::new());
-    Arc::new(Hub::new(&realms, RealmLimits::default(), outbox, diagnostics, metrics))
+    Arc::new(Hub::new(
+        &realms,
+        RealmLimits::default(),
+        outbox,
+        diagnostics,
+        metrics,
+        Budget::unlimited(),
+    ))
 }
 
 struct Client {
@@ -62,7 +69,8 @@ impl Client {
         let hub = hub.clone();
         let served = tokio::spawn(async move {
             let (reader, writer) = split(theirs);
-            serve(reader, writer, identity.as_ref(), &hub, limits).await
+            let guest = Guest { identity, ..Guest::local(hub.budget()) };
+            serve(reader, writer, &guest, &hub, limits).await
         });
         Self { reader, writer, frames: Frames::new(1 << 20), served }
     }
@@ -366,7 +374,7 @@ async fn what_was_asked_before_the_stream_ended_is_still_answered() {
 #[tokio::test]
 async fn who_sent_a_long_frame_once_does_not_keep_its_memory() {
     let (mut ours, reader) = duplex(CHUNK);
-    let mut input = Input::new(reader, 1 << 20);
+    let mut input = Input::new(reader, 1 << 20, Account::unlimited());
     input.admit();
     let long = encode(&publish(1, 1 << 19));
     let sending = async {
