@@ -25,6 +25,8 @@ pub enum What {
     Frames,
     /// Messages that wait to be written.
     Queue,
+    /// Bytes that QUIC keeps until others come, or until they are acknowledged.
+    Transport,
     Subscriptions,
     Procedures,
     Calls,
@@ -32,10 +34,11 @@ pub enum What {
 }
 
 impl What {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Connection,
         Self::Frames,
         Self::Queue,
+        Self::Transport,
         Self::Subscriptions,
         Self::Procedures,
         Self::Calls,
@@ -48,6 +51,7 @@ impl What {
             Self::Connection => "connections",
             Self::Frames => "frames",
             Self::Queue => "queues",
+            Self::Transport => "transport",
             Self::Subscriptions => "subscriptions",
             Self::Procedures => "procedures",
             Self::Calls => "calls",
@@ -60,10 +64,11 @@ impl What {
             Self::Connection => 0,
             Self::Frames => 1,
             Self::Queue => 2,
-            Self::Subscriptions => 3,
-            Self::Procedures => 4,
-            Self::Calls => 5,
-            Self::Retained => 6,
+            Self::Transport => 3,
+            Self::Subscriptions => 4,
+            Self::Procedures => 5,
+            Self::Calls => 6,
+            Self::Retained => 7,
         }
     }
 }
@@ -79,6 +84,10 @@ pub struct Full {
 /// How many parts of the whole budget may be retained messages, which stay when their clients leave: one of so many.
 const RETAINED_PART: usize = 4;
 
+/// How many parts of the budget may be lent: one of so many; and how many parts of what is left of them to one.
+const LENT_PART: usize = 8;
+const LENT_TO_ONE_PART: usize = 16;
+
 /// The memory that may be held for clients, in bytes.
 #[derive(Debug)]
 pub struct Budget {
@@ -93,7 +102,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// `most`: how many bytes may be held. A sixteenth more may be held for the moment that clients take to go.
+    /// `most`: how many bytes may be held. An eighth more may be held for the moment that clients take to go.
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
             most,
@@ -140,6 +149,13 @@ impl Budget {
             return Err(Full { what, most });
         }
         Ok(self.share(what, bytes))
+    }
+
+    /// Holds bytes that make things faster and can be done without, if there is room. The less there is left to lend, the
+    /// less one gets.
+    pub fn lend(self: &Arc<Self>, what: What, bytes: usize) -> Option<Share> {
+        let left = (self.most / LENT_PART).saturating_sub(self.held(what));
+        (bytes <= left / LENT_TO_ONE_PART).then(|| self.share(what, bytes))
     }
 
     /// How many bytes of messages may be retained.

@@ -5,30 +5,23 @@ use std::{
     collections::{BinaryHeap, HashMap},
     net::IpAddr,
     ptr,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
 };
 
 use super::{Account, Budget};
 
 impl Budget {
-    /// Has clients go. Returns whether the one that asks may hold what it has just taken: not if it would be the next to go,
-    /// nor if far too much is held already.
+    /// Has clients go. Returns whether the one that asks may hold what it has just taken: not if it would be the next to go.
+    /// While those who go have not gone, its network's fellows may hold little more, and others some more.
     pub(super) fn make_room(&self, asks: Option<&Account>) -> bool {
-        if self.used() >= self.relief_at.load(super::Ordering::Relaxed)
-            && let Some(may) = self.look_for_room(asks)
-        {
-            return may;
+        if self.used() < self.relief_at.load(Ordering::Relaxed) {
+            return true;
         }
-        self.used() <= self.ceiling()
-    }
-
-    /// `None` where somebody else is at it.
-    fn look_for_room(&self, asks: Option<&Account>) -> Option<bool> {
-        let accounts: Vec<Arc<Account>> = {
-            let accounts = self.accounts.try_lock().ok()?;
-            accounts.iter().filter_map(Weak::upgrade).collect()
-        };
+        let accounts: Vec<Arc<Account>> = self.lock().iter().filter_map(Weak::upgrade).collect();
         let (mut networks, mut leaving) = by_network(&accounts);
+        let most = networks.iter().map(Network::all).max().unwrap_or_default();
+        let network_of = |asks: &Account| networks.iter().find(|of| of.address == asks.network());
+        let is_of_fullest = asks.and_then(network_of).is_some_and(|of| of.all() == most);
         let target = self.most - self.most / 16;
         let mut may = true;
         while self.used().saturating_sub(leaving) > target
@@ -42,33 +35,45 @@ impl Budget {
             account.evict();
             leaving += held;
             fullest.held -= held;
+            fullest.leaving += held;
             networks.push(fullest);
         }
         // Those who go take a moment. A look at everybody is not worth it before much more is held.
         let next = (self.used() + self.most / 64).min(self.ceiling());
-        self.relief_at.store(next, super::Ordering::Relaxed);
-        Some(may && self.used() <= self.ceiling())
+        self.relief_at.store(next, Ordering::Relaxed);
+        let ceiling = if is_of_fullest { self.ceiling() } else { self.most + self.most / 8 };
+        may && self.used() <= ceiling
     }
 }
 
-/// A network, ordered by how much its clients hold.
-#[derive(Default)]
+/// A network, ordered by how much those of its clients hold that are to stay.
 struct Network<'a> {
+    address: IpAddr,
     held: usize,
+    /// What its other clients hold.
+    leaving: usize,
     /// The client that holds most is the last.
     clients: Vec<(usize, &'a Account)>,
 }
 
-/// The networks of those that are to stay, and the bytes of those that are leaving.
+impl Network<'_> {
+    fn all(&self) -> usize {
+        self.held + self.leaving
+    }
+}
+
+/// The networks, and the bytes of all clients that are leaving.
 fn by_network(accounts: &[Arc<Account>]) -> (BinaryHeap<Network<'_>>, usize) {
     let mut networks: HashMap<IpAddr, Network<'_>> = HashMap::new();
     let mut leaving = 0;
     for account in accounts {
-        let held = account.held();
+        let (held, address) = (account.held(), account.network());
+        let empty = || Network { address, held: 0, leaving: 0, clients: Vec::new() };
+        let network = networks.entry(address).or_insert_with(empty);
         if account.is_evicted() {
             leaving += held;
+            network.leaving += held;
         } else {
-            let network = networks.entry(account.network()).or_default();
             network.held += held;
             network.clients.push((held, account));
         }

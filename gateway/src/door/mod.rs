@@ -10,3 +10,4 @@ pub mod limits;
 pub mod quic;
 pub mod tcp;
 pub mod tls;
+mod windows;

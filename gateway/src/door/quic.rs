@@ -18,15 +18,12 @@ use crate::{
         entrance::{Decision, Entrance, Pass, Transport},
         keys::Keys,
         tls,
+        windows::{self, Receiving, Sending},
     },
     observe::beat::Beat,
     session::Close,
 };
 
-/// How many bytes a client may send before the gateway reads them.
-const RECEIVE_WINDOW: u32 = 1 << 20;
-/// How many sent bytes the gateway keeps until the client acknowledges them.
-const SEND_WINDOW: u64 = 2 << 20;
 const IDLE: Duration = Duration::from_secs(30);
 /// How often a packet keeps the connection alive, and a NAT's memory of it.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -63,9 +60,10 @@ fn transport() -> TransportConfig {
         .max_concurrent_bidi_streams(1_u8.into())
         .max_concurrent_uni_streams(0_u8.into())
         .datagram_receive_buffer_size(None)
-        .stream_receive_window(RECEIVE_WINDOW.into())
-        .receive_window(RECEIVE_WINDOW.into())
-        .send_window(SEND_WINDOW)
+        // There is one stream: its window is the connection's, which grows.
+        .stream_receive_window(VarInt::MAX)
+        .receive_window(windows::FIRST.into())
+        .send_window(windows::FIRST.into())
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle))))
         .keep_alive_interval(Some(KEEP_ALIVE));
     transport
@@ -157,7 +155,10 @@ async fn talk(
     let ended = match tls::identity(chain.as_deref()) {
         Ok(identity) => {
             let guest = Guest { identity, account: pass.account().clone() };
-            serve(&mut receive, &mut send, &guest, &pass.entrance().hub, limits).await
+            let budget = guest.account.budget();
+            let receiving = Receiving::new(&mut receive, connection, budget.clone());
+            let sending = Sending::new(&mut send, connection, budget.clone());
+            serve(receiving, sending, &guest, &pass.entrance().hub, limits).await
         }
         Err(why) => refuse(&mut send, Close::Identity(why), limits).await,
     };

@@ -6,6 +6,7 @@ mod authority;
 mod certificates;
 mod client;
 mod ends;
+mod neighbours;
 mod peer;
 mod process;
 mod refusals;
