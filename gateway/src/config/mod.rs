@@ -14,7 +14,7 @@ use std::{
 use thiserror::Error;
 
 use crate::{
-    door::{connection::ConnectionLimits, keys::Secret, limits::HandshakeLimits},
+    door::{connection::ConnectionLimits, keys::Secret, limits::HandshakeLimits, prefix::Prefix},
     hub::RealmConfig,
     outbox::OutboxLimits,
     wire::realm::RealmName,
@@ -60,6 +60,10 @@ pub struct Settings {
     pub grace: Duration,
     pub handshakes: HandshakeLimits,
     pub most_connections: usize,
+    /// Connections at once of one network; half of all where it is not set.
+    pub connections_of_prefix: Option<usize>,
+    /// The networks for which no share of one network holds.
+    pub exempt: Vec<Prefix>,
     pub connection: ConnectionLimits,
     pub outbox: OutboxLimits,
     pub memory: Memory,
@@ -85,6 +89,8 @@ impl Settings {
             grace: Duration::from_secs(5),
             handshakes: HandshakeLimits::default(),
             most_connections: 1000,
+            connections_of_prefix: Some(1000),
+            exempt: Vec::new(),
             connection: ConnectionLimits::default(),
             outbox: OutboxLimits::default(),
             memory: Memory(1 << 30),

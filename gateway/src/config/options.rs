@@ -13,7 +13,7 @@ use clap::{
 
 use super::{ConfigError, Memory, RealmSettings, Settings, cgroup};
 use crate::{
-    door::{connection::ConnectionLimits, keys::Secret, limits::HandshakeLimits},
+    door::{connection::ConnectionLimits, keys::Secret, limits::HandshakeLimits, prefix::Prefix},
     outbox::{OutboxLimits, WhenFull},
     wire::realm::RealmName,
 };
@@ -76,6 +76,20 @@ pub struct Options {
     #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", value_name = "NUMBER", default_value_t = 65_536,
         value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     max_connections: usize,
+    /// Connections at once, of an IPv4 /24 or an IPv6 /56 [default: half of --max-connections]
+    #[arg(long, env = "GATEWAY_MAX_CONNECTIONS_PER_PREFIX", value_name = "NUMBER",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    max_connections_per_prefix: Option<usize>,
+    /// Networks that may have any number of connections and handshakes: those whose addresses many clients share, as behind
+    /// a load balancer
+    #[arg(
+        long,
+        env = "GATEWAY_EXEMPT_PREFIXES",
+        value_name = "PREFIX,...",
+        default_value = "",
+        hide_default_value = true
+    )]
+    exempt_prefixes: String,
     /// Handshakes a second, of all clients
     #[arg(long, env = "GATEWAY_HANDSHAKES", value_name = "NUMBER",
         default_value_t = HandshakeLimits::default().per_second,
@@ -174,6 +188,8 @@ impl Options {
                 ..HandshakeLimits::default()
             },
             most_connections: self.max_connections,
+            connections_of_prefix: self.max_connections_per_prefix,
+            exempt: prefixes(&self.exempt_prefixes)?,
             connection: ConnectionLimits {
                 most_payload_bytes: self.max_frame,
                 control_per_second: self.max_control_rate,
@@ -188,6 +204,13 @@ impl Options {
 /// Three quarters of what there is: buffers of the kernel count for the cgroup, too.
 fn usual_memory() -> usize {
     cgroup::memory_limit().map_or(usize::MAX, |bytes| bytes / 4 * 3).max(Memory::LEAST)
+}
+
+/// Prefixes with commas between them; none at all too.
+fn prefixes(text: &str) -> Result<Vec<Prefix>, ConfigError> {
+    let each = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+    let parsed: Result<_, String> = each.map(str::parse).collect();
+    parsed.map_err(|why| ConfigError::Value(format!("--exempt-prefixes: {why}")))
 }
 
 /// A path that may be empty: in the specification of a pod a variable often is.

@@ -2,10 +2,11 @@
 //! here.
 
 use std::{
+    mem,
     net::IpAddr,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -16,26 +17,42 @@ use tracing::{debug, warn};
 use crate::{
     budget::{Account, Held, What},
     door::{
-        connection::{ConnectionLimits, Ended},
-        limits::{Admission, HandshakeLimits, Handshakes, Refusal, network},
+        connection::{Admitted, ConnectionLimits, Ended, Guest},
+        limits::{Admission, HandshakeLimits, Handshakes, Knock, Refusal, network},
+        places::{NoPlace, Places},
+        prefix::Prefix,
     },
-    hub::Hub,
+    hub::{Hub, Identity},
     observe::metrics::{ByReason, ByTransport},
     session::Close,
 };
 
-/// What an idle connection takes: its tasks, TLS, and the transport's state.
+/// What an idle connection takes: its tasks, TLS, and the transport's state; and one that has said nothing yet.
 const CONNECTION_BYTES: usize = 40 << 10;
+const SILENT_BYTES: usize = 8 << 10;
+
+/// How many clients come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntranceLimits {
+    pub handshakes: HandshakeLimits,
+    /// Connections at once, handshakes included, of all networks and of one.
+    pub connections: usize,
+    pub connections_of_prefix: usize,
+    /// The networks for which no share of one network holds.
+    pub exempt: Vec<Prefix>,
+}
 
 /// The entrance that QUIC and TCP share.
 #[derive(Debug)]
 pub struct Entrance {
     pub hub: Arc<Hub>,
     pub limits: ConnectionLimits,
+    exempt: Vec<Prefix>,
     handshakes: Mutex<Handshakes>,
-    most_connections: usize,
+    places: Mutex<Places>,
+    /// The places for connections over TCP that have said nothing yet.
+    silent: Mutex<Places>,
     under_way: AtomicUsize,
-    connections: AtomicUsize,
     started: Instant,
     /// The second, counted from 1, of the last log line about memory.
     last_logged: AtomicU64,
@@ -68,67 +85,100 @@ pub enum Decision {
 }
 
 impl Entrance {
-    /// `most_connections`: the most connections at once, handshakes included.
-    pub fn new(
-        hub: Arc<Hub>,
-        limits: ConnectionLimits,
-        handshakes: HandshakeLimits,
-        most_connections: usize,
-    ) -> Self {
-        // Held connections take up no more than an eighth of the places.
+    pub fn new(hub: Arc<Hub>, limits: ConnectionLimits, entrance: EntranceLimits) -> Self {
+        let EntranceLimits { handshakes, connections, connections_of_prefix, exempt } = entrance;
+        // Held connections take up no more than an eighth of the places, nor do those that have said nothing yet.
+        let some = (connections / 8).max(1);
         let limits =
-            ConnectionLimits { most_held: limits.most_held.min(most_connections / 8), ..limits };
+            ConnectionLimits { most_held: limits.most_held.min(connections / 8), ..limits };
         Self {
             hub,
             limits,
+            exempt,
             handshakes: Mutex::new(Handshakes::new(handshakes)),
-            most_connections,
+            places: Mutex::new(Places::new(connections, connections_of_prefix)),
+            silent: Mutex::new(Places::new(some, some)),
             under_way: AtomicUsize::default(),
-            connections: AtomicUsize::default(),
             started: Instant::now(),
             last_logged: AtomicU64::default(),
             stopped: watch::Sender::new(false),
         }
     }
 
-    /// Decides about a new connection. `proven`: the client receives what is sent to its address.
+    /// Decides about a handshake over QUIC. `proven`: the client receives what is sent to its address.
     pub fn admit(self: &Arc<Self>, from: IpAddr, proven: bool) -> Decision {
-        let admission = if *self.stopped.borrow() {
-            Admission::Refuse(Refusal::Draining)
-        } else if self.connections.load(Ordering::Relaxed) >= self.most_connections {
-            Admission::Refuse(Refusal::Connections)
-        } else {
-            let under_way = self.under_way.load(Ordering::Relaxed);
-            let mut handshakes = self.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
-            handshakes.admit(from, proven, under_way, self.started.elapsed())
+        let mut pass = match self.pass(from, CONNECTION_BYTES) {
+            Ok(pass) => pass,
+            Err(refusal) => return self.refuse(refusal, from),
         };
-        match admission {
-            Admission::Accept => match self.pass(from) {
-                Some(pass) => Decision::Enter(pass),
-                None => {
-                    self.log_memory();
-                    self.refused(Refusal::Memory.reason(), &from);
-                    Decision::Refuse(Refusal::Memory)
-                }
-            },
+        match self.begin_handshake(from, proven) {
+            Admission::Accept => {
+                pass.in_handshake = true;
+                Decision::Enter(pass)
+            }
             Admission::Retry => {
                 self.hub.metrics.retries.inc();
                 Decision::Retry
             }
-            Admission::Refuse(refusal) => {
-                self.refused(refusal.reason(), &from);
-                Decision::Refuse(refusal)
-            }
+            Admission::Refuse(refusal) => self.refuse(refusal, from),
         }
     }
 
-    /// `None` where there is no memory left for the connection.
-    fn pass(self: &Arc<Self>, from: IpAddr) -> Option<Pass> {
-        let account = self.hub.budget().open(network(from));
-        let memory = Held::take(&account, What::Connection, CONNECTION_BYTES).ok()?;
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        Some(Pass { entrance: self.clone(), in_handshake: true, account, _memory: memory })
+    /// Lets in a connection over TCP that has said nothing yet: its handshake begins with [`Pass::hello`], and does not count
+    /// before that. `None` where it is refused.
+    pub fn greet(self: &Arc<Self>, from: IpAddr) -> Option<Pass> {
+        let greeted = self.pass(from, SILENT_BYTES).and_then(|mut pass| {
+            let taken = lock(&self.silent).take(pass.network, self.is_exempt(from));
+            pass.is_silent = taken.is_ok();
+            taken.map(|()| pass).map_err(|_| Refusal::Silent)
+        });
+        greeted.map_err(|refusal| self.refuse(refusal, from)).ok()
+    }
+
+    /// A place for a connection, and the memory that it takes.
+    fn pass(self: &Arc<Self>, from: IpAddr, bytes: usize) -> Result<Pass, Refusal> {
+        if *self.stopped.borrow() {
+            return Err(Refusal::Draining);
+        }
+        let network = network(from);
+        let account = self.hub.budget().open(network);
+        let memory = Held::take(&account, What::Connection, bytes).map_err(|_| {
+            self.log_memory();
+            Refusal::Memory
+        })?;
+        lock(&self.places).take(network, self.is_exempt(from)).map_err(|why| match why {
+            NoPlace::Left => Refusal::Connections,
+            NoPlace::OfNetwork => Refusal::PrefixConnections,
+        })?;
+        Ok(Pass {
+            entrance: self.clone(),
+            from,
+            network,
+            account,
+            memory,
+            is_silent: false,
+            in_handshake: false,
+            was_admitted: Arc::default(),
+        })
+    }
+
+    fn begin_handshake(&self, from: IpAddr, is_proven: bool) -> Admission {
+        let knock = Knock { network: network(from), is_proven, is_exempt: self.is_exempt(from) };
+        let under_way = self.under_way.load(Ordering::Relaxed);
+        let admission = lock(&self.handshakes).admit(knock, under_way, self.started.elapsed());
+        if admission == Admission::Accept {
+            self.under_way.fetch_add(1, Ordering::Relaxed);
+        }
+        admission
+    }
+
+    fn is_exempt(&self, from: IpAddr) -> bool {
+        self.exempt.iter().any(|prefix| prefix.contains(from))
+    }
+
+    fn refuse(&self, refusal: Refusal, from: IpAddr) -> Decision {
+        self.refused(refusal.reason(), &from);
+        Decision::Refuse(refusal)
     }
 
     /// Refuses every new connection from now on.
@@ -168,15 +218,54 @@ impl Entrance {
 #[derive(Debug)]
 pub struct Pass {
     entrance: Arc<Entrance>,
-    in_handshake: bool,
+    from: IpAddr,
+    network: IpAddr,
     account: Arc<Account>,
     /// What the connection itself takes.
-    _memory: Held,
+    memory: Held,
+    is_silent: bool,
+    in_handshake: bool,
+    /// Whether the client was admitted to a realm.
+    was_admitted: Arc<AtomicBool>,
 }
 
 impl Pass {
     pub fn entrance(&self) -> &Entrance {
         &self.entrance
+    }
+
+    /// Over TCP: the client has begun its handshake.
+    ///
+    /// # Errors
+    /// It is refused; that is counted already.
+    pub fn hello(&mut self) -> Result<(), Refusal> {
+        self.end_silence();
+        let refusal = match self.entrance.begin_handshake(self.from, true) {
+            Admission::Accept => {
+                self.in_handshake = true;
+                match self.memory.resize(CONNECTION_BYTES) {
+                    Ok(()) => return Ok(()),
+                    Err(_) => Refusal::Memory,
+                }
+            }
+            // Over TCP each address is proven.
+            Admission::Retry => Refusal::Rate,
+            Admission::Refuse(refusal) => refusal,
+        };
+        self.entrance.refuse(refusal, self.from);
+        Err(refusal)
+    }
+
+    /// The client, as it comes to its realm.
+    pub fn guest(&self, identity: Option<Identity>) -> Guest {
+        let (entrance, network) = (self.entrance.clone(), self.network);
+        let was_admitted = self.was_admitted.clone();
+        let admitted = Admitted::new(move || {
+            if !was_admitted.swap(true, Ordering::Relaxed) {
+                lock(&entrance.handshakes).joined(network, entrance.started.elapsed());
+            }
+        });
+        Guest { identity, account: self.account.clone(), admitted }
     }
 
     pub fn account(&self) -> &Arc<Account> {
@@ -205,8 +294,14 @@ impl Pass {
         debug!(reason, "a connection ended: {ended}");
     }
 
+    fn end_silence(&mut self) {
+        if mem::take(&mut self.is_silent) {
+            lock(&self.entrance.silent).leave(self.network);
+        }
+    }
+
     fn end_handshake(&mut self) {
-        if std::mem::take(&mut self.in_handshake) {
+        if mem::take(&mut self.in_handshake) {
             self.entrance.under_way.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -214,7 +309,16 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        self.end_silence();
         self.end_handshake();
-        self.entrance.connections.fetch_sub(1, Ordering::Relaxed);
+        lock(&self.entrance.places).leave(self.network);
+        if self.was_admitted.load(Ordering::Relaxed) {
+            let now = self.entrance.started.elapsed();
+            lock(&self.entrance.handshakes).left(self.network, now);
+        }
     }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,6 +7,8 @@ pub mod entrance;
 pub mod flood;
 pub mod keys;
 pub mod limits;
+mod places;
+pub mod prefix;
 pub mod quic;
 pub mod tcp;
 pub mod tls;

@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     door::{
-        connection::{ConnectionLimits, Ended, Guest, refuse, serve},
+        connection::{ConnectionLimits, Ended, refuse, serve},
         entrance::{Decision, Entrance, Pass, Transport},
         keys::Keys,
         tls,
@@ -154,7 +154,7 @@ async fn talk(
     let chain = chain(connection.peer_identity());
     let ended = match tls::identity(chain.as_deref()) {
         Ok(identity) => {
-            let guest = Guest { identity, account: pass.account().clone() };
+            let guest = pass.guest(identity);
             let budget = guest.account.budget();
             let receiving = Receiving::new(&mut receive, connection, budget.clone());
             let sending = Sending::new(&mut send, connection, budget.clone());

@@ -1,20 +1,25 @@
 //! Clients over TLS on TCP. Frames are not known here.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    sync::Arc,
+    time::Duration,
+};
 
+use rustls::server::Acceptor;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, split},
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tracing::warn;
 
 use crate::{
     door::{
-        connection::{Ended, Guest, refuse, serve},
-        entrance::{Decision, Entrance, Pass, Transport},
+        connection::{Ended, refuse, serve},
+        entrance::{Entrance, Pass, Transport},
         tls,
     },
     observe::beat::Beat,
@@ -31,7 +36,7 @@ pub async fn run(
     entrance: Arc<Entrance>,
     beat: Arc<Beat>,
 ) {
-    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let tls = Arc::new(tls);
     let mut clients = JoinSet::new();
     let mut ticks = tokio::time::interval(Beat::EVERY);
     let stopped = entrance.stopped();
@@ -40,8 +45,8 @@ pub async fn run(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((socket, from)) => {
-                    if let Decision::Enter(pass) = entrance.admit(from.ip(), true) {
-                        clients.spawn(client(socket, acceptor.clone(), pass));
+                    if let Some(pass) = entrance.greet(from.ip()) {
+                        clients.spawn(client(socket, tls.clone(), pass));
                     }
                 }
                 Err(error) => {
@@ -64,18 +69,22 @@ pub async fn run(
     }
 }
 
-async fn client(socket: TcpStream, acceptor: TlsAcceptor, mut pass: Pass) {
+async fn client(socket: TcpStream, tls: Arc<rustls::ServerConfig>, mut pass: Pass) {
     let limits = pass.entrance().limits;
     // Frames are written in large pieces already.
     let _ = socket.set_nodelay(true);
-    let handshake = tokio::select! {
-        handshake = timeout(limits.connect_within, acceptor.accept(socket)) => handshake,
-        () = pass.account().evicted() => return pass.failed(&Close::Memory),
+    // A connection that says nothing is no handshake: anybody could have as many as the limits allow, and keep others out.
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), socket);
+    let begun = match in_time(limits.hello_within, hello, &pass).await {
+        Ok(begun) => begun,
+        Err(why) => return pass.failed(&why),
     };
-    let stream = match handshake {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return pass.failed(&error),
-        Err(_) => return pass.failed(&"it took too long"),
+    if pass.hello().is_err() {
+        return;
+    }
+    let stream = match in_time(limits.connect_within, begun.into_stream(tls), &pass).await {
+        Ok(stream) => stream,
+        Err(why) => return pass.failed(&why),
     };
     pass.entered(Transport::Tcp);
     let session = stream.get_ref().1;
@@ -87,7 +96,7 @@ async fn client(socket: TcpStream, acceptor: TlsAcceptor, mut pass: Pass) {
     let (mut reader, mut writer) = split(stream);
     let ended = match identity {
         Ok(identity) => {
-            let guest = Guest { identity, account: pass.account().clone() };
+            let guest = pass.guest(identity);
             serve(&mut reader, &mut writer, &guest, &pass.entrance().hub, limits).await
         }
         Err(close) => refuse(&mut writer, close, limits).await,
@@ -100,6 +109,20 @@ async fn client(socket: TcpStream, acceptor: TlsAcceptor, mut pass: Pass) {
     };
     let _ = timeout(limits.last_words, last).await;
     pass.left(&ended);
+}
+
+/// What comes of a step of the handshake, if it takes no longer than this and the gateway has memory left for the client.
+async fn in_time<T>(
+    within: Duration,
+    step: impl Future<Output = io::Result<T>>,
+    pass: &Pass,
+) -> io::Result<T> {
+    tokio::select! {
+        done = timeout(within, step) => {
+            done.unwrap_or_else(|_| Err(io::Error::new(ErrorKind::TimedOut, "it took too long")))
+        }
+        () = pass.account().evicted() => Err(io::Error::other(Close::Memory)),
+    }
 }
 
 /// A socket that is closed with something unread in it resets the connection, and what was written last does not arrive.

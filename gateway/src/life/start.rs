@@ -13,7 +13,7 @@ use crate::{
     config::{ConfigError, Settings},
     door::{
         bind,
-        entrance::Entrance,
+        entrance::{Entrance, EntranceLimits},
         keys::Keys,
         quic, tcp,
         tls::{self, Authorities, CertificateSource, Certificates, Rotation},
@@ -41,8 +41,14 @@ impl Gateway {
         let entrance = Arc::new(Entrance::new(
             hub.clone(),
             settings.connection,
-            settings.handshakes,
-            settings.most_connections,
+            EntranceLimits {
+                handshakes: settings.handshakes,
+                connections: settings.most_connections,
+                connections_of_prefix: settings
+                    .connections_of_prefix
+                    .unwrap_or(settings.most_connections.div_ceil(2)),
+                exempt: settings.exempt.clone(),
+            },
         ));
 
         let Sockets { endpoint, tcp, health, udp_at, tcp_at, health_at } = sockets;

@@ -1,10 +1,13 @@
 //! Who does not get in, over both transports, and how that is counted.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use gateway::door::limits::HandshakeLimits;
 use tokio::{
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::{interval, timeout},
 };
 
@@ -77,8 +80,11 @@ async fn addresses_are_proven_while_handshakes_are_under_way_and_not_at_rest() {
     let world = World::with(|settings| settings.handshakes = limits).await;
     world.join(Over::Quic, REALM).await.ping().await;
     assert_eq!(world.retried().await, 0);
-    // A handshake that does not go on.
-    let under_way = TcpStream::connect(world.at(Over::Tcp)).await.unwrap();
+    // Somebody who says nothing, and a handshake that does not go on.
+    let _silent = TcpStream::connect(world.at(Over::Tcp)).await.unwrap();
+    world.join(Over::Quic, REALM).await.ping().await;
+    assert_eq!(world.retried().await, 0);
+    let under_way = world.half_a_handshake().await;
     let asked = async {
         while world.retried().await == 0 {
             world.join(Over::Quic, REALM).await.ping().await;
@@ -102,7 +108,8 @@ async fn addresses_are_proven_while_handshakes_are_under_way_and_not_at_rest() {
 async fn there_is_a_most_of_connections_until_one_leaves() {
     let world = World::with(|settings| settings.most_connections = 2).await;
     let first = world.join(Over::Quic, REALM).await;
-    let _second = world.join(Over::Tcp, REALM).await;
+    let mut second = world.reach_from("127.0.1.1", Over::Tcp).await.unwrap();
+    second.join(REALM).await;
     for over in Over::BOTH {
         assert!(world.reach_from("127.0.0.1", over).await.is_err());
     }
@@ -118,4 +125,67 @@ async fn there_is_a_most_of_connections_until_one_leaves() {
         }
     };
     timeout(LONG, entered).await.unwrap();
+}
+
+/// Connections over TCP that say nothing.
+async fn silent(world: &World, from: &str, number: usize) -> Vec<TcpStream> {
+    let mut silent = Vec::new();
+    for _ in 0..number {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from.parse::<IpAddr>().unwrap(), 0)).unwrap();
+        silent.push(socket.connect(world.at(Over::Tcp)).await.unwrap());
+    }
+    silent
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_keep_nobody_out() {
+    let limits = HandshakeLimits { per_second: 40, per_second_of_prefix: 10, retry_above: 64 };
+    let world = World::with(|settings| {
+        settings.handshakes = limits;
+        settings.most_connections = 800;
+    })
+    .await;
+    let mut held = Vec::new();
+    for network in 1..=8 {
+        held.extend(silent(&world, &format!("127.0.{network}.1"), 20).await);
+    }
+    for over in Over::BOTH {
+        let mut honest = world.reach_from("127.0.9.1", over).await.unwrap();
+        honest.join(REALM).await;
+        honest.ping().await;
+    }
+    let refused = ["rate", "prefix_rate", "connections"];
+    for reason in refused {
+        assert_eq!(world.refused(reason).await, 0, "{reason}");
+    }
+    assert!(world.refused("silent").await > 0, "160 of 100 places");
+    drop(held);
+}
+
+#[tokio::test]
+async fn one_network_has_its_part_of_the_connections_unless_it_is_exempt() {
+    for (exempt, refused) in [(None, true), (Some("127.0.0.0/24"), false)] {
+        let world = World::with(|settings| {
+            settings.connections_of_prefix = Some(2);
+            settings.exempt = exempt.into_iter().map(|prefix| prefix.parse().unwrap()).collect();
+        })
+        .await;
+        for over in Over::BOTH {
+            let _first = world.reach_from("127.0.0.1", over).await.unwrap();
+            let _second = world.reach_from("127.0.0.2", over).await.unwrap();
+            assert_eq!(world.reach_from("127.0.0.3", over).await.is_err(), refused);
+            world.reach_from("127.0.1.1", over).await.unwrap().join(REALM).await;
+            // The next over the other transport finds the places free.
+            drop((_first, _second));
+            let mut ticks = interval(Duration::from_millis(10));
+            let free = async {
+                while world.reach_from("127.0.0.4", over).await.is_err() {
+                    ticks.tick().await;
+                }
+            };
+            timeout(LONG, free).await.unwrap();
+        }
+        assert_eq!(world.refused("prefix_connections").await > 0, refused);
+    }
 }

@@ -1,12 +1,13 @@
 //! A gateway in this process, with an authority for its certificate and its clients'.
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use gateway::{
     config::{RealmSettings, Settings},
     life::Gateway,
 };
 use rcgen::{CertifiedKey, KeyPair};
+use rustls::ClientConnection;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -74,6 +75,18 @@ impl World {
             Over::Quic => self.gateway.udp,
             Over::Tcp => self.gateway.tcp,
         }
+    }
+
+    /// A handshake over TCP that has begun and does not go on.
+    pub async fn half_a_handshake(&self) -> TcpStream {
+        let mut socket = TcpStream::connect(self.gateway.tcp).await.unwrap();
+        let (name, tls) = ("localhost".try_into().unwrap(), self.authority.trusted(None));
+        let mut hello = Vec::new();
+        ClientConnection::new(Arc::new(tls), name).unwrap().write_tls(&mut hello).unwrap();
+        socket.write_all(&hello).await.unwrap();
+        // The gateway answers once it counts.
+        socket.read_exact(&mut [0]).await.unwrap();
+        socket
     }
 
     pub async fn reach(&self, over: Over, own: Option<&CertifiedKey<KeyPair>>) -> Peer {

@@ -5,7 +5,7 @@ mod ended;
 mod input;
 mod output;
 
-use std::{future::poll_fn, net::Ipv4Addr, sync::Arc, task::Poll, time::Duration};
+use std::{fmt, future::poll_fn, net::Ipv4Addr, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -34,6 +34,8 @@ use crate::{
 pub struct ConnectionLimits {
     /// The longest payload of a frame.
     pub most_payload_bytes: u32,
+    /// Over TCP, the time for the client to begin its handshake.
+    pub hello_within: Duration,
     /// The time for the client's CONNECT to come.
     pub connect_within: Duration,
     /// The connection ends after this time without a frame; `None` where the transport itself notices that the client is
@@ -54,6 +56,7 @@ impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             most_payload_bytes: 1 << 20,
+            hello_within: Duration::from_secs(5),
             connect_within: Duration::from_secs(10),
             idle: Some(Duration::from_secs(30)),
             last_words: Duration::from_secs(1),
@@ -77,12 +80,30 @@ pub struct Guest {
     /// The node and realm that its certificate proves.
     pub identity: Option<Identity>,
     pub account: Arc<Account>,
+    pub admitted: Admitted,
+}
+
+/// What is done once a client is admitted to its realm.
+#[derive(Clone)]
+pub struct Admitted(Arc<dyn Fn() + Send + Sync>);
+
+impl Admitted {
+    pub fn new(then: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(then))
+    }
+}
+
+impl fmt::Debug for Admitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Admitted")
+    }
 }
 
 impl Guest {
     /// Somebody without a certificate on this machine.
     pub fn local(budget: &Arc<Budget>) -> Self {
-        Self { identity: None, account: budget.open(Ipv4Addr::LOCALHOST.into()) }
+        let account = budget.open(Ipv4Addr::LOCALHOST.into());
+        Self { identity: None, account, admitted: Admitted::new(|| {}) }
     }
 }
 
@@ -235,6 +256,7 @@ async fn admit<R: AsyncRead + Unpin>(
         hub.admit(&connect, guest.identity.as_ref(), &guest.account).map_err(Ended::Closed)?;
     member.realm().metrics.received(1, bytes);
     input.admit();
+    (guest.admitted.0)();
     Ok(member)
 }
 
