@@ -150,7 +150,7 @@ where
     let mut member = Some(member);
     if let Ended::Closed(Close::Memory) = &ended {
         outbox.abandon();
-        member.take().map(Member::leave);
+        member.take().into_iter().for_each(Member::leave);
     }
     if let Ended::Closed(close) = &ended {
         outbox.close(close.clone());
@@ -163,7 +163,7 @@ where
         };
         let _ = timeout(limits.last_words, last_words).await;
     }
-    member.map(Member::leave);
+    member.into_iter().for_each(Member::leave);
     ended
 }
 

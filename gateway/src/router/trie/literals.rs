@@ -9,6 +9,7 @@ use super::Node;
 const MANY: usize = 32;
 
 #[derive(Debug)]
+#[expect(clippy::vec_box, reason = "a list of one has room for four, which are pointers")]
 pub(super) enum Literals {
     /// In the order of their first segments.
     Few(Vec<Box<Node>>),
