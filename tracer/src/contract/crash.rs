@@ -9,6 +9,7 @@ use super::{
     exit_status::ExitStatus,
     owner::{Container, K8s},
     process::Process,
+    readable,
 };
 
 /// Version of this shape.
@@ -18,17 +19,22 @@ pub const SCHEMA: u32 = 1;
 pub struct CrashObject {
     pub schema: u32,
     pub crash: Crash,
+    #[serde(default, deserialize_with = "readable::fields")]
     pub exit: ExitStatus,
     /// The main process.
+    #[serde(default, deserialize_with = "readable::fields")]
     pub process: Process,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(deserialize_with = "readable::fields")]
     pub container: Option<Container>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(deserialize_with = "readable::fields")]
     pub k8s: Option<K8s>,
     /// Left out where one crash a line is listed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub timeline: Option<Vec<Entry>>,
     /// Records that were lost for this life.
+    #[serde(default)]
     pub lost: u64,
 }
 
@@ -46,10 +52,14 @@ pub struct Crash {
     /// `proven`, `likely`, or `none` where the cause is `none`.
     pub confidence: String,
     pub summary: String,
+    #[serde(default)]
     pub evidence: Vec<Evidence>,
+    #[serde(default)]
     pub next_step: String,
     /// The blamed process.
+    #[serde(default, deserialize_with = "readable::fields")]
     pub process: Process,
+    #[serde(default)]
     pub details: Map<String, Value>,
 }
 

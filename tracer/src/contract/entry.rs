@@ -9,6 +9,7 @@ use super::{
         Signal, Threads, Words,
     },
     process::Process,
+    readable::{self, Readable},
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -96,16 +97,22 @@ struct Written<'a> {
     what: &'a What,
 }
 
+/// What makes an entry is that it has a time: all else is read as far as it can be.
 #[derive(Deserialize)]
 struct Read {
-    time: String,
-    offset_ns: i64,
-    kind: String,
+    time: Readable<String>,
     #[serde(default)]
+    offset_ns: Readable<i64>,
+    #[serde(default)]
+    kind: Readable<String>,
+    #[serde(default, deserialize_with = "readable::fields")]
     process: Process,
     #[serde(flatten)]
     fields: Map<String, Value>,
 }
+
+/// The kind of an entry that does not say which it is of.
+const NO_KIND: &str = "unreadable";
 
 impl Serialize for Entry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -118,6 +125,31 @@ impl Serialize for Entry {
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Read { time, offset_ns, kind, process, fields } = Read::deserialize(deserializer)?;
-        Ok(Self { time, offset_ns, process, what: What::read(&kind, fields) })
+        let kind = match &kind {
+            Readable::Read(kind) => kind,
+            Readable::Other(_) => NO_KIND,
+        };
+        let what = What::read(kind, fields);
+        Ok(Self { time: time.or_default(), offset_ns: offset_ns.or_default(), process, what })
+    }
+}
+
+impl Entry {
+    /// The entries of a JSON list. One that cannot be read keeps its place, by which evidence cites the others.
+    ///
+    /// # Errors
+    /// It is no list.
+    pub fn list(json: &str) -> serde_json::Result<Vec<Self>> {
+        let entries: Vec<Readable<Self>> = serde_json::from_str(json)?;
+        let entry = |entry| match entry {
+            Readable::Read(entry) => entry,
+            Readable::Other(_) => Self {
+                time: String::new(),
+                offset_ns: 0,
+                process: Process::default(),
+                what: What::read(NO_KIND, Map::new()),
+            },
+        };
+        Ok(entries.into_iter().map(entry).collect())
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `None` and false where the end was not recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ExitStatus {
     pub code: Option<u8>,
     /// `SIGSEGV`

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CrashObject, Entry, K8s, kinds::Of, owner::Container};
+use super::{CrashObject, Entry, K8s, kinds::Of, owner::Container, readable};
 
 /// Whatever a line can be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,8 +25,10 @@ pub struct Observation<'a> {
     #[serde(flatten)]
     pub entry: Cow<'a, Entry>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(deserialize_with = "readable::fields")]
     pub container: Option<Cow<'a, Container>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(deserialize_with = "readable::fields")]
     pub k8s: Option<Cow<'a, K8s>>,
 }
 

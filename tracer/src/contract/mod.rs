@@ -16,6 +16,7 @@ mod process;
 #[cfg(test)]
 mod published;
 pub mod question;
+pub(crate) mod readable;
 mod refusal;
 mod text;
 mod time;

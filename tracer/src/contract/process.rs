@@ -1,8 +1,10 @@
 //! Processes, by OpenTelemetry's `process.*` names where they exist.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
+    readable,
     text::{id, text, texts},
     time::rfc3339,
 };
@@ -182,6 +184,12 @@ impl Process {
             Some(exec) => whole.running(exec),
             None => whole,
         }
+    }
+
+    /// As far as it can be read.
+    pub fn read(json: Value) -> Self {
+        // A value has no syntax that could be wrong.
+        readable::fields(json).unwrap_or_default()
     }
 
     /// The same process, whatever else is said of it.

@@ -3,11 +3,11 @@
 use rusqlite::Row;
 
 use super::StoreError;
-use crate::node::identity::Identity;
+use crate::{contract::readable, node::identity::Identity};
 
-/// From JSON.
+/// From JSON, as far as it can be read.
 pub(super) fn identity(row: &Row<'_>, column: usize) -> Result<Identity, StoreError> {
-    Ok(serde_json::from_str(text(row, column)?)?)
+    Ok(readable::fields_of(text(row, column)?))
 }
 
 /// Without a copy.

@@ -218,12 +218,13 @@ fn told<'a>(
 
 fn event(row: &Row<'_>, told: &Told) -> Result<StoredEvent, StoreError> {
     let process = match row.get_ref(6)?.as_str_or_null().map_err(rusqlite::Error::from)? {
-        Some(paths) => serde_json::from_value(shape::join(paths, text(row, 7)?)?)?,
+        // What cannot be read of one event must not hide the others.
+        Some(paths) => shape::join(paths, text(row, 7)?).map(Process::read).unwrap_or_default(),
         None => Process::default(),
     };
-    let fields = match shape::join(text(row, 4)?, text(row, 5)?)? {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
+    let fields = match shape::join(text(row, 4)?, text(row, 5)?) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) | Err(_) => Map::new(),
     };
     let entry = Entry {
         time: rfc3339(0, row.get(1)?),

@@ -2,8 +2,11 @@
 
 use rusqlite::{Connection, Row, ToSql};
 
-use super::{End, Life, StoreError, columns::identity};
-use crate::capture::event::ProcessId;
+use super::{
+    End, Life, StoreError,
+    columns::{identity, text},
+};
+use crate::{capture::event::ProcessId, contract::readable};
 
 const COLUMNS: &str = "boot_id, identity, cgroup_id, began_ns, main_pid, main_start_ns, command,
     memory_limit_bytes, ended_ns, exit, cause";
@@ -30,19 +33,18 @@ fn life(row: &Row<'_>) -> Result<Life, StoreError> {
     let ended_ns: Option<i64> = row.get(8)?;
     let end = match ended_ns {
         Some(time_ns) => {
-            let exit: String = row.get(9)?;
-            Some(End { time_ns, exit: serde_json::from_str(&exit)?, cause: row.get(10)? })
+            let exit = readable::fields_of(text(row, 9)?);
+            Some(End { time_ns, exit, cause: row.get(10)? })
         }
         None => None,
     };
-    let command: String = row.get(6)?;
     Ok(Life {
         boot_id: row.get(0)?,
         identity: identity(row, 1)?,
         cgroup_id: row.get::<_, i64>(2)?.cast_unsigned(),
         began_ns: row.get(3)?,
         main: main.map(|(pid, start_ns)| ProcessId { pid, start_ns: start_ns.cast_unsigned() }),
-        command: serde_json::from_str(&command)?,
+        command: readable::fields_of(text(row, 6)?),
         memory_limit_bytes: row.get::<_, Option<i64>>(7)?.map(i64::cast_unsigned),
         end,
     })

@@ -13,7 +13,7 @@ use super::{
     schema::open_to_read,
 };
 use crate::{
-    contract::{Candidate, Container, CrashObject, K8s},
+    contract::{Candidate, Container, CrashObject, Entry, K8s},
     node::identity::Identity,
 };
 
@@ -76,7 +76,7 @@ impl Reader {
             {
                 continue;
             }
-            crashes.push(line(row)?);
+            crashes.extend(line(row)?);
         }
         crashes.reverse();
         Ok(crashes)
@@ -156,7 +156,7 @@ impl Reader {
         let mut rows = statement.query(values)?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let mut object = object(row, &identity(row, 1)?)?;
-        object.timeline = Some(serde_json::from_str(text(row, 2)?)?);
+        object.timeline = Some(Entry::list(text(row, 2)?)?);
         Ok(Some(StoredCrash { object, text: row.get(3)?, life: row.get(4)? }))
     }
 
@@ -187,14 +187,26 @@ impl Reader {
     }
 }
 
-/// Of the columns 0 and 1. Most are as they were told: nothing is made of what is in them.
-fn line(row: &Row<'_>) -> Result<String, StoreError> {
+/// Of the columns 0 and 1. Most are as they were told: nothing is made of what is in them. One that cannot be read is
+/// told as it is, and one that is no JSON is passed over, so that the others are seen.
+fn line(row: &Row<'_>) -> Result<Option<String>, StoreError> {
     let told = text(row, 0)?;
-    let names: Names = serde_json::from_str(told)?;
+    let names: Names = match serde_json::from_str(told) {
+        Ok(names) => names,
+        Err(error) => {
+            tracing::warn!(%error, "a stored crash is no JSON object and is passed over");
+            return Ok(None);
+        }
+    };
     if names.k8s.is_some() && names.container.is_some() {
-        return Ok(told.to_owned());
+        return Ok(Some(told.to_owned()));
     }
-    Ok(serde_json::to_string(&object(row, &identity(row, 1)?)?)?)
+    let object = object(row, &identity(row, 1)?);
+    Ok(Some(match object {
+        Ok(object) => serde_json::to_string(&object)?,
+        Err(StoreError::Json(_)) => told.to_owned(),
+        Err(error) => return Err(error),
+    }))
 }
 
 /// Whether a crash object has them.

@@ -217,3 +217,39 @@ fn a_crash_too_large_to_be_stored_is_kept_without_its_timeline() {
     let stored = site.reader().crash(&Selector::Id("000000000005".to_owned())).unwrap().unwrap();
     assert_eq!((stored.object.timeline, stored.object.lost), (Some(Vec::new()), 1));
 }
+
+#[test]
+fn a_crash_that_cannot_be_read_does_not_hide_the_others() {
+    let site = shop();
+    let store = sqlite(&site.path());
+    let damage = |id: u32, sql: &str| {
+        let sql = format!("UPDATE crashes SET {sql} WHERE crash_id = '{id:012}'");
+        assert_eq!(store.execute(&sql, []).unwrap(), 1);
+    };
+    damage(1, "object = 'no JSON'");
+    damage(2, "object = json_remove(object, '$.crash.summary')");
+    let lines = site.reader().crashes(&Filter::default()).unwrap();
+    let id = |line: &String| serde_json::from_str::<Value>(line).unwrap()["crash"]["id"].clone();
+    assert_eq!(lines.iter().map(id).collect::<Vec<_>>(), ["000000000002", "000000000004"]);
+}
+
+#[test]
+fn a_death_whose_parts_cannot_be_read_is_told_without_them() {
+    let site = shop();
+    let store = sqlite(&site.path());
+    let object = "object = json_set(object, '$.process.pid', 'many', '$.exit', 'well', '$.crash.process', 1)";
+    let timeline =
+        "timeline = json_array(7, json_object('time', '10:00', 'kind', 'fork', 'process', 'me',
+        'forker_pid', 3), json(json_extract(timeline, '$[0]')))";
+    let sql = format!("UPDATE crashes SET {object}, {timeline}");
+    store.execute(&sql, []).unwrap();
+    store.execute("UPDATE lives SET command = 1, exit = '[]'", []).unwrap();
+    let stored = site.reader().crash(&Selector::Id("000000000004".to_owned())).unwrap().unwrap();
+    assert_eq!(stored.object.crash.cause, "segfault");
+    assert_eq!(stored.object.process, Process::default());
+    let timeline = stored.object.timeline.clone().unwrap();
+    let kinds: Vec<&str> = timeline.iter().map(|entry| entry.what.kind()).collect();
+    assert_eq!(kinds, ["unreadable", "fork", "call"]);
+    assert_eq!(timeline[2].process.pid, 4242);
+    assert_eq!(site.reader().changes(&stored).unwrap(), None);
+}

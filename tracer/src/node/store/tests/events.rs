@@ -179,3 +179,43 @@ proptest! {
         prop_assert_eq!(reader.living(BOOT).unwrap(), vec![life]);
     }
 }
+
+/// Three events and a crash, of which something inside is not as it was written.
+fn damaged(damage: &[&str]) -> Site {
+    let site = Site::new();
+    let writer = site.writer();
+    writer.life(life(1, "a"));
+    for (second, kind) in [(1, "call"), (2, "exec"), (3, "exit")] {
+        writer.event(&key(1), &entry(THEN + second * SECOND, kind));
+    }
+    committed(writer.crash(crash(1, "abort")));
+    let store = sqlite(&site.path());
+    damage.iter().for_each(|sql| assert!(store.execute(sql, []).unwrap() > 0, "{sql}"));
+    site
+}
+
+#[test]
+fn an_event_that_cannot_be_read_costs_what_is_wrong_in_it_alone() {
+    let pid = "UPDATE processes SET body = replace(body, '4242', '\"many\"')";
+    let seen = events(&damaged(&[pid]).reader(), EventFilter::default());
+    assert_eq!(seen.len(), 3);
+    assert_eq!(
+        (&seen[0]["process"]["comm"], &seen[0]["process"]["pid"]),
+        (&json!("app"), &json!(0))
+    );
+
+    let (paths, body) = (
+        "UPDATE processes SET body = '[1]'",
+        "UPDATE events SET body = 'no JSON' WHERE id = (SELECT min(id) FROM events)",
+    );
+    let seen = events(&damaged(&[paths, body]).reader(), EventFilter::default());
+    assert_eq!(
+        seen.iter().map(|event| &event["kind"]).collect::<Vec<_>>(),
+        ["call", "exec", "exit"]
+    );
+    assert_eq!(seen[2]["errno"], "ENOENT");
+
+    let identity = "UPDATE lives SET identity = json_set(identity, '$.attempt', 'often')";
+    let seen = events(&damaged(&[identity]).reader(), EventFilter::default());
+    assert_eq!(seen[0]["k8s"]["pod"]["name"], "a");
+}
