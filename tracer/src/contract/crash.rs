@@ -83,45 +83,7 @@ impl Crash {
     }
 }
 
-impl CrashObject {
-    /// See [`container_name`].
-    pub fn container_name(&self) -> Option<&str> {
-        container_name(self.k8s.as_ref(), self.container.as_ref())
-    }
-}
-
-/// The container's name, by its pod or else by its runtime.
-fn container_name<'a>(k8s: Option<&'a K8s>, container: Option<&'a Container>) -> Option<&'a str> {
-    k8s.and_then(K8s::container_name).or_else(|| container?.name.as_deref())
-}
-
-/// As much of a crash object as a list shows: the rest is not read.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct ListedObject {
-    pub crash: ListedCrash,
-    #[serde(default)]
-    pub container: Option<Container>,
-    #[serde(default)]
-    pub k8s: Option<K8s>,
-}
-
-/// See [`Crash`].
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct ListedCrash {
-    pub id: String,
-    pub time: String,
-    pub cause: String,
-    pub summary: String,
-}
-
-impl ListedObject {
-    /// See [`container_name`].
-    pub fn container_name(&self) -> Option<&str> {
-        container_name(self.k8s.as_ref(), self.container.as_ref())
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     pub text: String,
     /// Indexes into the timeline.

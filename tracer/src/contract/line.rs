@@ -1,17 +1,16 @@
-//! One line of the live stream and of stdout.
+//! One line of the live stream and of stdout: as they are written, and as clients read them.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CrashObject, Entry, K8s, kinds::Of, owner::Container, readable};
+use super::{Entry, K8s, ListedCrash, Names, Shown, kinds::Of, owner::Container, readable};
 
-/// Whatever a line can be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Whatever a line can be, as far as it is shown.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum Line {
-    /// Without its timeline.
-    Crash(Box<CrashObject>),
+    Crash(Box<Shown<ListedCrash>>),
     Observation(Box<Observation<'static>>),
     Gap(Box<Gap>),
 }
@@ -60,20 +59,14 @@ impl Gap {
 }
 
 impl Line {
-    /// `None` where it says nothing of it.
-    pub fn k8s(&self) -> Option<&K8s> {
+    /// Whose it is.
+    pub fn names(&self) -> Names<'_> {
         match self {
-            Self::Crash(crash) => crash.k8s.as_ref(),
-            Self::Observation(observation) => observation.k8s.as_deref(),
-            Self::Gap(gap) => gap.k8s.as_ref(),
-        }
-    }
-
-    pub fn container(&self) -> Option<&Container> {
-        match self {
-            Self::Crash(crash) => crash.container.as_ref(),
-            Self::Observation(observation) => observation.container.as_deref(),
-            Self::Gap(_) => None,
+            Self::Crash(crash) => crash.names(),
+            Self::Observation(observation) => {
+                Names::of(observation.k8s.as_deref(), observation.container.as_deref())
+            }
+            Self::Gap(gap) => Names::of(gap.k8s.as_ref(), None),
         }
     }
 }

@@ -18,6 +18,7 @@ mod published;
 pub mod question;
 pub(crate) mod readable;
 mod refusal;
+mod shown;
 mod text;
 mod time;
 
@@ -26,7 +27,7 @@ use crate::{
     diagnose::{facts::model::Facts, timeline::Timeline, verdict::Verdict},
 };
 
-pub use crash::{Crash, CrashLoop, CrashObject, Evidence, ListedObject, SCHEMA};
+pub use crash::{Crash, CrashLoop, CrashObject, Evidence, SCHEMA};
 pub use entry::{Entry, KINDS, Unknown, What};
 pub use exit_status::ExitStatus;
 pub use explanation::{Change, Changes, Explanation};
@@ -36,6 +37,7 @@ pub use of_event::entry;
 pub use owner::{Container, K8s};
 pub use process::{Creation, Executable, Numbered, Process};
 pub use refusal::{Candidate, Reason, Refusal};
+pub use shown::{ExplainedCrash, ListedCrash, Names, Shown, ShownExplanation};
 pub(crate) use time::rfc3339;
 
 /// The crash object of one life with its whole timeline, revision 1. `container` and `k8s` are left out:

@@ -5,7 +5,8 @@ use clap::value_parser;
 use jiff::Timestamp;
 
 use super::{
-    Found, From, merge,
+    Found, From,
+    merge::{self, When},
     source::{Answer, Source},
     sources::Sources,
     table::table,
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     cli::terminal::{print, width},
     config::when,
-    contract::{K8s, ListedObject, question},
+    contract::{ListedCrash, Names, Shown, question},
     render::printable,
 };
 
@@ -82,25 +83,30 @@ async fn list(options: &Options, sources: &mut Sources) -> anyhow::Result<Found>
     let url = Url::with(question::CRASHES, &asked)?;
     let answers = sources.all(async |_, source| lines(source, &url).await).await?;
     let answers: Vec<String> = answers.into_iter().map(|(_, lines)| lines).collect();
-    let (lines, is_cut) = merge::newest(&answers, usize::from(options.limit))?;
-    if lines.is_empty() {
-        return Ok(Found::Nothing("no crashes found".to_owned()));
-    }
+    let limit = usize::from(options.limit);
     let cut = (options.output == Format::Table).then(width).flatten();
-    let _ = match options.output {
-        Format::Json => print(&lines.iter().flat_map(|line| [line, "\n"]).collect::<String>())?,
+    let (told, is_cut) = match options.output {
+        Format::Json => {
+            let (crashes, is_cut) = merge::newest::<When>(&answers, limit)?;
+            (crashes.iter().flat_map(|(_, line)| [line, "\n"]).collect(), is_cut)
+        }
         Format::Table | Format::Wide => {
-            let crashes: Result<Vec<ListedObject>, _> =
-                lines.into_iter().map(serde_json::from_str).collect();
+            let (crashes, is_cut) = merge::newest::<Shown<ListedCrash>>(&answers, limit)?;
             let is_wide = options.output == Format::Wide;
             let columns = Columns {
                 namespace: options.namespace.is_none(),
                 id: is_wide,
                 node: is_wide || sources.are_several(),
             };
-            print(&columns.table(&crashes?, Timestamp::now(), cut))?
+            let crashes: Vec<_> = crashes.into_iter().map(|(crash, _)| crash).collect();
+            let table = || columns.table(&crashes, Timestamp::now(), cut);
+            (if crashes.is_empty() { String::new() } else { table() }, is_cut)
         }
     };
+    if told.is_empty() {
+        return Ok(Found::Nothing("no crashes found".to_owned()));
+    }
+    let _ = print(&told)?;
     if is_cut {
         tell(&format!("these are the newest {}; --limit shows more", options.limit));
     }
@@ -140,10 +146,15 @@ enum Column {
 }
 
 impl Columns {
-    fn table(&self, crashes: &[ListedObject], now: Timestamp, width: Option<usize>) -> String {
+    fn table(
+        &self,
+        crashes: &[Shown<ListedCrash>],
+        now: Timestamp,
+        width: Option<usize>,
+    ) -> String {
         let columns: Vec<Column> = Column::ALL.into_iter().filter(|one| self.has(*one)).collect();
         let header: Vec<&str> = columns.iter().map(|column| column.heading()).collect();
-        let row = |crash: &ListedObject| {
+        let row = |crash: &Shown<ListedCrash>| {
             columns.iter().map(|column| printable(&column.cell(crash, now))).collect()
         };
         let rows: Vec<Vec<String>> = crashes.iter().map(row).collect();
@@ -193,25 +204,22 @@ impl Column {
         }
     }
 
-    fn cell(self, object: &ListedObject, now: Timestamp) -> String {
+    fn cell(self, object: &Shown<ListedCrash>, now: Timestamp) -> String {
         let crash = &object.crash;
-        let k8s = object.k8s.as_ref();
+        let Names { namespace, pod, container, restarts, node } = object.names();
         let known = |name: Option<&str>| name.unwrap_or(NONE).to_owned();
         match self {
             Self::When => match crash.time.parse() {
                 Ok(time) => when::age(time, now),
                 Err(_) => crash.time.clone(),
             },
-            Self::Namespace => known(k8s.and_then(K8s::namespace_name)),
-            Self::Pod => known(k8s.and_then(K8s::pod_name)),
-            Self::Container => known(object.container_name()),
-            Self::Restarts => {
-                let count = k8s.and_then(K8s::restart_count);
-                count.map_or(NONE.to_owned(), |count| count.to_string())
-            }
+            Self::Namespace => known(namespace),
+            Self::Pod => known(pod),
+            Self::Container => known(container),
+            Self::Restarts => restarts.map_or(NONE.to_owned(), |count| count.to_string()),
             Self::Cause => crash.cause.clone(),
             Self::Id => crash.id.clone(),
-            Self::Node => known(k8s.and_then(K8s::node_name)),
+            Self::Node => known(node),
             Self::Summary => crash.summary.clone(),
         }
     }
@@ -224,7 +232,7 @@ mod tests {
     use super::*;
     use crate::contract::{Crash, CrashObject, ExitStatus, Process, SCHEMA};
 
-    fn crash(pod: Option<&str>, cause: &str, summary: &str) -> ListedObject {
+    fn crash(pod: Option<&str>, cause: &str, summary: &str) -> Shown<ListedCrash> {
         let object = CrashObject {
             schema: SCHEMA,
             crash: Crash {

@@ -4,14 +4,14 @@ use anyhow::{Context as _, bail};
 
 use super::{
     Found, From, TextOrJson,
-    merge::{self, Fit, Place, Timed},
+    merge::{self, Fit, Place, Timed as _, When},
     source::{Answer, Source},
     sources::Sources,
     url::Url,
 };
 use crate::{
     cli::terminal::{print, style},
-    contract::{Candidate, CrashObject, Explanation, K8s, question},
+    contract::{Candidate, ListedCrash, Names, Shown, ShownExplanation, question},
     node::store::Selector,
     render::{Style, explain::explanation_text},
 };
@@ -129,11 +129,11 @@ type Fits = Result<Vec<(Candidate, Option<String>)>, String>;
 async fn fits(source: &mut Source, url: &Url) -> anyhow::Result<Fits> {
     Ok(match source.get(url, "application/json").await? {
         Answer::Found(answer) => {
-            let object: CrashObject = serde_json::from_str(&answer.text().await?)?;
-            let k8s = object.k8s.as_ref();
+            let object: Shown<ListedCrash> = serde_json::from_str(&answer.text().await?)?;
+            let Names { namespace, pod, .. } = object.names();
             let what = Candidate {
-                namespace: k8s.and_then(K8s::namespace_name).map(str::to_owned),
-                pod: k8s.and_then(K8s::pod_name).map(str::to_owned),
+                namespace: namespace.map(str::to_owned),
+                pod: pod.map(str::to_owned),
                 crash_id: Some(object.crash.id.clone()),
             };
             Ok(vec![(what, Some(object.crash.time))])
@@ -151,7 +151,7 @@ async fn times(source: &mut Source, url: &Url) -> anyhow::Result<Vec<String>> {
         Answer::Found(answer) => answer.text().await?,
         Answer::Nothing(why) | Answer::Several { message: why, .. } => bail!(why),
     };
-    let time = |line| Ok(serde_json::from_str::<Timed>(line)?.crash.time);
+    let time = |line| Ok(serde_json::from_str::<When>(line)?.time().to_owned());
     lines.lines().map(time).collect()
 }
 
@@ -221,7 +221,7 @@ pub fn explain(options: &Explain) -> anyhow::Result<u8> {
         let told = match options.output {
             TextOrJson::Json => with_newline(document),
             TextOrJson::Text => {
-                let explanation: Explanation = serde_json::from_str(&document)?;
+                let explanation: ShownExplanation = serde_json::from_str(&document)?;
                 explanation_text(&explanation, style())
             }
         };

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::{From, TextOrJson, live, stored};
 use crate::{
     cli::terminal::print,
-    contract::{K8s, Line, question},
+    contract::{Line, Names, question},
     render::{gap_of, in_one_line, printable, who},
 };
 
@@ -101,14 +101,8 @@ fn line(json: &str) -> String {
         }
         Line::Gap(gap) => ("-", format!("-  {}", gap_of(&gap.of, gap.count))),
     };
-    let k8s = line.k8s();
-    let of_runtime = || line.container().and_then(|container| container.name.as_deref());
-    let whose = [
-        k8s.and_then(K8s::namespace_name),
-        k8s.and_then(K8s::pod_name),
-        k8s.and_then(K8s::container_name).or_else(of_runtime),
-    ];
-    let whose: Vec<&str> = whose.into_iter().flatten().collect();
+    let Names { namespace, pod, container, .. } = line.names();
+    let whose: Vec<&str> = [namespace, pod, container].into_iter().flatten().collect();
     let whose = if whose.is_empty() { "-".to_owned() } else { whose.join("/") };
     printable(&format!("{}  {whose}  {what}", to_milliseconds(time))) + "\n"
 }

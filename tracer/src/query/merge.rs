@@ -2,34 +2,54 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::contract::Candidate;
+use crate::contract::{Candidate, ListedCrash, Shown};
 
-/// Crashes of all nodes, oldest first, the newest `limit` of them; true where there are more.
+/// Crashes of all nodes, oldest first, the newest `limit` of them, each with its line; true where there are more.
 ///
 /// # Errors
 /// A line is no crash object.
-pub fn newest(answers: &[String], limit: usize) -> anyhow::Result<(Vec<&str>, bool)> {
-    let mut crashes = Vec::new();
+pub fn newest<T: Timed + DeserializeOwned>(
+    answers: &[String],
+    limit: usize,
+) -> anyhow::Result<(Vec<(T, &str)>, bool)> {
+    let mut crashes: Vec<(T, &str)> = Vec::new();
     for line in answers.iter().flat_map(|answer| answer.lines()) {
-        crashes.push((serde_json::from_str::<Timed>(line)?.crash.time, line));
+        crashes.push((serde_json::from_str(line)?, line));
     }
     // Those of one node stay in its order.
-    crashes.sort_by(|(one, _), (other, _)| one.cmp(other));
+    crashes.sort_by(|(one, _), (other, _)| one.time().cmp(other.time()));
     let older = crashes.len().saturating_sub(limit);
-    Ok((crashes.into_iter().skip(older).map(|(_, line)| line).collect(), older > 0))
+    Ok((crashes.split_off(older), older > 0))
 }
 
-/// When a crash was. All agents write times of the same length.
+/// What says when a crash was. All agents write times of the same length.
+pub trait Timed {
+    fn time(&self) -> &str;
+}
+
+/// Of a crash object.
 #[derive(Deserialize)]
-pub struct Timed {
-    pub crash: Time,
+pub struct When {
+    crash: Time,
 }
 
 #[derive(Deserialize)]
-pub struct Time {
-    pub time: String,
+struct Time {
+    time: String,
+}
+
+impl Timed for When {
+    fn time(&self) -> &str {
+        &self.crash.time
+    }
+}
+
+impl Timed for Shown<ListedCrash> {
+    fn time(&self) -> &str {
+        &self.crash.time
+    }
 }
 
 /// What one node has under a name.
@@ -131,15 +151,15 @@ mod tests {
     fn crashes_are_merged_by_time_and_the_limit_counts_over_all() {
         let answers = [line(1, "a") + &line(5, "b"), String::new(), line(3, "c") + &line(4, "d")];
         let order = |limit| {
-            let (lines, cut) = newest(&answers, limit).unwrap();
-            let id = |line: &&str| {
-                line.split("\"id\":\"").nth(1).and_then(|rest| rest.chars().next()).unwrap()
-            };
-            (lines.iter().map(id).collect::<String>(), cut)
+            let (crashes, cut) = newest::<Shown<ListedCrash>>(&answers, limit).unwrap();
+            let lines =
+                newest::<When>(&answers, limit).unwrap().0.into_iter().map(|(_, line)| line);
+            assert!(lines.eq(crashes.iter().map(|(_, line)| *line)));
+            (crashes.iter().map(|(object, _)| object.crash.id.as_str()).collect::<String>(), cut)
         };
         assert_eq!(order(4), ("acdb".to_owned(), false));
         assert_eq!(order(2), ("db".to_owned(), true));
-        assert!(newest(&["no json".to_owned()], 1).is_err());
+        assert!(newest::<When>(&["no json".to_owned()], 1).is_err());
     }
 
     fn fit(node: usize, namespace: &str, pod: &str, id: Option<&str>, time: Option<&str>) -> Fit {

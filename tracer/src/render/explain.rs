@@ -2,10 +2,10 @@
 //! lasted. It must not decide anything.
 
 use super::text::{Style, printable, size};
-use crate::contract::{Change, Changes, CrashObject, Explanation, K8s};
+use crate::contract::{Change, Changes, Names, ShownExplanation};
 
 /// Labels and what they label, one a line; evidence and changes as lists. Ends in a newline.
-pub fn explanation_text(explanation: &Explanation, style: Style) -> String {
+pub fn explanation_text(explanation: &ShownExplanation, style: Style) -> String {
     let object = &explanation.object;
     let crash = &object.crash;
     let mut out = String::new();
@@ -14,7 +14,7 @@ pub fn explanation_text(explanation: &Explanation, style: Style) -> String {
         out.push_str(&format!("{label:<11}{text}\n"));
     };
     line("crash", &printable(&format!("{} at {}", crash.id, crash.time)));
-    let pod = Named::of(object);
+    let pod = Named::of(object.names());
     if let Some(pod) = &pod.pod {
         line("pod", &printable(pod));
     }
@@ -54,14 +54,11 @@ pub struct Named {
 }
 
 impl Named {
-    pub fn of(object: &CrashObject) -> Self {
-        let k8s = object.k8s.as_ref();
-        let (namespace, pod) = (k8s.and_then(K8s::namespace_name), k8s.and_then(K8s::pod_name));
-        let restarts = k8s.and_then(K8s::restart_count);
-        let name = object.container_name();
+    pub fn of(names: Names<'_>) -> Self {
+        let Names { namespace, pod, container, restarts, .. } = names;
         Self {
             pod: pod.map(|pod| namespace.map_or(pod.to_owned(), |space| format!("{space}/{pod}"))),
-            container: name.map(|name| match restarts {
+            container: container.map(|name| match restarts {
                 None => name.to_owned(),
                 Some(0) => format!("{name}, its first start"),
                 Some(count) => format!("{name}, restart {count}"),
@@ -130,9 +127,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{contract::crash_object, render::samples};
+    use crate::{
+        contract::{Explanation, crash_object},
+        render::samples,
+    };
 
-    fn explained(changes: serde_json::Value) -> Explanation {
+    fn explained(changes: serde_json::Value) -> ShownExplanation {
         let (timeline, facts, verdict) = samples::missing_file();
         let mut object = crash_object("0123456789ab", &timeline, &facts, &verdict);
         let k8s = json!({
@@ -141,7 +141,8 @@ mod tests {
             "container": {"name": "cart", "restart_count": 3},
         });
         object.k8s = serde_json::from_value(k8s).unwrap();
-        Explanation { object, changes: serde_json::from_value(changes).unwrap() }
+        let explanation = Explanation { object, changes: serde_json::from_value(changes).unwrap() };
+        serde_json::from_value(serde_json::to_value(explanation).unwrap()).unwrap()
     }
 
     #[test]

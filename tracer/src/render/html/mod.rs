@@ -12,7 +12,7 @@ const CSS: &str = include_str!("page.css");
 /// A whole HTML document.
 pub fn crash_page(object: &CrashObject) -> String {
     let crash = &object.crash;
-    let named = Named::of(object);
+    let named = Named::of(object.names());
     let title = match &named.pod {
         Some(pod) => format!("{}: {}", pod, crash.cause),
         None => format!("{}: {}", crash.id, crash.cause),
