@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Found, From,
-    merge::{self, When},
+    merge::{Newest, When, newest},
     source::{Answer, Source},
     sources::Sources,
     table::table,
@@ -84,25 +84,20 @@ async fn list(options: &Options, sources: &mut Sources) -> anyhow::Result<Found>
     let answers = sources.all(async |_, source| lines(source, &url).await).await?;
     let answers: Vec<String> = answers.into_iter().map(|(_, lines)| lines).collect();
     let limit = usize::from(options.limit);
-    let cut = (options.output == Format::Table).then(width).flatten();
-    let (told, is_cut) = match options.output {
+    let (told, is_cut, unreadable) = match options.output {
         Format::Json => {
-            let (crashes, is_cut) = merge::newest::<When>(&answers, limit)?;
-            (crashes.iter().flat_map(|(_, line)| [line, "\n"]).collect(), is_cut)
+            let Newest { crashes, is_cut, unreadable } = newest::<When>(&answers, limit);
+            (crashes.iter().flat_map(|(_, line)| [line, "\n"]).collect(), is_cut, unreadable)
         }
         Format::Table | Format::Wide => {
-            let (crashes, is_cut) = merge::newest::<Shown<ListedCrash>>(&answers, limit)?;
-            let is_wide = options.output == Format::Wide;
-            let columns = Columns {
-                namespace: options.namespace.is_none(),
-                id: is_wide,
-                node: is_wide || sources.are_several(),
-            };
+            let Newest { crashes, is_cut, unreadable } = newest(&answers, limit);
             let crashes: Vec<_> = crashes.into_iter().map(|(crash, _)| crash).collect();
-            let table = || columns.table(&crashes, Timestamp::now(), cut);
-            (if crashes.is_empty() { String::new() } else { table() }, is_cut)
+            (in_columns(options, sources, &crashes), is_cut, unreadable)
         }
     };
+    if unreadable > 0 {
+        tell(&format!("{unreadable} crashes of agents of another version cannot be read"));
+    }
     if told.is_empty() {
         return Ok(Found::Nothing("no crashes found".to_owned()));
     }
@@ -111,6 +106,21 @@ async fn list(options: &Options, sources: &mut Sources) -> anyhow::Result<Found>
         tell(&format!("these are the newest {}; --limit shows more", options.limit));
     }
     Ok(Found::Something)
+}
+
+/// Empty without crashes.
+fn in_columns(options: &Options, sources: &Sources, crashes: &[Shown<ListedCrash>]) -> String {
+    if crashes.is_empty() {
+        return String::new();
+    }
+    let is_wide = options.output == Format::Wide;
+    let columns = Columns {
+        namespace: options.namespace.is_none(),
+        id: is_wide,
+        node: is_wide || sources.are_several(),
+    };
+    let cut = if is_wide { None } else { width() };
+    columns.table(crashes, Timestamp::now(), cut)
 }
 
 /// Crash objects, one a line.

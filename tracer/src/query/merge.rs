@@ -6,22 +6,27 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::contract::{Candidate, ListedCrash, Shown};
 
-/// Crashes of all nodes, oldest first, the newest `limit` of them, each with its line; true where there are more.
-///
-/// # Errors
-/// A line is no crash object.
-pub fn newest<T: Timed + DeserializeOwned>(
-    answers: &[String],
-    limit: usize,
-) -> anyhow::Result<(Vec<(T, &str)>, bool)> {
-    let mut crashes: Vec<(T, &str)> = Vec::new();
-    for line in answers.iter().flat_map(|answer| answer.lines()) {
-        crashes.push((serde_json::from_str(line)?, line));
-    }
+/// Crashes of all nodes, oldest first.
+pub struct Newest<'a, T> {
+    /// Each with its line.
+    pub crashes: Vec<(T, &'a str)>,
+    /// There are older ones.
+    pub is_cut: bool,
+    /// Lines that are no crash objects, as far as this program knows them.
+    pub unreadable: usize,
+}
+
+/// The newest `limit` of the crashes that all nodes told of, one a line.
+pub fn newest<T: Timed + DeserializeOwned>(answers: &[String], limit: usize) -> Newest<'_, T> {
+    let mut lines = 0;
+    let lines_of_all = answers.iter().flat_map(|answer| answer.lines()).inspect(|_| lines += 1);
+    let read = |line| Some((serde_json::from_str(line).ok()?, line));
+    let mut crashes: Vec<(T, &str)> = lines_of_all.filter_map(read).collect();
+    let unreadable = lines - crashes.len();
     // Those of one node stay in its order.
     crashes.sort_by(|(one, _), (other, _)| one.time().cmp(other.time()));
     let older = crashes.len().saturating_sub(limit);
-    Ok((crashes.split_off(older), older > 0))
+    Newest { crashes: crashes.split_off(older), is_cut: older > 0, unreadable }
 }
 
 /// What says when a crash was. All agents write times of the same length.
@@ -151,15 +156,21 @@ mod tests {
     fn crashes_are_merged_by_time_and_the_limit_counts_over_all() {
         let answers = [line(1, "a") + &line(5, "b"), String::new(), line(3, "c") + &line(4, "d")];
         let order = |limit| {
-            let (crashes, cut) = newest::<Shown<ListedCrash>>(&answers, limit).unwrap();
-            let lines =
-                newest::<When>(&answers, limit).unwrap().0.into_iter().map(|(_, line)| line);
+            let Newest { crashes, is_cut, .. } = newest::<Shown<ListedCrash>>(&answers, limit);
+            let lines = newest::<When>(&answers, limit).crashes.into_iter().map(|(_, line)| line);
             assert!(lines.eq(crashes.iter().map(|(_, line)| *line)));
-            (crashes.iter().map(|(object, _)| object.crash.id.as_str()).collect::<String>(), cut)
+            let ids = crashes.iter().map(|(object, _)| object.crash.id.as_str());
+            (ids.collect::<String>(), is_cut)
         };
         assert_eq!(order(4), ("acdb".to_owned(), false));
         assert_eq!(order(2), ("db".to_owned(), true));
-        assert!(newest::<When>(&["no json".to_owned()], 1).is_err());
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_counted_and_hides_no_other() {
+        let answers = [line(1, "a") + "no json\n{}\n" + &line(5, "b")];
+        let newest = newest::<Shown<ListedCrash>>(&answers, 9);
+        assert_eq!((newest.crashes.len(), newest.unreadable, newest.is_cut), (2, 2, false));
     }
 
     fn fit(node: usize, namespace: &str, pod: &str, id: Option<&str>, time: Option<&str>) -> Fit {
