@@ -31,10 +31,19 @@ pub struct Network {
 pub struct Endpoint {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address_b64: Option<String>,
-    /// IP address, or the path of a unix socket; abstract names begin with @.
+    /// IP address, of a link with the number of its interface: `fe80::1%2`. Or the path of a unix socket; abstract names
+    /// begin with @.
     pub address: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+}
+
+/// With the zone of RFC 4007, without which a link-local address names nobody.
+fn with_zone(socket: &SocketAddr) -> String {
+    match socket {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
+        SocketAddr::V4(_) | SocketAddr::V6(_) => socket.ip().to_string(),
+    }
 }
 
 /// Whose address it is.
@@ -56,7 +65,7 @@ impl Network {
                 };
                 let end = Endpoint {
                     address_b64: None,
-                    address: socket.ip().to_string(),
+                    address: with_zone(socket),
                     port: Some(socket.port()),
                 };
                 let version = Some(version.into());
@@ -82,5 +91,23 @@ impl Network {
             Side::Local => Self { local: Some(end), ..self },
             Side::Peer => Self { peer: Some(end), ..self },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_a_link_says_of_which() {
+        let check = |socket: &str, expected: &str| {
+            let network = Network::of(Side::Peer, &Address::Inet(socket.parse().unwrap()), None);
+            let peer = network.peer.unwrap();
+            assert_eq!((peer.address.as_str(), peer.port), (expected, Some(80)));
+        };
+        check("[fe80::1%2]:80", "fe80::1%2");
+        check("[fe80::1]:80", "fe80::1");
+        check("[2001:db8::1]:80", "2001:db8::1");
+        check("10.0.0.7:80", "10.0.0.7");
     }
 }

@@ -162,7 +162,7 @@ fn search(run: &[Entry]) -> Option<String> {
 mod tests {
     use super::super::{Detail, Style, tests::object, timeline_text};
     use crate::{
-        capture::event::{Event, ExecFailed, Object, ProcessId, What},
+        capture::event::{Address, Event, ExecFailed, Object, ProcessId, What},
         contract::Evidence,
         linux::{errno::Errno, text::Text},
         render::samples::{call, event, path, timeline},
@@ -226,6 +226,17 @@ mod tests {
         0-2  +0.001000s  app[4242]  3 times: ioctl = ENOTTY (inappropriate ioctl for device)
         3-4  +0.004000s  app[4242]  2 times: newfstatat "/a/b" = ENOENT (no such file or directory)
           5  +0.006000s  app[4242]  newfstatat "/c/d" = ENOENT (no such file or directory)
+        "#);
+    }
+
+    #[test]
+    fn one_address_on_two_links_is_two_peers() {
+        let peer = |address: &str| Object::Address(Address::Inet(address.parse().unwrap()));
+        let refused = |to| What::Call(call("connect", Errno::ECONNREFUSED, peer(to)));
+        let whats = ["[fe80::1%2]:80", "[fe80::1%3]:80", "[fe80::1%3]:80"].map(refused).to_vec();
+        insta::assert_snapshot!(told(events(whats), &[]), @r#"
+          0  +0.001000s  app[4242]  connect [fe80::1%2]:80 = ECONNREFUSED (connection refused)
+        1-2  +0.002000s  app[4242]  2 times: connect [fe80::1%3]:80 = ECONNREFUSED (connection refused)
         "#);
     }
 
