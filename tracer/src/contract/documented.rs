@@ -4,7 +4,7 @@
 use std::{borrow::Cow, collections::BTreeSet, fmt::Debug};
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Candidate, Change, Changes, Container, CrashObject, Explanation, K8s, Observation, Reason,
@@ -86,6 +86,7 @@ fn explanation() -> Explanation {
         command: change(Vec::new(), vec!["a".to_owned()]),
         node: change(text("a"), None),
         cause: change(None, text("abort")),
+        others: Map::new(),
     };
     let object = CrashObject { timeline: None, ..objects().remove(0) };
     Explanation { object, changes: Some(changes) }
@@ -147,7 +148,7 @@ fn samples_keep_the_schema() {
 #[test]
 fn every_field_of_the_types_is_documented() {
     // Members that have no name in JSON, and one that has another there.
-    let nameless = ["object", "what", "more", "version"].map(str::to_owned);
+    let nameless = ["object", "what", "more", "others", "version"].map(str::to_owned);
     let schema = described(&crash_schema());
     let documented: BTreeSet<String> = schema.into_iter().map(|(name, _)| name).collect();
     // What hangs on the data, not on the types.

@@ -1,6 +1,7 @@
 //! A crash explained: what changed since the last life of its workload that lasted.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::CrashObject;
 
@@ -37,6 +38,9 @@ pub struct Changes {
     /// Why they ended; `None` for one that lives on.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cause: Option<Change<Option<String>>>,
+    /// What a later version compares besides, as it says it.
+    #[serde(flatten)]
+    pub others: Map<String, Value>,
 }
 
 /// Left out of [`Changes`] where both are the same.

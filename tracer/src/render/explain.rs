@@ -1,6 +1,9 @@
 //! A verdict as text for people, made of the crash object alone, and what changed since the last life that
 //! lasted. It must not decide anything.
 
+use serde::Deserialize as _;
+use serde_json::Value;
+
 use super::text::{Style, printable, size};
 use crate::contract::{Change, Changes, Names, ShownExplanation};
 
@@ -87,7 +90,7 @@ fn changes(changes: Option<&Changes>) -> Vec<String> {
 
 /// `- image: shop/cart:1 → shop/cart:2`, of what is different.
 fn differences(changes: &Changes) -> Vec<String> {
-    let Changes { image, image_id, memory_limit_bytes, command, node, cause, .. } = changes;
+    let Changes { image, image_id, memory_limit_bytes, command, node, cause, others, .. } = changes;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let bytes = |bytes: &Option<u64>| bytes.map(size).unwrap_or_default();
     let lines = [
@@ -98,7 +101,20 @@ fn differences(changes: &Changes) -> Vec<String> {
         line("node", node, text),
         line("cause", cause, text),
     ];
-    lines.into_iter().flatten().collect()
+    let others = others.iter().filter_map(|(name, change)| {
+        let change = Change::<Value>::deserialize(change).ok();
+        line(&printable(&name.replace('_', " ")), &change, plain)
+    });
+    lines.into_iter().flatten().chain(others).collect()
+}
+
+/// A value of which nothing is known: a text without its quotes, nothing for null.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
 }
 
 fn line<T>(name: &str, change: &Option<Change<T>>, told: impl Fn(&T) -> String) -> Option<String> {
@@ -176,6 +192,18 @@ mod tests {
     fn a_workload_that_never_lasted_has_no_changes() {
         let text = explanation_text(&explained(json!(null)), Style::Plain);
         assert!(text.ends_with("that lasted is remembered\n"), "{text}");
+    }
+
+    #[test]
+    fn a_change_that_this_version_does_not_know_is_told_by_its_name() {
+        let changes = json!({
+            "container_id": "ba9876543210", "began": "2001-02-03T03:00:00Z", "ended": null,
+            "cpu_limit": {"from": null, "to": 2}, "runtime": {"from": "runc", "to": "crun"}, "mood": 1,
+        });
+        let text = explanation_text(&explained(changes), Style::Plain);
+        assert!(text.contains("changes:   since ba9876543210"), "{text}");
+        assert!(text.contains("- cpu limit: none known → 2\n"), "{text}");
+        assert!(text.ends_with("- runtime: runc → crun\n"), "{text}");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Map;
+
 use super::{Life, Reader, StoreError, StoredCrash, lives};
 use crate::contract::{Change, Changes, rfc3339};
 
@@ -21,6 +23,7 @@ impl Changes {
             command: change(&lasting.command, &crashed.command),
             node: change(&from.node, &to.node),
             cause: change(&cause(lasting), &cause(crashed)),
+            others: Map::new(),
         }
     }
 
@@ -31,6 +34,7 @@ impl Changes {
             && self.memory_limit_bytes.is_none()
             && self.command.is_none()
             && self.node.is_none()
+            && self.others.is_empty()
     }
 }
 

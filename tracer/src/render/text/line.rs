@@ -132,14 +132,16 @@ fn exec(process: &Process) -> String {
 /// What ran before the recorder came.
 fn found(entry: &Entry, found: &Found) -> String {
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
-    let age = time(&found.found_time).zip(time(&entry.time));
-    let seconds = age.map_or(0, |(found, began)| found.duration_since(began).as_secs().max(0));
+    let later = match time(&found.found_time).zip(time(&entry.time)) {
+        Some((found, began)) => format!("{} s later", found.duration_since(began).as_secs().max(0)),
+        None => "later".to_owned(),
+    };
     let program = if found.file.path.is_empty() {
         "started".to_owned()
     } else {
         format!("started {}", command(&found.file.path, &found.command_args))
     };
-    format!("{program}; the recorder came {seconds} s later")
+    format!("{program}; the recorder came {later}")
 }
 
 fn exec_failed(failed: &ExecFailed) -> String {
@@ -307,5 +309,25 @@ pub fn gap_of(of: &Of, count: u64) -> String {
         Of::Records(kind) => {
             format!("gap: {count} records of kind {} were lost", printable(kind))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_time_that_cannot_be_read_is_not_told() {
+        let check = |time: &str, expected: &str| {
+            let entry = json!({
+                "time": time, "offset_ns": 0, "kind": "found", "found_time": "2001-02-03T04:05:09Z",
+                "command_args": [], "file": {"path": "", "truncated": false},
+            });
+            assert_eq!(in_one_line(&serde_json::from_value(entry).unwrap()), expected);
+        };
+        check("2001-02-03T04:05:06.5Z", "started; the recorder came 2 s later");
+        check("some day", "started; the recorder came later");
     }
 }
