@@ -7,7 +7,11 @@ use kube::{Client, api::ListParams, core::Request};
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::{Cluster, forward::Forward, source::Source};
+use super::{
+    Cluster,
+    forward::{Forward, reason},
+    source::Source,
+};
 
 /// What the DaemonSet's pods are labelled with (deploy/base/tracer).
 const LABEL: &str = "app=macula-tracer";
@@ -56,16 +60,6 @@ fn untold(error: kube::Error, server: &str, namespace: &str) -> anyhow::Error {
         ),
         kube::Error::Api(status) => anyhow!("cannot find the agents: {}", status.message),
         error => anyhow!("cannot ask the Kubernetes API at {server}: {}", reason(error)),
-    }
-}
-
-/// Why it could not be asked. Where kube wraps an error of the connection, the innermost one says it.
-pub fn reason(error: kube::Error) -> String {
-    match error {
-        error @ (kube::Error::Service(_) | kube::Error::HyperError(_)) => {
-            anyhow::Error::new(error).root_cause().to_string()
-        }
-        error => error.to_string(),
     }
 }
 

@@ -14,8 +14,6 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, api::Portforwarder};
 use tokio::{task::JoinSet, time::timeout};
 
-use super::cluster::reason;
-
 /// Where an agent listens in its pod (`--api-listen`).
 const PORT: u16 = 9468;
 /// For the reason of a stream that has ended.
@@ -96,5 +94,15 @@ impl Forward {
             kube::Error::Api(status) => anyhow!("{}", status.message),
             error => anyhow!("cannot port-forward: {}", reason(error)),
         }
+    }
+}
+
+/// Why it could not be asked. Where kube wraps an error of the connection, the innermost one says it.
+pub fn reason(error: kube::Error) -> String {
+    match error {
+        error @ (kube::Error::Service(_) | kube::Error::HyperError(_)) => {
+            anyhow::Error::new(error).root_cause().to_string()
+        }
+        error => error.to_string(),
     }
 }

@@ -10,21 +10,29 @@ use tokio::time::timeout;
 
 use super::{
     Found,
-    events::Options,
+    printer::Printer,
     source::{Answer, Source},
     sources::Sources,
     sse::Parser,
     tell_silent,
     url::Url,
 };
-use crate::contract::{Gap, K8s, kinds::Of, question::EVENTS};
+use crate::contract::{
+    Gap, K8s,
+    kinds::Of,
+    question::{EVENTS, Events},
+};
 
 /// Several heartbeats of an agent.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Prints them until nobody reads on, or no stream is left.
-pub async fn follow(options: &Options, sources: &mut Sources) -> anyhow::Result<Found> {
-    let url = Url::with(EVENTS, &options.question())?;
+pub async fn follow(
+    asked: &Events,
+    printer: Printer,
+    sources: &mut Sources,
+) -> anyhow::Result<Found> {
+    let url = Url::with(EVENTS, asked)?;
     let bodies = sources.all(async |_, source| open(source, &url).await).await?;
     tell_silent(sources);
     let streams = bodies
@@ -36,7 +44,7 @@ pub async fn follow(options: &Options, sources: &mut Sources) -> anyhow::Result<
             Ok(events) => {
                 let node = sources.node(node).filter(|_| sources.are_several());
                 for event in events {
-                    if options.print(&(named(event, node) + "\n"), node)?.is_break() {
+                    if printer.print(&(named(event, node) + "\n"), node)?.is_break() {
                         return Ok(Found::Something);
                     }
                 }

@@ -8,6 +8,7 @@ pub mod events;
 mod forward;
 mod live;
 mod merge;
+mod printer;
 mod progress;
 mod source;
 mod sources;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     Found,
-    events::Options,
+    printer::Printer,
     source::{Answer, Source},
     sources::Sources,
     url::Url,
@@ -25,15 +25,20 @@ const SMALLEST_PART: usize = 100;
 /// Between two looks at a store that somebody else writes.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Prints them, as many as are wanted.
-pub async fn all(options: &Options, sources: &mut Sources) -> anyhow::Result<Found> {
+/// Prints them, the first `limit` of them where there is one.
+pub async fn all(
+    asked: &Events,
+    limit: Option<usize>,
+    printer: Printer,
+    sources: &mut Sources,
+) -> anyhow::Result<Found> {
     let size = (PART / sources.answering().len().max(1)).max(SMALLEST_PART);
-    let mut left = options.limit.unwrap_or(usize::MAX);
+    let mut left = limit.unwrap_or(usize::MAX);
     if left == 0 {
         return Ok(nothing());
     }
     let first =
-        sources.all(async |_, source| Part::ask(options, source, 0, size.min(left)).await).await?;
+        sources.all(async |_, source| Part::ask(asked, source, 0, size.min(left)).await).await?;
     let mut reels: Vec<Reel> =
         first.into_iter().map(|(node, part)| Reel::new(node, part)).collect();
     let mut found = false;
@@ -43,7 +48,7 @@ pub async fn all(options: &Options, sources: &mut Sources) -> anyhow::Result<Fou
         {
             (found, left) = (true, left - 1);
             let node = sources.node(node).filter(|_| sources.are_several());
-            if options.print(&(event + "\n"), node)?.is_break() {
+            if printer.print(&(event + "\n"), node)?.is_break() {
                 return Ok(Found::Something);
             }
         }
@@ -54,7 +59,7 @@ pub async fn all(options: &Options, sources: &mut Sources) -> anyhow::Result<Fou
         }
         let after = |node| reels.iter().find(|reel| reel.node == node).map_or(0, |reel| reel.after);
         let parts = sources.some(&ended, async |node, source| {
-            Part::ask(options, source, after(node), size.min(left)).await
+            Part::ask(asked, source, after(node), size.min(left)).await
         });
         let parts = parts.await?;
         reels.retain(|reel| !reel.lacks());
@@ -67,14 +72,18 @@ fn nothing() -> Found {
 }
 
 /// Prints what comes into a store that has no live events.
-pub async fn follow(options: &Options, sources: &mut Sources) -> anyhow::Result<Found> {
+pub async fn follow(
+    asked: &Events,
+    printer: Printer,
+    sources: &mut Sources,
+) -> anyhow::Result<Found> {
     // With none of its events: where it ends now.
     let (mut after, mut limit) = (0, 0);
     loop {
-        let ask = async |_, source: &mut Source| Part::ask(options, source, after, limit).await;
+        let ask = async |_, source: &mut Source| Part::ask(asked, source, after, limit).await;
         let parts = sources.all(ask).await?;
         for (_, part) in parts {
-            if options.print(&part.lines, None)?.is_break() {
+            if printer.print(&part.lines, None)?.is_break() {
                 return Ok(Found::Something);
             }
             (after, limit) = (part.last_row, PART);
@@ -95,13 +104,13 @@ struct Part {
 
 impl Part {
     async fn ask(
-        options: &Options,
+        asked: &Events,
         source: &mut Source,
         after: i64,
         limit: usize,
     ) -> anyhow::Result<Self> {
         let (after_row, limit) = (Some(after), Some(limit));
-        let asked = Events { after_row, limit, ..options.question() };
+        let asked = Events { after_row, limit, ..asked.clone() };
         let url = Url::with(EVENTS, &asked)?;
         match source.get(&url, "application/jsonl").await? {
             Answer::Nothing(why) | Answer::Several { message: why, .. } => bail!(why),
