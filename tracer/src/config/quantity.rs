@@ -2,10 +2,11 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use jiff::{SpanRelativeTo, fmt::friendly::SpanParser};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A duration: numbers with `ms`, `s`, `m`, `h`, `d` or `w`, as in `90s` or `1h30m`.
+/// A duration: numbers with `ms`, `s`, `m`, `h`, `d` or `w`, the longest unit first, as in `90s`, `1h30m` or `1.5h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Span(pub Duration);
@@ -17,21 +18,17 @@ pub struct Size(pub u64);
 
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum QuantityError {
-    #[error("`{0}` is no duration: write numbers with ms, s, m, h, d or w, e.g. `10m` or `7d`")]
+    #[error(
+        "`{0}` is no duration: write numbers with w, d, h, m, s or ms, the longest first, e.g. `10m` or `7d`"
+    )]
     Span(String),
     #[error("`{0}` is no size: write a number with KiB, MiB or GiB, e.g. `256MiB`")]
     Size(String),
 }
 
-/// Milliseconds, largest first.
-const SPANS: [(&str, u64); 6] = [
-    ("w", 7 * 24 * 3_600_000),
-    ("d", 24 * 3_600_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1000),
-    ("ms", 1),
-];
+/// Milliseconds, largest first, to print. Nobody counts in weeks: a store of 7 days is asked for, and shown.
+const SPANS: [(&str, u64); 5] =
+    [("d", 24 * 3_600_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Bytes, largest first; those of 1024 are used to print.
 const SIZES: [(&str, u64); 8] = [
@@ -49,23 +46,20 @@ impl FromStr for Span {
     type Err = QuantityError;
 
     fn from_str(text: &str) -> Result<Self, QuantityError> {
-        let read = || {
-            let mut rest = text.trim();
-            let mut total_ms = 0u64;
-            while !rest.is_empty() {
-                let (number, after) = number(rest)?;
-                let letters = |c: char| c.is_ascii_alphabetic();
-                let end = after.find(|c| !letters(c)).unwrap_or(after.len());
-                let (_, unit_ms) = SPANS.iter().find(|(unit, _)| *unit == &after[..end])?;
-                total_ms = total_ms.checked_add(number.checked_mul(*unit_ms)?)?;
-                rest = &after[end..];
-            }
-            Some(total_ms)
-        };
-        let total = read().filter(|_| !text.trim().is_empty());
-        let total = total.ok_or_else(|| QuantityError::Span(text.to_owned()))?;
-        Ok(Self(Duration::from_millis(total)))
+        duration(text).map(Self).ok_or_else(|| QuantityError::Span(text.to_owned()))
     }
+}
+
+/// So long, where a text says it in whole milliseconds, and in no unit whose length a calendar decides.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    // A time of day, which the parser takes for so many hours and minutes.
+    if text.contains(':') {
+        return None;
+    }
+    let span = SpanParser::new().parse_span(text.trim()).ok()?;
+    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    let length = Duration::try_from(length).ok()?;
+    length.subsec_nanos().is_multiple_of(1_000_000).then_some(length)
 }
 
 impl FromStr for Size {
@@ -89,8 +83,7 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total_ms = self.0.as_millis();
         let fits = |unit_ms: u64| total_ms != 0 && total_ms.is_multiple_of(u128::from(unit_ms));
-        // Nobody counts in weeks: a store of 7 days is asked for, and shown.
-        let mut units = SPANS.into_iter().filter(|(unit, _)| *unit != "w");
+        let mut units = SPANS.into_iter();
         let (unit, unit_ms) = units.find(|(_, unit_ms)| fits(*unit_ms)).unwrap_or(("s", 1000));
         write!(f, "{}{unit}", total_ms / u128::from(unit_ms))
     }
@@ -155,6 +148,8 @@ mod tests {
             ("250ms", 250, "250ms"),
             ("0s", 0, "0s"),
             ("1500ms", 1500, "1500ms"),
+            ("1.5h", 5_400_000, "90m"),
+            (" 2d 12h ", 216_000_000, "60h"),
         ];
         for (text, ms, shown) in table {
             let span: Span = text.parse().unwrap();
@@ -162,9 +157,21 @@ mod tests {
             assert_eq!(span.to_string(), shown);
             assert_eq!(shown.parse(), Ok(span));
         }
-        for text in
-            ["", "7", "d", "7x", "-1s", "1.5h", "99999999999999999999s", "9999999999999999w"]
-        {
+        for text in [
+            "",
+            "7",
+            "d",
+            "7x",
+            "-1s",
+            "1h ago",
+            "30m1h",
+            "10:00:00",
+            "PT1H",
+            "1mo",
+            "1us",
+            "99999999999999999999s",
+            "9999999999999999w",
+        ] {
             assert_eq!(text.parse::<Span>(), Err(QuantityError::Span(text.to_owned())));
         }
     }

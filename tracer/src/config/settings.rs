@@ -8,6 +8,7 @@ use std::{
 
 use regex::bytes::Regex;
 use serde::Serialize;
+use strsim::levenshtein;
 use tracing_subscriber::EnvFilter;
 
 use super::{
@@ -148,8 +149,8 @@ fn read(path: &Path, content: &str) -> Result<Layer, ConfigError> {
     let table: toml::Table = content.parse().map_err(bad)?;
     let known = keys();
     if let Some(key) = table.keys().find(|key| !known.contains(key)) {
-        let nearest = known.iter().min_by_key(|known| distance(key, known));
-        let near = nearest.filter(|known| distance(key, known) <= known.len() / 2);
+        let nearest = known.iter().min_by_key(|known| levenshtein(key, known));
+        let near = nearest.filter(|known| levenshtein(key, known) <= known.len() / 2);
         return Err(ConfigError::UnknownKey {
             file: path.to_owned(),
             key: key.clone(),
@@ -166,21 +167,6 @@ fn read(path: &Path, content: &str) -> Result<Layer, ConfigError> {
 fn keys() -> Vec<String> {
     let command = <Layer as clap::Args>::augment_args(clap::Command::new(""));
     command.get_arguments().map(|argument| argument.get_id().to_string()).collect()
-}
-
-/// How many letters must be put in, left out or changed to make one text the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (above, from) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = above + 1;
-        for (index, to) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(from != to);
-            diagonal = row[index + 1];
-            row[index + 1] = changed.min(diagonal + 1).min(row[index] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

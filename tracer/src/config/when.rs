@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp, ToSpan, civil, tz::TimeZone};
 
+use super::quantity::duration;
+
 /// A time nobody understands, with what would be understood.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -50,24 +52,7 @@ pub fn age(time: Timestamp, now: Timestamp) -> String {
 }
 
 fn ago(text: &str) -> Option<SignedDuration> {
-    let mut rest = text;
-    let mut seconds: i64 = 0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let count: i64 = rest[..digits].parse().ok()?;
-        let mut units = rest[digits..].chars();
-        let unit = match units.next()? {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86400,
-            'w' => 604_800,
-            _ => return None,
-        };
-        seconds = seconds.checked_add(count.checked_mul(unit)?)?;
-        rest = units.as_str();
-    }
-    (!text.is_empty()).then(|| SignedDuration::from_secs(seconds))
+    SignedDuration::try_from(duration(text)?).ok()
 }
 
 fn on_a_date(text: &str) -> Option<Timestamp> {
@@ -106,7 +91,9 @@ mod tests {
             ("2026-01-31 10:00", "2026-01-31T10:00:00Z"),
             ("2026-01-31 10:00:07", "2026-01-31T10:00:07Z"),
             ("2026-01-31", "2026-01-31T00:00:00Z"),
+            ("250ms", "2026-02-01T09:29:59.75Z"),
             ("09:00", "2026-02-01T09:00:00Z"),
+            ("09:00:30", "2026-02-01T09:00:30Z"),
             ("10:00", "2026-01-31T10:00:00Z"),
         ] {
             assert_eq!(parse(text, now), Ok(time(expected)), "{text}");

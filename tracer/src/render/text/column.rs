@@ -1,5 +1,7 @@
 //! The columns of a timeline: marker, index, offset, who, what.
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::style::{Paint, Style};
 
 pub(super) struct Row {
@@ -17,12 +19,13 @@ pub(super) fn rows(rows: &[Row], style: Style) -> String {
     let width = |column: fn(&Row) -> usize| rows.iter().map(column).max().unwrap_or_default();
     let indexes = width(|row| row.index.len());
     let offsets = width(|row| row.offset.len());
-    let whos = width(|row| row.who.chars().count());
+    let whos = width(|row| row.who.width());
     let mut out = String::new();
     for row in rows {
         let marker = if row.paint == Paint::Fatal { "▶" } else { " " };
-        let aside =
-            format!("{:>indexes$}  {:>offsets$}  {:<whos$}", row.index, row.offset, row.who);
+        // What formats a text counts letters, not columns.
+        let rest = " ".repeat(whos - row.who.width());
+        let aside = format!("{:>indexes$}  {:>offsets$}  {}{rest}", row.index, row.offset, row.who);
         let mut aside = style.paint(Paint::Aside, &aside);
         let mut marker =
             style.paint(if marker == "▶" { Paint::Fatal } else { Paint::Plain }, marker);
@@ -45,6 +48,20 @@ pub fn offset(offset_ns: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wide_name_takes_its_columns() {
+        let row = |who: &str| Row {
+            index: "0".to_owned(),
+            offset: "+0.000001s".to_owned(),
+            who: who.to_owned(),
+            what: vec!["x".to_owned()],
+            paint: Paint::Plain,
+        };
+        let text = rows(&[row("名[1]"), row("app[1]")], Style::Plain);
+        let columns: Vec<usize> = text.lines().map(|line| line.width()).collect();
+        assert_eq!(columns[0], columns[1], "{text}");
+    }
 
     #[test]
     fn offsets_are_seconds_to_the_microsecond() {
