@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, ErrorKind},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
@@ -90,10 +90,14 @@ impl Listener {
         }
     }
 
-    pub(super) async fn accept(&self) -> io::Result<Connection> {
+    /// The next connection, and the address it comes from where it has one.
+    pub(super) async fn accept(&self) -> io::Result<(Connection, Option<IpAddr>)> {
         match &self.0 {
-            Kind::Unix { listener, .. } => Ok(Connection::Unix(listener.accept().await?.0)),
-            Kind::Tcp(listener) => Ok(Connection::Tcp(listener.accept().await?.0)),
+            Kind::Unix { listener, .. } => Ok((Connection::Unix(listener.accept().await?.0), None)),
+            Kind::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Connection::Tcp(stream), Some(peer.ip())))
+            }
         }
     }
 }

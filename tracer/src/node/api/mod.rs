@@ -6,6 +6,7 @@ mod agent;
 mod crashes;
 mod error;
 mod events;
+mod guests;
 mod host;
 mod listen;
 mod params;

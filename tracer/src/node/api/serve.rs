@@ -1,7 +1,7 @@
 //! Serves a router on a listener: bounded in connections and in what a slow client may cost. It must not
 //! know the routes.
 
-use std::{io::ErrorKind, sync::Arc, time::Duration};
+use std::{io::ErrorKind, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -11,43 +11,50 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{Semaphore, watch},
-    task::JoinSet,
+    sync::watch,
+    task::{JoinSet, yield_now},
     time::{sleep, timeout},
 };
 
-use super::listen::{Connection, Listener};
+use super::{
+    guests::Guests,
+    listen::{Connection, Listener},
+};
 
-/// Connections at one time; more wait in the kernel's queue.
+/// Connections at one time; one more takes the place of another.
 const MOST_CONNECTIONS: usize = 64;
-/// For a client to send a request, and between its requests.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// For a client to send the headers of a request, and between its requests.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// For answers under way when the agent ends.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Accepts until `closing` becomes true or its sender is gone, then ends connections between two answers; those
-/// that take longer are cut. Dropping the future cuts all of them.
+/// that take longer are cut. Dropping the future cuts all of them. Where all places are taken, the oldest connection of
+/// the peer that has the most is cut: who asks seldom, as the kubelet does, is answered whatever others do.
 pub async fn serve(listener: Listener, router: Router, mut closing: watch::Receiver<bool>) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut guests = Guests::default();
     let mut connections = JoinSet::new();
     loop {
-        let accepted = async {
-            let place = room.clone().acquire_owned().await;
-            (place.expect("the semaphore is never closed"), listener.accept().await)
-        };
         tokio::select! {
             () = closed(&mut closing) => break,
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            (place, connection) = accepted => match connection {
-                Ok(connection) => {
+            Some(ended) = connections.join_next_with_id(), if !connections.is_empty() => {
+                guests.left(ended.map_or_else(|error| error.id(), |(id, ())| id));
+            }
+            accepted = listener.accept() => match accepted {
+                Ok((connection, peer)) => {
+                    if guests.count() >= MOST_CONNECTIONS {
+                        guests.cut_one();
+                    }
                     let (router, closing) = (router.clone(), closing.clone());
-                    connections.spawn(async move {
+                    let task = connections.spawn(async move {
                         match connection {
                             Connection::Unix(stream) => answer(stream, router, closing).await,
                             Connection::Tcp(stream) => answer(stream, router, closing).await,
                         }
-                        drop(place);
                     });
+                    guests.came(peer, task);
+                    // It is to be read before the next comes, who may be many.
+                    yield_now().await;
                 }
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 Err(error) => {
@@ -128,6 +135,34 @@ mod tests {
         let foreign = ask(address, "rebound.example").await;
         assert!(foreign.starts_with("HTTP/1.1 403"), "{foreign}");
         assert!(ask(address, "").await.starts_with("HTTP/1.1 403"));
+    }
+
+    /// A connection that has sent half a request.
+    async fn half(address: std::net::SocketAddr) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nx: ").await.unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn half_requests_keep_nobody_from_being_answered() {
+        let (address, _close, _server) = served().await;
+        let mut halves = Vec::new();
+        for _ in 0..250 {
+            halves.push(half(address).await);
+        }
+        let answer = timeout(Duration::from_secs(1), ask(address, "localhost")).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn half_a_request_has_two_seconds() {
+        let (address, _close, _server) = served().await;
+        let mut stream = half(address).await;
+        let mut rest = Vec::new();
+        let ended = timeout(PATIENCE + Duration::from_secs(2), stream.read_to_end(&mut rest));
+        // With an answer that says so, or without.
+        assert!(ended.await.is_ok(), "it is still open");
     }
 
     #[tokio::test]
