@@ -56,6 +56,7 @@ impl From<StoreError> for ApiError {
             }
             StoreError::Absent(_)
             | StoreError::Open { .. }
+            | StoreError::Irregular(_)
             | StoreError::Newer { .. }
             | StoreError::Older { .. }
             | StoreError::Sqlite(_)

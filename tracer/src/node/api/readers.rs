@@ -36,6 +36,7 @@ impl Readers {
         let (idle, path) = (self.idle.clone(), self.path.clone());
         let task = tokio::task::spawn_blocking(move || {
             let reader = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let reader = reader.filter(|reader| reader.reads(&path));
             let reader = reader.map_or_else(|| Reader::open(&path), Ok)?;
             let found = read(&reader)?;
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);

@@ -94,6 +94,7 @@ impl Database {
         let result = match write {
             Write::Life(life) => self.life(life),
             Write::End(life, end) => self.end(life, end),
+            Write::Forget(life) => self.forget(life),
             Write::Event(event) => self.event(event).map(|()| done.events += 1),
             Write::Gap(life, count) => self.gap(life, *count).map(|()| done.gaps += *count),
             Write::Crash(crash) => self.crash(crash).map(|recorded| {
@@ -149,6 +150,17 @@ impl Database {
             Some(end) => self.end(&life.key(), end),
             None => Ok(()),
         }
+    }
+
+    fn forget(&mut self, life: &LifeKey) -> rusqlite::Result<()> {
+        self.lives.remove(life);
+        self.connection
+            .prepare_cached(
+                "DELETE FROM lives WHERE boot_id = ?1 AND container_id = ?2
+                    AND NOT EXISTS (SELECT 1 FROM crashes WHERE life = lives.id) AND pod IS NULL",
+            )?
+            .execute([&life.boot_id, &life.container_id])?;
+        Ok(())
     }
 
     /// The first end that is told stays.

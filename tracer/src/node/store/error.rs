@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::{
     ErrorCode,
-    ffi::{Error, SQLITE_CANTOPEN_ISDIR},
+    ffi::{SQLITE_CANTOPEN_ISDIR, SQLITE_IOERR_SHORT_READ},
 };
 
 use crate::contract::Candidate;
@@ -16,6 +16,8 @@ pub enum StoreError {
     Absent(PathBuf),
     #[error("cannot open the store {}: {source}", path.display())]
     Open { path: PathBuf, source: rusqlite::Error },
+    #[error("the store {} is no regular file: remove it, or name another --store", .0.display())]
+    Irregular(PathBuf),
     #[error(
         "the store {} has schema {found}, this tracer knows {known}: use the tracer that wrote it, or a newer one",
         path.display()
@@ -38,20 +40,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Of opening to write: whether it may do later, as when a disk has room again. A file that is no store stays none.
+    /// Of opening to write: whether it may do later, as when a disk has room again. A folder stays one.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Open { source, .. } => {
-                let is_none = |error: &Error| {
-                    error.extended_code == SQLITE_CANTOPEN_ISDIR
-                        || matches!(
-                            error.code,
-                            ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt
-                        )
-                };
-                !source.sqlite_error().is_some_and(is_none)
+                source.sqlite_error().is_none_or(|it| it.extended_code != SQLITE_CANTOPEN_ISDIR)
             }
             Self::Absent(_)
+            | Self::Irregular(_)
             | Self::Newer { .. }
             | Self::Older { .. }
             | Self::Ambiguous { .. }
@@ -60,6 +56,32 @@ impl StoreError {
             | Self::Json(_) => false,
         }
     }
+}
+
+impl StoreError {
+    /// Of opening to write: whether the file is a store that was damaged, or none at all.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Open { source, .. } => is_damage(source),
+            Self::Absent(_)
+            | Self::Irregular(_)
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Ambiguous { .. }
+            | Self::Thread(_)
+            | Self::Sqlite(_)
+            | Self::Json(_) => false,
+        }
+    }
+}
+
+/// Whether SQLite found the file damaged: what fails by it fails again. A table that is missing was there when the schema
+/// was made.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    let rusqlite::Error::SqliteFailure(error, text) = error else { return false };
+    matches!(error.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+        || error.extended_code == SQLITE_IOERR_SHORT_READ
+        || text.as_ref().is_some_and(|text| text.starts_with("no such table"))
 }
 
 fn list(candidates: &[Candidate]) -> String {

@@ -1,6 +1,7 @@
 //! The store: what the node remembers, one SQLite file in WAL mode. One [`Writer`] at a time, any number of
 //! [`Reader`]s, and anybody's `sqlite3`. It must not know the kernel, decide anything, or render anything.
 
+mod aside;
 mod bounds;
 mod changes;
 mod columns;

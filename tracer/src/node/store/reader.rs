@@ -1,6 +1,6 @@
 //! Reads a store, while an agent writes to it or after. It must not write.
 
-use std::path::Path;
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use memchr::memmem;
 use rusqlite::{Connection, Row, ToSql, params};
@@ -20,6 +20,8 @@ use crate::{
 /// A store, opened read-only. It can be sent to another thread, not shared; no read transaction outlasts a call.
 pub struct Reader {
     pub(super) connection: Connection,
+    /// Device and inode.
+    file: Option<(u64, u64)>,
 }
 
 /// One death as it was told.
@@ -33,6 +35,11 @@ pub struct StoredCrash {
     pub life: i64,
 }
 
+fn identity_of(path: &Path) -> Option<(u64, u64)> {
+    let about = fs::metadata(path).ok()?;
+    Some((about.dev(), about.ino()))
+}
+
 const CRASHES: &str = "FROM crashes JOIN lives ON lives.id = crashes.life";
 /// Candidates that an error lists.
 const CANDIDATES_MAX: i64 = 20;
@@ -41,7 +48,13 @@ impl Reader {
     /// # Errors
     /// There is no store, it cannot be opened, or its schema is another.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: open_to_read(path)? })
+        let file = identity_of(path);
+        Ok(Self { connection: open_to_read(path)?, file })
+    }
+
+    /// Whether the store at this path is still the one that was opened: a damaged one is replaced.
+    pub fn reads(&self, path: &Path) -> bool {
+        self.file.is_some() && self.file == identity_of(path)
     }
 
     /// Deaths and incidents without their timelines, newest last: the JSON of a [`CrashObject`] each, on one line.

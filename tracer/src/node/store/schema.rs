@@ -1,10 +1,15 @@
 //! The tables, and how a connection is set up. docs/operations.md shows them to people with `sqlite3`.
 
 use std::{
-    fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt, path::Path, time::Duration,
+    fs::{self, OpenOptions},
+    io::ErrorKind,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi};
+use rustix::fs::OFlags;
 
 use super::StoreError;
 
@@ -21,15 +26,22 @@ pub const BUSY: Duration = Duration::from_secs(2);
 pub fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
     let wrong = |source| StoreError::Open { path: path.to_owned(), source };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|error| wrong(unopenable(&error)))?;
+        fs::create_dir_all(folder).map_err(|error| wrong(unopenable(&error)))?;
     }
+    refuse_irregular(path)?;
+    // Without waiting: a FIFO that came just now has no reader.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     OpenOptions::new()
         .create(true)
         .append(true)
         .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
         .open(path)
         .map_err(|error| wrong(unopenable(&error)))?;
-    let mut connection = Connection::open(path).map_err(wrong)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut connection = Connection::open_with_flags(without_links(path), flags).map_err(wrong)?;
     set_up(&connection).map_err(wrong)?;
     migrate(path, &mut connection)?;
     Ok(connection)
@@ -37,9 +49,10 @@ pub fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
 
 /// Opens for reading only.
 pub fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
-    if !path.exists() {
+    if fs::symlink_metadata(path).is_err() {
         return Err(StoreError::Absent(path.to_owned()));
     }
+    refuse_irregular(path)?;
     let wrong = |source| StoreError::Open { path: path.to_owned(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(wrong)?;
@@ -51,6 +64,26 @@ pub fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
         0 => Err(StoreError::Absent(path.to_owned())),
         found if found > VERSION => Err(newer(path, found)),
         found => Err(StoreError::Older { path: path.to_owned(), found, known: VERSION }),
+    }
+}
+
+/// A link may lead anywhere, a FIFO never ends, and neither was made by an agent.
+fn refuse_irregular(path: &Path) -> Result<(), StoreError> {
+    match fs::symlink_metadata(path) {
+        // A folder is told apart by what opens it.
+        Ok(about) if about.is_file() || about.is_dir() => Ok(()),
+        Ok(_) => Err(StoreError::Irregular(path.to_owned())),
+        // It is made, or the error told, by what opens it.
+        Err(_) => Ok(()),
+    }
+}
+
+/// The path by the folder's true name: SQLite follows no link at all where it shall not follow the last.
+fn without_links(path: &Path) -> PathBuf {
+    let folder = path.parent().and_then(|folder| fs::canonicalize(folder).ok());
+    match (folder, path.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
     }
 }
 

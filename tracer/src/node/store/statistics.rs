@@ -1,8 +1,11 @@
 //! How the store fares, for metrics. It must not know SQL.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+use std::{
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
 };
 
 /// Since the writer was opened, but where something else is said.
@@ -45,6 +48,8 @@ pub struct Counters {
     pub failing: AtomicBool,
     /// Why the last transaction or try that failed did.
     why: Mutex<String>,
+    /// Where a damaged store was put.
+    aside: Mutex<Option<PathBuf>>,
     pub bytes: AtomicU64,
     pub queued_bytes: AtomicU64,
     pub lag_ns: AtomicU64,
@@ -62,6 +67,16 @@ impl Counters {
     pub fn failure(&self) -> Option<String> {
         let why = || self.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.failing.load(Relaxed).then(why)
+    }
+
+    /// A damaged store was put aside.
+    pub fn put_aside(&self, to: PathBuf) {
+        *self.aside.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
+    }
+
+    /// Where a damaged store was put last, if one was.
+    pub fn aside(&self) -> Option<PathBuf> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn read(&self) -> Statistics {

@@ -41,6 +41,7 @@ pub enum Recorded {
 pub enum Write {
     Life(Box<Life>),
     End(Arc<LifeKey>, End),
+    Forget(Arc<LifeKey>),
     Event(Box<EventRow>),
     Crash(Box<CrashRow>),
     /// Events that found no room in the queue.
@@ -153,7 +154,7 @@ impl Write {
             Self::Event(event) => event.bytes(),
             Self::Crash(crash) => crash.bytes(),
             Self::Life(_) => 2048,
-            Self::End(..) | Self::Gap(..) | Self::Flush(_) => 128,
+            Self::End(..) | Self::Forget(_) | Self::Gap(..) | Self::Flush(_) => 128,
         }
     }
 
@@ -162,7 +163,7 @@ impl Write {
         match self {
             Self::Crash(crash) => crash.answer = None,
             Self::Flush(waiting) => *waiting = None,
-            Self::Life(_) | Self::End(..) | Self::Event(_) | Self::Gap(..) => {}
+            Self::Life(_) | Self::End(..) | Self::Forget(_) | Self::Event(_) | Self::Gap(..) => {}
         }
     }
 }

@@ -10,9 +10,10 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    End, Life, LifeKey, StoreError,
+    End, Life, LifeKey, StoreError, aside,
     bounds::{Bounds, Options},
     database::{Database, Done},
+    error::is_damage,
     queue::{Queue, Taken},
     statistics::Statistics,
     write::{CrashRow, EventRow, NewCrash, Recorded, Write},
@@ -35,10 +36,10 @@ const TRANSACTION_BYTES: usize = 1 << 20;
 
 impl Writer {
     /// Makes or migrates the file where needed, and starts the thread. A file that cannot be opened now, as on a full
-    /// disk, is tried again like one that cannot be written.
+    /// disk, is tried again like one that cannot be written; one that is damaged is put aside ([`Self::aside`]).
     ///
     /// # Errors
-    /// It is no store, or a newer tracer wrote it.
+    /// It is no regular file, or a newer tracer wrote it.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let queue = Arc::new(Queue::new());
         let mut thread =
@@ -58,6 +59,11 @@ impl Writer {
     /// A life that began, or what was learned of it since. What is `None` or empty keeps what was told before.
     pub fn life(&self, life: Life) {
         self.queue.push_other(Write::Life(Box::new(life)), false);
+    }
+
+    /// A life that nobody wants to know of. One of which something was written stays.
+    pub fn forget_life(&self, life: &Arc<LifeKey>) {
+        self.queue.push_other(Write::Forget(life.clone()), false);
     }
 
     pub fn end(&self, life: &Arc<LifeKey>, end: End) {
@@ -103,6 +109,11 @@ impl Writer {
     /// Why the store cannot be written now, if it cannot.
     pub fn failure(&self) -> Option<String> {
         self.queue.counters.failure()
+    }
+
+    /// Where a store that was damaged was put, if one was since the start: what it held is not known here any more.
+    pub fn aside(&self) -> Option<PathBuf> {
+        self.queue.counters.aside()
     }
 
     fn is_failing(&self) -> bool {
@@ -170,22 +181,56 @@ impl Thread {
     fn opened(&mut self) -> Result<&mut Opened, StoreError> {
         let opened = match self.opened.take() {
             Some(opened) => opened,
-            None => Opened::open(&self.path, self.options.clone())?,
+            None => self.open()?,
         };
         Ok(self.opened.insert(opened))
     }
 
-    /// What is not written is put back where something fails.
+    fn open(&self) -> Result<Opened, StoreError> {
+        match Opened::open(&self.path, self.options.clone()) {
+            Err(error) if error.is_damage() => {
+                self.put_aside(&error.to_string());
+                Opened::open(&self.path, self.options.clone())
+            }
+            other => other,
+        }
+    }
+
+    /// What is not written is put back where something fails. Where the file is found damaged it is written to a new one.
     fn write(&mut self, mut writes: Vec<Write>) -> Result<(), ()> {
         let queue = self.queue.clone();
-        let opened = self.opened().map_err(|error| error.to_string());
-        let written = opened.and_then(|opened| {
-            opened.write(&mut writes, &queue).map_err(|error| error.to_string())
-        });
+        let mut written = self.try_to_write(&mut writes);
+        if let Err(StoreError::Sqlite(error)) = &written
+            && is_damage(error)
+        {
+            let why = error.to_string();
+            self.opened = None;
+            self.put_aside(&why);
+            written = self.try_to_write(&mut writes);
+        }
         written.map_err(|why| {
-            self.fail(why);
+            self.fail(why.to_string());
             queue.put_back(writes);
         })
+    }
+
+    fn try_to_write(&mut self, writes: &mut Vec<Write>) -> Result<(), StoreError> {
+        let queue = self.queue.clone();
+        Ok(self.opened()?.write(writes, &queue)?)
+    }
+
+    fn put_aside(&self, why: &str) {
+        match aside::put(&self.path, jiff::Timestamp::now()) {
+            Ok(to) => {
+                tracing::error!(
+                    why, to = %to.display(), "the store is damaged: it is put aside, and a new one is begun"
+                );
+                self.queue.counters.put_aside(to);
+            }
+            Err(error) => {
+                tracing::error!(why, %error, "the store is damaged, and cannot be put aside");
+            }
+        }
     }
 
     /// Says so once, not at every try; a full disk may have room again without the wal.

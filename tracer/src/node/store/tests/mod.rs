@@ -2,6 +2,7 @@
 
 mod bounds;
 mod crashes;
+mod damage;
 mod events;
 mod survival;
 

@@ -124,13 +124,8 @@ fn a_store_that_is_not_there_or_is_none_is_an_error_that_names_it() {
     assert!(matches!(absent, StoreError::Absent(_)), "{absent}");
     std::fs::create_dir(site.path().parent().unwrap()).unwrap();
     std::fs::write(site.path(), "no database ".repeat(1000)).unwrap();
-    for error in [
-        Reader::open(&site.path()).err().unwrap(),
-        Writer::open(&site.path(), options()).err().unwrap(),
-    ] {
-        let text = error.to_string();
-        assert!(text.contains("store.sqlite: file is not a database"), "{text}");
-    }
+    let text = Reader::open(&site.path()).err().unwrap().to_string();
+    assert!(text.contains("store.sqlite: file is not a database"), "{text}");
 }
 
 #[test]
