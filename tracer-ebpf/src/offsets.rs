@@ -73,6 +73,7 @@ members! {
     CGROUP_PARENT_CSS true ["cgroup.self.parent"];
     ROOT_HIERARCHY true ["cgroup_root.hierarchy_id"];
     KN_ID true ["kernfs_node.id"];
+    KN_NAME true ["kernfs_node.name"];
     PID_LEVEL true ["pid.level"];
     PID_NUMBERS true ["pid.numbers"];
     UPID_NR true ["upid.nr"];

@@ -91,6 +91,10 @@ pub mod task_flag {
     pub const BELOW_ROOT: u32 = 16;
     /// Of a signal's sender: its cgroup is not below a watched root. With neither bit nobody looked.
     pub const OUTSIDE: u32 = 32;
+    /// Of a signal's sender: its mount namespace is the agent's, and its pid namespace lies around the target's.
+    pub const ABOVE: u32 = 64;
+    /// Of a signal's sender: that is not so. With neither bit nobody looked.
+    pub const NOT_ABOVE: u32 = 128;
 }
 
 record! {

@@ -4,13 +4,13 @@ use super::record;
 
 record! {
     /// Value of TRACKED, key: cgroup id. One container, with what it may still use.
-    Container [64] {
+    Container [72] {
         /// Start of the budget's window, CLOCK_BOOTTIME.
         window_ns: u64,
         /// What it has used in this window: records in DEATHS and in EVENTS.
         deaths: u32,
         events: u32,
-        /// Recorders it holds.
+        /// Recorders it holds. These counts are kept loosely: they may be off by a few, below 0 too.
         recorders: u32,
         /// Processes it holds.
         processes: u32,
@@ -24,6 +24,9 @@ record! {
         streams: u32,
         /// Address of the inode of what its main process had as descriptor 1 and 2 when it began.
         stdio: [u64; 2],
+        /// Beginnings of streams that are kept.
+        heads: u32,
+        _pad: u32,
     }
 }
 
@@ -31,6 +34,10 @@ record! {
 pub mod container_flag {
     /// Nobody wants to know of it: its processes are let go of, nothing of it is sent or counted as lost.
     pub const UNWANTED: u32 = 1;
+    /// Processes came into it: cgroups made inside of it are part of it, and not tracked themselves.
+    pub const INHABITED: u32 = 2;
+    /// A pod's, by its name: a folder of containers, whatever runs in it.
+    pub const FOLDER: u32 = 4;
 }
 
 record! {
@@ -73,14 +80,16 @@ record! {
     }
 }
 
-/// A process could not be tracked: PROCESSES was full.
+/// A process could not be tracked: its container's share of PROCESSES was used up, or all of it.
 pub const LOST_PROCESS: u32 = 100;
-/// A process got no recorder: its container's allotment or the map was full.
+/// A process got no recorder: its container's share or the map was full.
 pub const LOST_RECORDER: u32 = 101;
 /// A process's words could not be kept.
 pub const LOST_WORDS: u32 = 102;
 /// A container could not be tracked.
 pub const LOST_CONTAINER: u32 = 103;
+/// A process that came in from outside could not be tracked, as a container's main one: all of PROCESSES was used up.
+pub const LOST_MAIN: u32 = 104;
 
 record! {
     /// Settings, the frozen global SETTINGS, written once before load.
@@ -100,8 +109,9 @@ record! {
         /// Budgets per container and window.
         deaths_budget: u32,
         events_budget: u32,
-        recorders_budget: u32,
-        streams_budget: u32,
+        /// inum of the agent's mount namespace, where what is watched may run in it; else 0.
+        agent_mount_ns: u32,
+        _pad2: u32,
         /// Subsystem index of the pids controller; `u32::MAX` where there is none.
         pids_subsystem: u32,
         _pad: u32,

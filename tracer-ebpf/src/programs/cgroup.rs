@@ -17,7 +17,7 @@ use super::{
     kernel::{Ptr, cgroup_id, copy_str, current, pointer, read, tgid_of},
     maps::{TASK_SCRATCH, TRACKED},
     record::{Ring, begin, counted, scratch, send},
-    track::{adopt, in_hierarchy, process, root_above, track},
+    track::{Place, adopt, home, in_hierarchy, place, process, track},
 };
 
 #[repr(C)]
@@ -33,9 +33,12 @@ pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
     if !in_hierarchy(cgroup) {
         return 0;
     }
-    let Some(root) = root_above(cgroup) else { return 0 };
+    let mut found = Place { root: None, container: None, unknown: false };
+    place(cgroup, &mut found);
+    // What a container makes inside of itself is part of it.
+    let (Some(root), None) = (found.root, found.container) else { return 0 };
     let id = cgroup_id(cgroup);
-    track(id, root);
+    track(cgroup, id, root);
     debug!(&ctx, "tracking cgroup {} under root {}", id, root);
     report(&Report {
         change: change::MADE,
@@ -74,18 +77,16 @@ pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
     if !in_hierarchy(cgroup) {
         return 0;
     }
-    let id = cgroup_id(cgroup);
+    let home = home(cgroup);
     let tgid = tgid_of(task);
     if let Some(process) = process(tgid) {
-        if process.cgroup != id {
+        if home != Some(process.cgroup) {
             let (container, flags) = (process.cgroup, process.flags);
             report(&Report { change: change::MOVED_OUT, container, cgroup, path, task, flags });
         }
         return 0;
     }
-    if !wanted(id) {
-        return 0;
-    }
+    let Some(id) = home.filter(|id| wanted(*id)) else { return 0 };
     let leader = pointer(task, at::TASK_LEADER);
     let flags = task_flag::ROOT | task_flag::RUNTIME_INIT;
     if adopt(tgid, read(leader, at::TASK_START), id, 0, flags) {
@@ -120,5 +121,11 @@ fn report(report: &Report) {
     let size = (size_of::<Cgroup>() as u32 + length).min(size_of::<Buffer>() as u32);
     begin(&mut record.header, Kind::Cgroup, size, container, task, flags);
     counted(&mut record.header, size_of::<Cgroup>());
-    send(Ring::Events, Kind::Cgroup, container, (&raw const *buffer).cast(), size);
+    // Without its beginning nothing of a container is understood, and without its removal it lasts for ever.
+    let ring = if change == change::MADE || change == change::REMOVED {
+        Ring::Vital
+    } else {
+        Ring::Events
+    };
+    send(ring, Kind::Cgroup, container, (&raw const *buffer).cast(), size);
 }

@@ -12,7 +12,14 @@ pub fn add(counter: *mut u64, n: u64) {
     unsafe { core::intrinsics::atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, n) };
 }
 
-/// Counts the entries of a map.
+/// The same of a smaller one.
+#[inline(always)]
+pub fn add_small(counter: *mut u32, n: u32) {
+    // SAFETY: a u32 of a map value, aligned.
+    unsafe { core::intrinsics::atomic_xadd::<u32, u32, { AtomicOrdering::Relaxed }>(counter, n) };
+}
+
+/// Changes one of the counters of USED, and returns it.
 #[inline(always)]
 pub fn used(map: u32, change: i64) -> u64 {
     let Some(count) = USED.get_ptr_mut(map) else { return 0 };

@@ -14,7 +14,10 @@ use tracer_ebpf::{
 use super::{
     container::unwanted,
     counter::curious,
-    kernel::{Ptr, copy_str, copy_user, copy_user_str, current, load_user, pointer, read, tgid_of},
+    kernel::{
+        Ptr, copy_str, copy_user, copy_user_str, current, load_user, mount_ns, net_ns, pointer,
+        read, tgid_of,
+    },
     maps::TASK_SCRATCH,
     record::{Ring, begin, counted, scratch, send},
     said,
@@ -114,9 +117,8 @@ fn becomes_the_program(tgid: u32, task: Ptr, process: &mut Process, flags: u32) 
 #[inline(always)]
 fn note_program(record: &mut Exec, task: Ptr, bprm: Ptr) {
     record.cap_effective = read(pointer(task, at::TASK_CRED), at::CRED_CAP);
-    let nsproxy = pointer(task, at::TASK_NSPROXY);
-    record.mount_ns = read(pointer(nsproxy, at::NSPROXY_MNT), at::MNTNS_INUM);
-    record.net_ns = read(pointer(nsproxy, at::NSPROXY_NET), at::NET_INUM);
+    record.mount_ns = mount_ns(task);
+    record.net_ns = net_ns(task);
     let inode = pointer(pointer(bprm, at::BPRM_FILE), at::FILE_INODE);
     record.device = read(pointer(inode, at::INODE_SB), at::SB_DEV);
     record.inode = read(inode, at::INODE_INO);

@@ -46,7 +46,7 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     }
     // A copy: the removal frees the entry.
     let process = *process;
-    if !release(tgid, process.flags, process.dns_ns) {
+    if !release(tgid, process.cgroup, process.flags, process.dns_ns) {
         return 0;
     }
     let status = status(task, signal);

@@ -14,7 +14,7 @@ use super::{
     kernel::{Ptr, cgroup_id, cgroup_of, pointer, read, tgid_of, upid},
     maps::TASK_SCRATCH,
     record::{Ring, begin, scratch, send},
-    track::{adopt, let_go, process},
+    track::{adopt, home, let_go, process},
 };
 
 #[btf_tracepoint(function = "sched_process_fork")]
@@ -26,7 +26,7 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let forker = tgid_of(parent);
-    let own = cgroup_id(cgroup_of(child));
+    let own = cgroup_of(child);
     let (cgroup, flags) = match process(forker) {
         Some(process) if unwanted(process.cgroup) => {
             let_go(forker, process);
@@ -35,18 +35,19 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         Some(process) => {
             process.forks += 1;
             // clone3 with CLONE_INTO_CGROUP makes the child in another container.
-            let into = own != process.cgroup && wanted(own) && !already_in(parent, own);
+            let into = made_into(own, parent, process.cgroup);
             let inherited = process.flags & (task_flag::RUNTIME_INIT | task_flag::ROOT);
             // Only a runtime's init hands on that it is one; a root's children are no roots.
             let flags = if inherited & task_flag::RUNTIME_INIT != 0 { inherited } else { 0 };
-            if into {
-                (own, task_flag::ROOT | task_flag::RUNTIME_INIT)
-            } else {
-                (process.cgroup, flags)
+            match into {
+                Some(other) => (other, task_flag::ROOT | task_flag::RUNTIME_INIT),
+                None => (process.cgroup, flags),
             }
         }
-        None if wanted(own) => (own, task_flag::ROOT | task_flag::RUNTIME_INIT),
-        None => return 0,
+        None => match home(own).filter(|home| wanted(*home)) {
+            Some(home) => (home, task_flag::ROOT | task_flag::RUNTIME_INIT),
+            None => return 0,
+        },
     };
     let flags = if begins_pid_namespace(child) { flags | task_flag::RUNTIME_INIT } else { flags };
     if !adopt(tgid, read(child, at::TASK_START), cgroup, forker, flags) {
@@ -63,10 +64,15 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A cgroup that the parent is in itself is no other container: it moved there, tracked.
+/// The other container that a child of a tracked process was made in. A cgroup that the parent is in itself is none: it
+/// moved there, tracked.
 #[inline(always)]
-fn already_in(parent: Ptr, cgroup: u64) -> bool {
-    cgroup_id(cgroup_of(parent)) == cgroup
+fn made_into(own: Ptr, parent: Ptr, cgroup: u64) -> Option<u64> {
+    let id = cgroup_id(own);
+    if id == cgroup || id == cgroup_id(cgroup_of(parent)) {
+        return None;
+    }
+    home(own).filter(|home| *home != cgroup && wanted(*home))
 }
 
 /// The first process of a pid namespace is a container's init in the making, whatever runtime makes it.

@@ -10,11 +10,11 @@ use tracer_ebpf::{
 };
 
 use super::{
-    container::wanted,
-    kernel::{Ptr, cgroup_id, cgroup_of, pointer, read, tgid_of},
+    container::{unwanted, wanted},
+    kernel::{Ptr, cgroup_of, pointer, read, tgid_of},
     maps::TASK_SCRATCH,
     record::{Ring, begin, scratch, send},
-    track::{adopt, process},
+    track::{adopt, home, let_go, process},
 };
 
 /// Each task once; then once more with a null pointer, which ends it.
@@ -37,15 +37,19 @@ fn found(task: Ptr) {
         return;
     }
     let (cgroup, flags) = match process(tgid) {
+        Some(process) if unwanted(process.cgroup) => {
+            let_go(tgid, process);
+            return;
+        }
         Some(process) => (process.cgroup, process.flags),
         None => {
-            let cgroup = cgroup_id(cgroup_of(task));
+            let Some(cgroup) = home(cgroup_of(task)).filter(|home| wanted(*home)) else { return };
             let parent = pointer(task, at::TASK_REAL_PARENT);
             // The first of a container, and what came in by `kubectl exec`, have their parents elsewhere.
-            let root = cgroup_id(cgroup_of(parent)) != cgroup;
+            let root = home(cgroup_of(parent)) != Some(cgroup);
             let flags = if root { task_flag::ROOT } else { 0 };
             let start_ns = read(task, at::TASK_START);
-            if !wanted(cgroup) || !adopt(tgid, start_ns, cgroup, tgid_of(parent), flags) {
+            if !adopt(tgid, start_ns, cgroup, tgid_of(parent), flags) {
                 return;
             }
             (cgroup, flags)

@@ -106,6 +106,12 @@ pub fn cgroup_id(cgroup: Ptr) -> u64 {
     read(pointer(cgroup, at::CGROUP_KN), at::KN_ID)
 }
 
+/// The inum of a task's mount namespace.
+#[inline(always)]
+pub fn mount_ns(task: Ptr) -> u32 {
+    read(pointer(pointer(task, at::TASK_NSPROXY), at::NSPROXY_MNT), at::MNTNS_INUM)
+}
+
 /// The inum of a task's network namespace.
 #[inline(always)]
 pub fn net_ns(task: Ptr) -> u32 {

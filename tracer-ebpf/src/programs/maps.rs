@@ -3,7 +3,7 @@
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use tracer_ebpf::{
     abi::{
@@ -28,11 +28,14 @@ pub static ROOTS: HashMap<u64, u32> = HashMap::with_max_entries(64, BPF_F_NO_PRE
 /// cgroup id to container.
 #[map]
 pub static TRACKED: HashMap<u64, Container> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
-/// tgid to process.
-#[map]
-pub static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(12288, BPF_F_NO_PREALLOC);
+pub const PROCESSES_MAX: u32 = 12288;
 pub const CALLS_MAX: u32 = 368;
 pub const TAILS_MAX: u32 = 640;
+pub const HEADS_MAX: u32 = 192;
+/// tgid to process.
+#[map]
+pub static PROCESSES: HashMap<u32, Process> =
+    HashMap::with_max_entries(PROCESSES_MAX, BPF_F_NO_PREALLOC);
 /// tgid to flight recorder.
 #[map]
 pub static CALLS: HashMap<u32, Calls> = HashMap::with_max_entries(CALLS_MAX, BPF_F_NO_PREALLOC);
@@ -41,15 +44,19 @@ pub static CALLS: HashMap<u32, Calls> = HashMap::with_max_entries(CALLS_MAX, BPF
 pub static TAILS: HashMap<u64, Tail> = HashMap::with_max_entries(TAILS_MAX, BPF_F_NO_PREALLOC);
 /// `said::key` to the beginning of a stream's last long burst.
 #[map]
-pub static HEADS: HashMap<u64, Head> = HashMap::with_max_entries(192, BPF_F_NO_PREALLOC);
-/// Entries used of CALLS and of TAILS.
+pub static HEADS: HashMap<u64, Head> = HashMap::with_max_entries(HEADS_MAX, BPF_F_NO_PREALLOC);
+/// Entries used of the maps above, and losses for which LOST had no room, by the indexes below.
 #[map]
-pub static USED: Array<u64> = Array::with_max_entries(2, 0);
+pub static USED: Array<u64> = Array::with_max_entries(5, 0);
 pub const USED_CALLS: u32 = 0;
 pub const USED_TAILS: u32 = 1;
-/// Victims between their SIGKILL and `mark_victim`, by the task that kills.
+pub const USED_PROCESSES: u32 = 2;
+pub const USED_HEADS: u32 = 3;
+pub const UNCOUNTED: u32 = 4;
+/// Victims between their SIGKILL and `mark_victim`, by the task that kills. The kernel kills for other reasons too, which
+/// nothing follows: what is older makes room.
 #[map]
-pub static VICTIMS: HashMap<u64, Oom> = HashMap::with_max_entries(64, BPF_F_NO_PREALLOC);
+pub static VICTIMS: LruHashMap<u64, Oom> = LruHashMap::with_max_entries(64, 0);
 /// What could not be sent or kept.
 #[map]
 pub static LOST: HashMap<LostKey, u64> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
@@ -89,8 +96,8 @@ pub static SETTINGS: Settings = Settings {
     rss_stride: 0,
     deaths_budget: 0,
     events_budget: 0,
-    recorders_budget: 0,
-    streams_budget: 0,
+    agent_mount_ns: 0,
+    _pad2: 0,
     window_ns: 0,
     page_shift: 0,
     hierarchy_id: 0,

@@ -15,6 +15,7 @@ mod path;
 mod record;
 mod rlimit;
 mod said;
+mod share;
 mod signal;
 mod syscall;
 mod threads;

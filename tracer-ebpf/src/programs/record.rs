@@ -12,9 +12,9 @@ use tracer_ebpf::abi::{
 
 use super::{
     container::unwanted,
-    counter::add,
+    counter::{add, used},
     kernel::{Ptr, describe},
-    maps::{DEATHS, EVENTS, LOST, SCRATCH, TRACKED, setting},
+    maps::{DEATHS, EVENTS, LOST, SCRATCH, TRACKED, UNCOUNTED, setting},
 };
 
 /// Where a record goes.
@@ -22,7 +22,8 @@ use super::{
 pub enum Ring {
     /// DEATHS, whatever the container sent before: without it the end of a container is not known.
     Vital,
-    /// DEATHS, within the container's budget.
+    /// DEATHS, within the container's budget, while a quarter of it is free: where nobody reads, that is left to what is
+    /// vital.
     Deaths,
     /// DEATHS, while at most half of it is unread: where nobody reads, children that fail leave room for the ends of
     /// containers.
@@ -37,8 +38,12 @@ pub enum Ring {
 
 /// Unread bytes of EVENTS from which a backlog wakes the reader all the same.
 const BACKLOG: u64 = 512 << 10;
-/// Unread bytes of DEATHS from which nothing is spare: half of it.
+/// Unread bytes of DEATHS from which nothing is spare: half of it. And from which only what is vital finds room.
 const SPARE: u64 = 1 << 20;
+const VITAL: u64 = 3 << 19;
+/// Records of a window that a container has room for where EVENTS is half full: who writes much has to wait, not who
+/// writes little.
+const FEW: u32 = 256;
 /// Flags of bpf_ringbuf_output. Without one of them a reader that is behind is not woken.
 const NO_WAKEUP: u64 = 1;
 const FORCE_WAKEUP: u64 = 2;
@@ -90,6 +95,7 @@ pub fn send(ring: Ring, kind: Kind, cgroup: u64, record: *const u8, size: u32) {
     }
     let sent = match ring {
         Ring::Spare if DEATHS.query(0) > SPARE => false,
+        Ring::Deaths if DEATHS.query(0) > VITAL => false,
         Ring::Vital | Ring::Deaths | Ring::Spare => output(&DEATHS, record, size, FORCE_WAKEUP),
         Ring::Found | Ring::Events => output(&EVENTS, record, size, FORCE_WAKEUP),
         Ring::Backlog if EVENTS.query(0) > BACKLOG => output(&EVENTS, record, size, FORCE_WAKEUP),
@@ -115,8 +121,9 @@ pub fn lost(cgroup: u64, kind: u32) {
         // Another CPU may be first; then the insert fails and the count is there.
         let _ = LOST.insert(&key, 0u64, 1 /* BPF_NOEXIST */);
     }
-    if let Some(count) = LOST.get_ptr_mut(&key) {
-        add(count, 1);
+    match LOST.get_ptr_mut(&key) {
+        Some(count) => add(count, 1),
+        None => drop(used(UNCOUNTED, 1)),
     }
 }
 
@@ -142,7 +149,8 @@ fn within_budget(ring: Ring, cgroup: u64) -> bool {
             (&mut container.events, setting!(events_budget))
         }
     };
-    if *used >= budget {
+    let has_much = *used >= FEW && matches!(ring, Ring::Events | Ring::Backlog);
+    if *used >= budget || (has_much && EVENTS.query(0) > BACKLOG) {
         return false;
     }
     *used += 1;

@@ -10,17 +10,16 @@ use tracer_ebpf::{
 };
 
 use super::{
-    counter::used,
     kernel::{Ptr, copy_kernel, copy_user, load_user, pointer, read},
-    maps::{HEADS, NO_HEAD, NO_TAIL, TAILS, TAILS_MAX, TASK_SCRATCH, TRACKED, USED_TAILS, setting},
+    maps::{HEADS, NO_HEAD, NO_TAIL, TAILS, TASK_SCRATCH, TRACKED},
     path::file_of,
     record::{Ring, begin, counted, lost, now, scratch, send},
+    share,
+    track::{container, process},
 };
 
 /// A pause this long ends a burst: longer than a program waits for a processor while it writes down why it ends.
 const PAUSE_NS: u64 = 300_000_000;
-/// Entries of TAILS from which only a container's first process gets one.
-const RESERVED_FROM: u64 = TAILS_MAX as u64 / 4 * 3;
 const MASK: u32 = KEPT as u32 - 1;
 
 /// Device 1:3 as the kernel has it (include/linux/kdev_t.h).
@@ -76,24 +75,19 @@ pub fn tail(tgid: u32, process: &mut Process, stream: u32) -> Option<&'static mu
     if let Some(tail) = TAILS.get_ptr_mut(&key) {
         return Some(found(tail));
     }
-    let container = TRACKED.get_ptr_mut(&process.cgroup)?;
-    // SAFETY: a map value; counted loosely.
-    let container = unsafe { &mut *container };
+    let container = container(process.cgroup)?;
     if container.flags & container_flag::UNWANTED != 0 {
         return None;
     }
-    let root = process.flags & task_flag::ROOT != 0;
-    if !root
-        && (container.streams >= setting!(streams_budget) || used(USED_TAILS, 0) >= RESERVED_FROM)
-    {
+    let is_main = process.flags & task_flag::ROOT != 0;
+    if !share::has_room(share::TAILS, container.streams, is_main) {
         lost(process.cgroup, LOST_WORDS);
         return None;
     }
     let none = NO_TAIL.get(0)?;
     if TAILS.insert(&key, none, 1 /* BPF_NOEXIST */).is_ok() {
-        container.streams += 1;
         process.streams += 1;
-        used(USED_TAILS, 1);
+        share::count(share::TAILS, Some(&mut container.streams), 1);
     }
     let made = TAILS.get_ptr_mut(&key);
     if made.is_none() {
@@ -196,8 +190,7 @@ fn put_piece(tail: &mut Tail, from: u64, size: u32) -> u32 {
 #[inline(always)]
 fn keep_head(tail: &mut Tail, key: u64) {
     if HEADS.get_ptr(&key).is_none() {
-        let Some(none) = NO_HEAD.get(0) else { return };
-        let _ = HEADS.insert(&key, none, 0);
+        begin_head(key);
     }
     let Some(head) = HEADS.get_ptr_mut(&key) else { return };
     // SAFETY: a map value of this process.
@@ -205,6 +198,21 @@ fn keep_head(tail: &mut Tail, key: u64) {
     head.start = tail.next & MASK;
     if copy_kernel(head.bytes.as_mut_ptr(), KEPT as u32, tail.ring.as_ptr()) {
         tail.head = 1;
+    }
+}
+
+/// Makes room for a stream's beginning. Where there is none, the count of what was skipped tells it.
+#[inline(always)]
+fn begin_head(key: u64) {
+    let Some(process) = process((key >> 8) as u32) else { return };
+    let is_main = process.flags & task_flag::ROOT != 0;
+    let held = container(process.cgroup).map(|it| &mut it.heads);
+    let count = held.as_ref().map_or(0, |held| **held);
+    let Some(none) = NO_HEAD.get(0) else { return };
+    if share::has_room(share::HEADS, count, is_main)
+        && HEADS.insert(&key, none, 1 /* BPF_NOEXIST */).is_ok()
+    {
+        share::count(share::HEADS, held, 1);
     }
 }
 
@@ -296,14 +304,11 @@ pub fn forget(tgid: u32, cgroup: u64) -> u32 {
     for stream in [stream::STDOUT, stream::STDERR, stream::INIT] {
         let key = key(tgid, stream);
         if TAILS.remove(&key).is_ok() {
-            used(USED_TAILS, -1);
-            if let Some(container) = TRACKED.get_ptr_mut(&cgroup) {
-                // SAFETY: a map value.
-                let container = unsafe { &mut *container };
-                container.streams = container.streams.saturating_sub(1);
-            }
+            share::count(share::TAILS, container(cgroup).map(|it| &mut it.streams), -1);
         }
-        let _ = HEADS.remove(&key);
+        if HEADS.remove(&key).is_ok() {
+            share::count(share::HEADS, container(cgroup).map(|it| &mut it.heads), -1);
+        }
     }
     0
 }

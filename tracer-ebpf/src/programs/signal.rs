@@ -16,14 +16,14 @@ use tracer_ebpf::{
 
 use super::{
     kernel::{
-        Ptr, cgroup_of, copy_str, copy_user, current, describe, load, member, pointer, read,
-        tgid_of,
+        Ptr, cgroup_of, copy_str, copy_user, current, describe, load, member, mount_ns, pointer,
+        read, tgid_of, upid,
     },
-    maps::SIGNAL_SCRATCH,
+    maps::{SIGNAL_SCRATCH, setting},
     oom,
     record::{Ring, begin, scratch, send},
     threads,
-    track::{process, root_above},
+    track::{Place, place, process},
 };
 
 /// Signals that tell something even where a handler takes them.
@@ -129,7 +129,7 @@ fn report(sent: &Sent) {
     record.disposition = disposition;
     record.group = group;
     note_info(record, info);
-    note_sender(record, sender);
+    note_sender(record, sender, task);
     let size = size_of::<Signal>() as u32;
     begin(&mut record.header, Kind::Signal, size, cgroup, task, flags);
     let root = flags & task_flag::ROOT != 0;
@@ -166,14 +166,18 @@ fn note_info(record: &mut Signal, info: u64) {
 
 /// The task in whose context the signal was generated, and its executable file's name.
 #[inline(always)]
-fn note_sender(record: &mut Signal, sender: Ptr) {
-    let flags = process(tgid_of(sender)).map_or(0, |process| process.flags);
-    let place = if root_above(cgroup_of(sender)).is_some() {
+fn note_sender(record: &mut Signal, sender: Ptr, target: Ptr) {
+    let mut flags = process(tgid_of(sender)).map_or(0, |process| process.flags);
+    let mut found = Place { root: None, container: None, unknown: false };
+    place(cgroup_of(sender), &mut found);
+    // Who lies too deep to be looked at is no runtime of the node.
+    flags |= if found.root.is_some() || found.unknown {
         task_flag::BELOW_ROOT
     } else {
         task_flag::OUTSIDE
     };
-    describe(&raw mut record.sender, sender, flags | place);
+    flags |= if is_above(sender, target) { task_flag::ABOVE } else { task_flag::NOT_ABOVE };
+    describe(&raw mut record.sender, sender, flags);
     record.sender_exe = [0; 32];
     let exe = pointer(pointer(sender, at::TASK_MM), at::MM_EXE);
     if !exe.is_null() {
@@ -182,6 +186,20 @@ fn note_sender(record: &mut Signal, sender: Ptr) {
         let size = record.sender_exe.len() as u32;
         copy_str(record.sender_exe.as_mut_ptr(), size, name);
     }
+}
+
+/// True if a sender sees files as the agent does, and the target's pid namespace lies in its own: no process of a container
+/// can make either so.
+#[inline(always)]
+fn is_above(sender: Ptr, target: Ptr) -> bool {
+    let own = pointer(sender, at::TASK_THREAD_PID);
+    let level: u32 = read(own, at::PID_LEVEL);
+    let theirs = pointer(target, at::TASK_THREAD_PID);
+    let deeper = level < read::<u32>(theirs, at::PID_LEVEL);
+    let there = pointer(upid(theirs, level), at::UPID_NS);
+    deeper
+        && there == pointer(upid(own, level), at::UPID_NS)
+        && mount_ns(sender) == setting!(agent_mount_ns)
 }
 
 /// Reads the instruction that made a fault, in whose context this runs; less of it at the end of a page. Returns how many

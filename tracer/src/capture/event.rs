@@ -47,6 +47,9 @@ pub struct Process {
     pub kernel_thread: bool,
     /// Of a signal's sender: its cgroup is below a watched root; `None` where nobody looked.
     pub below_root: Option<bool>,
+    /// Of a signal's sender: it sees files as the agent does, and its pid namespace lies around the target's; `None` where
+    /// nobody looked.
+    pub above: Option<bool>,
 }
 
 /// Something that happened to a process of a tracked container.

@@ -73,6 +73,12 @@ fn agent(sight: &Sight) -> Check {
         let cost = format!("what happens while no agent runs will not be told: {error}");
         return Check::degraded("agent", found, (&cost, remedy));
     }
+    if let Some(path) = &agent.store.damaged {
+        let cost = format!(
+            "what it remembered before is not known: its store was damaged, and is {path} now"
+        );
+        return Check::degraded("agent", found, (&cost, "look at the disk, and remove the file"));
+    }
     Check::ok("agent", found)
 }
 
@@ -397,6 +403,18 @@ mod tests {
         assert_eq!(check.state, State::Degraded);
         assert!(check.cost.contains("no bpf file system"), "{check:?}");
         assert!(check.remedy.contains("mount -t bpf"), "{check:?}");
+    }
+
+    #[test]
+    fn an_agent_whose_store_was_damaged_says_where_it_is() {
+        let mut sight = samples::works();
+        if let Ok(Some(agent)) = &mut sight.agent {
+            agent.store.damaged = Some("/var/lib/tracer/x.damaged-1".to_owned());
+        }
+        let checks = judge(&sight);
+        let check = checks.iter().find(|check| check.name == "agent").unwrap();
+        assert_eq!(check.state, State::Degraded);
+        assert!(check.cost.contains("x.damaged-1"), "{check:?}");
     }
 
     #[test]

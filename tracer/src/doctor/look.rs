@@ -126,8 +126,8 @@ fn record(layout: &Layout, watched: &OwnCgroup) -> Result<bool, String> {
     let mut programs = Programs::attach(layout, None).map_err(|error| one_line(&error))?;
     programs.watch_root(watched.id()).map_err(|error| one_line(&error))?;
     drop(OwnCgroup::create(watched.path(), "life").map_err(|error| one_line(&error))?);
-    let (mut events, _) = programs.take_ring("EVENTS").map_err(|error| one_line(&error))?;
-    Ok(events.next().is_some())
+    let (mut deaths, _) = programs.take_ring("DEATHS").map_err(|error| one_line(&error))?;
+    Ok(deaths.next().is_some())
 }
 
 fn capabilities() -> Result<u64, String> {

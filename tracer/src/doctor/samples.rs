@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::sight::{Agent, Cgroups, Sight};
 use crate::{
     capture::kernel::load::{HOOKS, OOM_HOOK, RECORDER},
-    node::health::{Pins, Recorder},
+    node::health::{Pins, Recorder, Store},
 };
 
 /// Nothing lacks.
@@ -38,6 +38,7 @@ pub fn works() -> Sight {
             lacks: Vec::new(),
             recorder: Recorder { mode: "auto".to_owned(), attached: false },
             pins: Pins::default(),
+            store: Store { writable: true, ..Store::default() },
         })),
     }
 }

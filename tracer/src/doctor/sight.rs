@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::node::health::{Pins, Recorder};
+use crate::node::health::{Pins, Recorder, Store};
 
 /// Everything that [`super::judge::judge`] needs. An `Err` holds the reason, in one line.
 #[derive(Clone, Debug)]
@@ -53,6 +53,7 @@ pub struct Agent {
     /// Not said by older agents.
     #[serde(default)]
     pub pins: Pins,
+    pub store: Store,
 }
 
 /// The cgroup hierarchies.

@@ -27,6 +27,20 @@ pub struct State {
     pub runtime: Option<Runtime>,
     pub store: Store,
     pub pins: Pins,
+    pub missed: Missed,
+}
+
+/// What may have happened unseen, since the agent's start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Missed {
+    /// Containers, or their main processes, for which the kernel side had no room.
+    pub births: u64,
+    /// Other processes, of containers that used up their share.
+    pub processes: u64,
+    /// Events of containers whose beginning was not recorded.
+    pub strays: u64,
+    /// A container may have begun or ended unseen within the last minute: the agent is not ready.
+    pub recent: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,12 +69,15 @@ pub struct Runtime {
     pub error: Option<String>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Store {
     pub writable: bool,
     pub size_bytes: u64,
     /// Why it is not written.
     pub error: Option<String>,
+    /// Where a store that was damaged was put since the agent's start.
+    #[serde(default)]
+    pub damaged: Option<String>,
 }
 
 /// What outlives the agent in the kernel, so that the next one is told what happened meanwhile.
@@ -109,6 +126,12 @@ impl State {
             }
             Some(_) => {}
         }
+        if self.missed.recent {
+            lacks.push(
+                "containers began or ended within the last minute for which there was no room: maybe not all ends are told"
+                    .to_owned(),
+            );
+        }
         lacks
     }
 }
@@ -152,6 +175,19 @@ mod tests {
             state.hooks[0].attached = true;
             state.runtime = runtime(true);
         });
+        assert!(health.state().lacks().is_empty());
+    }
+
+    #[test]
+    fn an_agent_that_missed_a_birth_a_moment_ago_is_not_ready() {
+        let health = Health::default();
+        health.set(|state| {
+            state.hooks = vec![hook("exec", true, true)];
+            state.runtime = runtime(true);
+            state.missed = Missed { births: 1, recent: true, ..Missed::default() };
+        });
+        assert!(health.state().lacks()[0].contains("maybe not all ends are told"));
+        health.set(|state| state.missed.recent = false);
         assert!(health.state().lacks().is_empty());
     }
 

@@ -42,6 +42,7 @@ pub fn main_process() -> Process {
         runtime_init: false,
         kernel_thread: false,
         below_root: None,
+        above: None,
     }
 }
 

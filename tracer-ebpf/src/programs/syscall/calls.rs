@@ -16,11 +16,12 @@ use tracer_ebpf::{
 };
 
 use crate::programs::{
-    counter::used,
     kernel::{copy_kernel, copy_user, copy_user_str, css, current, has, member, pointer, read},
-    maps::{CALLS, CALLS_MAX, NO_CALLS, TASK_SCRATCH, TRACKED, USED_CALLS, setting, shape},
+    maps::{CALLS, NO_CALLS, TASK_SCRATCH, setting, shape},
     path::{LIMIT, Names, file_of, walk},
     record::{self, Ring, counted, lost, now, scratch, send},
+    share,
+    track::container,
 };
 
 use super::{Ended, data, endpoint, likeness};
@@ -431,33 +432,27 @@ pub fn reached(tgid: u32, process: &mut Process, key: u64) -> u32 {
     0
 }
 
-/// Entries of CALLS from which only a container's first process gets one.
-const RESERVED_FROM: u64 = CALLS_MAX as u64 / 4 * 3;
-
 /// The recorder of a process, made at its first use.
 #[inline(always)]
 pub fn recorder(tgid: u32, process: &Process) -> Option<*mut Calls> {
     if let Some(calls) = CALLS.get_ptr_mut(&tgid) {
         return Some(calls);
     }
-    let (cgroup, flags) = (process.cgroup, process.flags);
-    if let Some(container) = TRACKED.get_ptr_mut(&cgroup) {
-        // SAFETY: a map value; counted loosely.
-        let container = unsafe { &mut *container };
+    let cgroup = process.cgroup;
+    let held = container(cgroup);
+    if let Some(container) = &held {
         if container.flags & container_flag::UNWANTED != 0 {
             return None;
         }
-        let full = container.recorders >= setting!(recorders_budget)
-            || used(USED_CALLS, 0) >= RESERVED_FROM;
-        if full && flags & task_flag::ROOT == 0 {
+        let is_main = process.flags & task_flag::ROOT != 0;
+        if !share::has_room(share::CALLS, container.recorders, is_main) {
             lost(cgroup, LOST_RECORDER);
             return None;
         }
-        container.recorders += 1;
     }
     let empty = NO_CALLS.get(0)?;
     if CALLS.insert(&tgid, empty, 1 /* BPF_NOEXIST */).is_ok() {
-        used(USED_CALLS, 1);
+        share::count(share::CALLS, held.map(|it| &mut it.recorders), 1);
     }
     let made = CALLS.get_ptr_mut(&tgid);
     if made.is_none() {

@@ -108,6 +108,7 @@ pub fn process() -> Process {
         runtime_init: false,
         kernel_thread: false,
         below_root: None,
+        above: None,
     }
 }
 

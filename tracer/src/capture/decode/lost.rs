@@ -2,7 +2,7 @@
 
 use tracer_ebpf::abi::{
     header::Kind,
-    state::{LOST_CONTAINER, LOST_PROCESS, LOST_RECORDER, LOST_WORDS},
+    state::{LOST_CONTAINER, LOST_MAIN, LOST_PROCESS, LOST_RECORDER, LOST_WORDS},
 };
 
 use crate::capture::event::LostKind;
@@ -28,7 +28,7 @@ pub fn lost_kind(kind: u32) -> Option<LostKind> {
     let of_record =
         records.iter().find(|(record, _)| *record as u32 == kind).map(|(_, lost)| *lost);
     of_record.or(match kind {
-        LOST_PROCESS => Some(LostKind::Process),
+        LOST_PROCESS | LOST_MAIN => Some(LostKind::Process),
         LOST_RECORDER => Some(LostKind::Recorder),
         LOST_WORDS => Some(LostKind::Words),
         LOST_CONTAINER => Some(LostKind::Container),

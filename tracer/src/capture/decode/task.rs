@@ -28,10 +28,12 @@ pub(super) fn process(task: &Task) -> Process {
         root: flag(task_flag::ROOT),
         runtime_init: flag(task_flag::RUNTIME_INIT),
         kernel_thread: flag(task_flag::KERNEL),
-        below_root: match (flag(task_flag::BELOW_ROOT), flag(task_flag::OUTSIDE)) {
-            (true, _) => Some(true),
-            (false, true) => Some(false),
-            (false, false) => None,
-        },
+        below_root: either(flag(task_flag::BELOW_ROOT), flag(task_flag::OUTSIDE)),
+        above: either(flag(task_flag::ABOVE), flag(task_flag::NOT_ABOVE)),
     }
+}
+
+/// `None` where neither was noted.
+fn either(is: bool, is_not: bool) -> Option<bool> {
+    (is || is_not).then_some(is)
 }

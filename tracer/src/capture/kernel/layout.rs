@@ -42,11 +42,10 @@ pub struct Options {
     /// Records a container may send in a window, in DEATHS and EVENTS.
     pub deaths_budget: u32,
     pub events_budget: u32,
-    /// Flight recorders that a container may hold.
-    pub recorders_budget: u32,
-    /// Streams of processes, of which the last words are kept, that a container may hold.
-    pub streams_budget: u32,
     pub window_ns: u64,
+    /// What is watched may run in the agent's own mount namespace, as what `tracer exec` runs does. An agent's is another
+    /// after each of its starts, by which nothing that it leaves in the kernel may differ.
+    pub shares_mounts: bool,
 }
 
 impl Default for Options {
@@ -55,9 +54,8 @@ impl Default for Options {
             capture_output: true,
             deaths_budget: 400,
             events_budget: 20_000,
-            recorders_budget: 92,
-            streams_budget: 160,
             window_ns: 1_000_000_000,
+            shares_mounts: true,
         }
     }
 }
@@ -86,7 +84,7 @@ impl Layout {
         let table = SyscallTable::of_machine(&machine)
             .ok_or_else(|| LayoutError::Machine(machine.to_string()))?;
         let (offsets, missing) = offsets(&btf)?;
-        let agent_pid_ns = own_pid_namespace()?;
+        let agent_pid_ns = own_namespace("/proc/self/ns/pid")?;
         let percpu_counter = btf.struct_size("percpu_counter").unwrap_or(8);
         let atomic_rss = btf.struct_size("mm_rss_stat").is_some();
         let victim_is_task =
@@ -104,8 +102,11 @@ impl Layout {
             rss_stride: if atomic_rss { 8 } else { percpu_counter },
             deaths_budget: options.deaths_budget,
             events_budget: options.events_budget,
-            recorders_budget: options.recorders_budget,
-            streams_budget: options.streams_budget,
+            agent_mount_ns: match options.shares_mounts {
+                true => own_namespace("/proc/self/ns/mnt")?,
+                false => 0,
+            },
+            _pad2: 0,
             window_ns: options.window_ns,
             page_shift: rustix::param::page_size().trailing_zeros(),
             hierarchy_id: hierarchy.id(),
@@ -133,9 +134,8 @@ fn offsets(btf: &Btf<'_>) -> Result<([u32; COUNT], Vec<&'static str>), LayoutErr
     Ok((offsets, missing))
 }
 
-/// inum of our own pid namespace.
-fn own_pid_namespace() -> Result<u32, LayoutError> {
-    let link = "/proc/self/ns/pid";
+/// inum of one of our own namespaces.
+fn own_namespace(link: &'static str) -> Result<u32, LayoutError> {
     let stat = rustix::fs::stat(link).map_err(|error| LayoutError::Proc(link, error.into()))?;
     Ok(u32::try_from(stat.st_ino).unwrap_or(0))
 }

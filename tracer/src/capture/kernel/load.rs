@@ -6,7 +6,9 @@ use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
     maps::{Array, HashMap, Map, MapData, MapError, RingBuf},
     programs::{
-        BtfTracePoint, Iter, RawTracePoint, links::FdLink, raw_trace_point::RawTracePointLinkId,
+        BtfTracePoint, Iter, RawTracePoint,
+        links::{FdLink, PinnedLink},
+        raw_trace_point::RawTracePointLinkId,
         tp_btf::BtfTracePointLinkId,
     },
 };
@@ -72,15 +74,18 @@ pub const OOM_HOOK: &str = "mark_victim";
 /// The syscall-level recorder, attached last.
 pub const RECORDER: &str = "sys_exit";
 
-/// Maps whose contents an agent that comes later takes over. The others are frozen, scratch, or templates.
-const MAPS: [&str; 11] = [
+/// Maps whose contents an agent that comes later takes over. The others are frozen, scratch, or templates: of these each
+/// agent has its own, though the programs that an earlier one left go on with theirs.
+const MAPS: [&str; 13] = [
     "DEATHS",
     "EVENTS",
     "ROOTS",
     "TRACKED",
     "PROCESSES",
     "CALLS",
-    "WORDS",
+    "TAILS",
+    "HEADS",
+    "USED",
     "VICTIMS",
     "LOST",
     "CURIOUS",
@@ -100,7 +105,17 @@ pub type Tried = (&'static str, Result<(), LoadError>);
 pub struct Programs {
     ebpf: Ebpf,
     /// The recorder's link, while it is on.
-    recorder: Option<FdLink>,
+    recorder: Option<Recorder>,
+    pins: Option<Pins>,
+}
+
+/// How the recorder's link is held.
+#[derive(Debug)]
+enum Recorder {
+    /// As long as this process lives.
+    Held(#[expect(dead_code, reason = "it is closed by being dropped")] FdLink),
+    /// By its pin too, so that it stays on whatever becomes of this process.
+    Pinned(PinnedLink),
 }
 
 impl Programs {
@@ -139,7 +154,11 @@ impl Programs {
         let btf = Btf::from_sys_fs()?;
         programs.load_btf(RECORDER, &btf)?;
         programs.load_inventory(&btf)?;
-        programs.recorder = pins.map_or(Ok(None), |pins| pins.take(RECORDER))?;
+        programs.recorder = match pins {
+            Some(pins) => pins.pinned(RECORDER)?.map(Recorder::Pinned),
+            None => None,
+        };
+        programs.pins = pins.cloned();
         programs.set_armed(programs.is_armed())?;
         if taken_over {
             return Ok((programs, true));
@@ -158,16 +177,21 @@ impl Programs {
         Ok((programs, false))
     }
 
-    /// Attaches the recorder. Does nothing where it is on.
+    /// Attaches the recorder, and pins it where links are pinned: of what dies after a kill of this process the next is told
+    /// all. Does nothing where it is on.
     ///
     /// # Errors
-    /// The kernel refuses it.
+    /// The kernel refuses it, or its pin.
     pub fn arm(&mut self) -> Result<(), LoadError> {
         if self.recorder.is_some() {
             return Ok(());
         }
         let id = self.btf_program(RECORDER)?.attach().map_err(failed("attach", RECORDER))?;
-        self.recorder = Some(self.take_btf_link(RECORDER, id)?);
+        let link = self.take_btf_link(RECORDER, id)?;
+        self.recorder = Some(match &self.pins {
+            Some(pins) => Recorder::Pinned(pins.pin(link, RECORDER)?),
+            None => Recorder::Held(link),
+        });
         // After it: a process that is told to be recorded is.
         self.set_armed(true)
     }
@@ -179,19 +203,10 @@ impl Programs {
     pub fn disarm(&mut self) -> Result<(), LoadError> {
         if self.recorder.is_some() {
             self.set_armed(false)?;
-            self.recorder = None;
         }
-        Ok(())
-    }
-
-    /// Leaves the recorder on when this process ends, until another takes it over. It must be on.
-    ///
-    /// # Errors
-    /// The kernel refuses to pin it.
-    pub fn leave_recorder(&mut self, pins: &Pins) -> Result<(), LoadError> {
         match self.recorder.take() {
-            Some(link) => Ok(pins.pin(link, RECORDER)?),
-            None => Ok(()),
+            Some(Recorder::Pinned(link)) => Pins::unpin(link, RECORDER).map_err(LoadError::Pin),
+            Some(Recorder::Held(_)) | None => Ok(()),
         }
     }
 
@@ -285,7 +300,7 @@ impl Programs {
             .override_global("AYA_LOG_LEVEL", &log_level, true)
             .load(object)
             .map_err(LoadError::Object)?;
-        Ok(Self { ebpf, recorder: None })
+        Ok(Self { ebpf, recorder: None, pins: None })
     }
 
     /// Tries each hook alone: attaches it to programs loaded for it, and detaches it again.

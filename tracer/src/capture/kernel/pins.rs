@@ -41,7 +41,7 @@ pub enum PinError {
 }
 
 /// One set of pins: those of one object with one set of settings, on one kernel.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pins {
     folder: PathBuf,
 }
@@ -85,23 +85,29 @@ impl Pins {
     ///
     /// # Errors
     /// The kernel refuses it.
-    pub fn pin(&self, link: FdLink, hook: &'static str) -> Result<(), PinError> {
+    pub fn pin(&self, link: FdLink, hook: &'static str) -> Result<PinnedLink, PinError> {
         let pinned = link.pin(self.folder.join(hook));
-        pinned.map(drop).map_err(|error| PinError::Pin(hook, self.folder.clone(), error))
+        pinned.map_err(|error| PinError::Pin(hook, self.folder.clone(), error))
     }
 
-    /// The link that is pinned under a hook's name, if one is; from now on it lives as long as its descriptor.
+    /// The link that is pinned under a hook's name, if one is; it stays pinned.
     ///
     /// # Errors
-    /// It cannot be opened, or its pin not be removed.
-    pub fn take(&self, hook: &'static str) -> Result<Option<FdLink>, PinError> {
+    /// It cannot be opened.
+    pub fn pinned(&self, hook: &'static str) -> Result<Option<PinnedLink>, PinError> {
         let path = self.folder.join(hook);
         if !path.exists() {
             return Ok(None);
         }
-        let pinned = PinnedLink::from_pin(&path);
-        let pinned = pinned.map_err(|error| PinError::Link(path.clone(), error))?;
-        pinned.unpin().map(Some).map_err(|error| PinError::Folder(path, error))
+        PinnedLink::from_pin(&path).map(Some).map_err(|error| PinError::Link(path, error))
+    }
+
+    /// Removes the pin of a link and closes it, which detaches its program.
+    ///
+    /// # Errors
+    /// The pin cannot be removed.
+    pub fn unpin(link: PinnedLink, hook: &'static str) -> Result<(), PinError> {
+        link.unpin().map(drop).map_err(|error| PinError::Folder(PathBuf::from(hook), error))
     }
 
     /// Marks the set as whole: bpffs has no files of its own, but folders.

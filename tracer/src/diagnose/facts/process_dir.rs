@@ -203,6 +203,7 @@ pub mod tests {
             runtime_init: false,
             kernel_thread: false,
             below_root: None,
+            above: None,
         }
     }
 

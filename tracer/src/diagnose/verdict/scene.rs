@@ -504,6 +504,7 @@ impl Scene {
             runtime_init: false,
             kernel_thread: false,
             below_root: None,
+            above: None,
         };
         self.processes.insert(pid, process);
         pid

@@ -56,6 +56,7 @@ impl Hands {
                 self.reporter.event(&life, &owner, kind, *entry);
             }
             Action::Life(life) => self.reporter.life(*life),
+            Action::ForgetLife(life) => self.reporter.forget_life(&life),
             Action::Report { life, owner, report } => self.reporter.report(&life, &owner, *report),
             Action::End { life, end } => self.reporter.end(&life, end),
             Action::LetGo(cgroup) => {

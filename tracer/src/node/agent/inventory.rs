@@ -17,18 +17,18 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// A container's, or one inside of it.
+    /// A container's.
     pub fn is_container(&self) -> bool {
         matches!(self.path, CgroupPath::Container(_))
     }
 }
 
-/// Slices nest: QoS class, pod, container, and what a container makes for itself.
+/// Slices nest: QoS class, pod, container.
 const DEPTH: usize = 6;
 /// More than a node has.
 const MOST: usize = 4096;
 
-/// Every cgroup below the root, parents first.
+/// Every cgroup below the root, parents first, but for those that containers made for themselves: these may be many.
 pub fn below(root: &Root) -> Vec<Cgroup> {
     let mut found = Vec::new();
     walk(&root.path, root.id, DEPTH, &mut found);
@@ -46,7 +46,30 @@ fn walk(folder: &Path, root: u64, depth: usize, found: &mut Vec<Cgroup>) {
         }
         let path = entry.path();
         let parsed = cgroup_path::parse(&path.to_string_lossy());
+        let is_container = matches!(parsed, CgroupPath::Container(_));
         found.push(Cgroup { id: entry.ino(), root, path: parsed });
-        walk(&path, root, depth - 1, found);
+        if !is_container {
+            walk(&path, root, depth - 1, found);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_container_makes_for_itself_hides_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let pod = folder.path().join("kubepods/pod3c8a1f5e-0b5d-4a54-9d5e-6f1f0d0c2b1a");
+        let [first, second] = ["a", "b"].map(|letter| pod.join(letter.repeat(64)));
+        for number in 0..MOST + 100 {
+            fs::create_dir_all(first.join(number.to_string())).unwrap();
+        }
+        fs::create_dir_all(second).unwrap();
+        let root = Root { id: 1, path: folder.path().join("kubepods") };
+        let found = below(&root);
+        assert_eq!(found.iter().filter(|cgroup| cgroup.is_container()).count(), 2);
+        assert_eq!(found.len(), 3);
     }
 }

@@ -21,11 +21,8 @@ impl Agent {
             return self.switch_to(false);
         }
         self.hold_recorder();
-        let programs = &mut self.hands.programs;
-        let Some(pins) = self.setup.pins.as_ref().filter(|_| programs.is_armed()) else { return };
-        match programs.leave_recorder(pins) {
-            Ok(()) => tracing::info!("the recorder stays on for the next agent"),
-            Err(error) => tracing::error!(%error, "the recorder cannot be left on"),
+        if self.hands.programs.is_armed() {
+            tracing::info!("the recorder stays on for the next agent");
         }
     }
 

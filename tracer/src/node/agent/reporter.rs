@@ -55,6 +55,10 @@ impl Reporter {
         self.store.life(life);
     }
 
+    pub fn forget_life(&self, life: &Arc<LifeKey>) {
+        self.store.forget_life(life);
+    }
+
     pub fn end(&self, life: &Arc<LifeKey>, end: End) {
         self.store.end(life, end);
     }

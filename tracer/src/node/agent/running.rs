@@ -201,6 +201,9 @@ impl Agent {
         now: BootNs,
     ) -> Result<(), LoadError> {
         for cgroup in roots.into_iter().flat_map(inventory::below) {
+            if self.node.is_rejected(cgroup.id) {
+                continue;
+            }
             if cgroup.is_container() {
                 self.hands.programs.track(cgroup.id, cgroup.root, true)?;
             }
@@ -209,6 +212,14 @@ impl Agent {
         }
         self.node.inventory_comes();
         self.hands.programs.take_inventory()
+    }
+
+    /// What may have begun unseen.
+    fn find_what_was_missed(&mut self) {
+        let roots = self.setup.roots();
+        if let Err(error) = self.find_what_runs(&roots, now()) {
+            tracing::error!(%error, "what the kernel side had no room for cannot be looked for");
+        }
     }
 
     fn take_reply(&mut self, reply: Reply) {
@@ -222,7 +233,7 @@ impl Agent {
 
     fn note_losses(&mut self) {
         let lost = self.hands.lost();
-        self.node.count_losses(&lost, &mut self.actions);
+        self.node.count_losses(&lost, now(), &mut self.actions);
         self.carry_out();
     }
 
@@ -234,7 +245,11 @@ impl Agent {
         let gatherer = &mut self.hands.gatherer;
         self.node.tick(boot_offset_ns(), gatherer, now(), &mut self.actions);
         self.carry_out();
+        if self.node.wants_inventory(now()) {
+            self.find_what_was_missed();
+        }
         status::count_lives(&self.node, &self.setup.metrics);
+        status::report_missed(&self.node, &self.setup.health, now());
         let recorder = self.setup.settings.recorder.to_string();
         status::report_state(recorder, &self.setup.health, &self.hands);
         status::report_kernel_side(&self.setup.metrics, &mut self.rings, &self.hands.programs);
@@ -262,6 +277,7 @@ impl Agent {
         let (roots, now) = (self.setup.roots(), now());
         self.node.select(selections, &mut self.actions);
         self.carry_out();
+        self.node.reject_none();
         Ok(self.find_what_runs(&roots, now)?)
     }
 }

@@ -38,6 +38,7 @@ impl Setup {
         let hierarchy = Hierarchy::find()?;
         let kernel_options = kernel::Options {
             capture_output: settings.capture_output,
+            shares_mounts: false,
             ..kernel::Options::default()
         };
         let layout = Layout::of_running_kernel(&hierarchy, kernel_options)?;

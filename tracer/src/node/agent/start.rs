@@ -122,7 +122,8 @@ impl Agent {
             let roots = self.setup.roots();
             let below = roots.iter().flat_map(inventory::below).map(|cgroup| cgroup.id);
             let there: HashSet<u64> = below.collect();
-            self.node.give_up_the_vanished(|id| there.contains(&id), &mut self.actions);
+            let exists = |id| there.contains(&id);
+            self.node.give_up_the_vanished(exists, now(), &mut self.actions);
             self.carry_out();
         }
         Ok(())

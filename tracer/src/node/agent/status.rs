@@ -2,10 +2,13 @@
 
 use super::{hands::Hands, lives::Node};
 use crate::{
-    capture::kernel::{
-        Programs, Rings,
-        load::{HOOKS, OOM_HOOK},
-        pins::{PinError, Pins},
+    capture::{
+        event::BootNs,
+        kernel::{
+            Programs, Rings,
+            load::{HOOKS, OOM_HOOK},
+            pins::{PinError, Pins},
+        },
     },
     node::{
         health::{self, Health},
@@ -31,9 +34,11 @@ pub fn report_state(recorder: String, health: &Health, hands: &Hands) {
     hands.metrics.store.set(&store);
     let attached = hands.programs.is_armed();
     let error = hands.reporter.store().failure();
+    let damaged = hands.reporter.store().aside().map(|path| path.display().to_string());
+    let (writable, size_bytes) = (!store.failing, store.bytes);
     health.set(|state| {
         state.recorder = health::Recorder { mode: recorder, attached };
-        state.store = health::Store { writable: !store.failing, size_bytes: store.bytes, error };
+        state.store = health::Store { writable, size_bytes, error, damaged };
     });
 }
 
@@ -64,6 +69,13 @@ pub fn count_lives(node: &Node, metrics: &Metrics) {
     metrics.kubernetes_pods.set(gauge(node.cluster().pods()));
     set_total(&metrics.kubernetes_pods_refused, node.cluster().pods_refused());
     metrics.lives.set(gauge(node.lives()));
+}
+
+pub fn report_missed(node: &Node, health: &Health, now: BootNs) {
+    let missed = node.missed();
+    let (births, processes, strays) = (missed.births, missed.processes, missed.strays);
+    let recent = missed.is_recent(now);
+    health.set(|state| state.missed = health::Missed { births, processes, strays, recent });
 }
 
 /// Without pins the agent works all the same, but for what happens while none runs.

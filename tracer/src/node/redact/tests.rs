@@ -47,6 +47,7 @@ fn event(what: What) -> Event {
         runtime_init: false,
         kernel_thread: false,
         below_root: None,
+        above: None,
     };
     Event { time_ns: 0, cgroup: 1, process, what }
 }

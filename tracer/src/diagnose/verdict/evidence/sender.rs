@@ -39,8 +39,8 @@ pub(in crate::diagnose::verdict) fn of(death: &Death<'_>, signal: &SignalEvent) 
 }
 
 /// The sender is a runtime by its executable, since a name can be chosen, and stands outside the container: in no cgroup of
-/// a pod, or, where the runtime itself is watched, in another pid namespace and no descendant of whom it stops. A process of
-/// a container can make a namespace below its own and choose any name there.
+/// a pod, or, where the runtime itself is watched, in a pid namespace around that of whom it stops, and with the agent's own
+/// view of files. A process of a container can make a namespace below its own and choose any name there.
 pub(in crate::diagnose::verdict) fn is_runtime(
     death: &Death<'_>,
     target: &Process,
@@ -48,7 +48,9 @@ pub(in crate::diagnose::verdict) fn is_runtime(
 ) -> bool {
     let sender = &signal.sender;
     let outside = if sender.tracked {
-        sender.pid_ns != target.pid_ns && !descends(death, sender.id, target.id)
+        // Recorded before it was looked at: a descendant is none.
+        let around = sender.pid_ns != target.pid_ns && sender.above != Some(false);
+        around && !descends(death, sender.id, target.id)
     } else {
         sender.below_root != Some(true)
     };

@@ -20,6 +20,8 @@ pub enum Action {
     Event { life: Arc<LifeKey>, owner: Arc<Attribution>, kind: &'static str, entry: Box<Entry> },
     /// The store learns what is known of a life by now.
     Life(Box<Life>),
+    /// The store forgets a life that nobody wants to know of.
+    ForgetLife(Arc<LifeKey>),
     /// A crash, an incident, an end that is none, or what became of one of them.
     Report { life: Arc<LifeKey>, owner: Arc<Attribution>, report: Box<Report> },
     /// The store learns how a life ended.
@@ -70,6 +72,8 @@ pub enum Note {
     Unobservable { pod: String, why: String },
     /// The kernel side had no room for records.
     Lost { of: LostKind, count: u64 },
+    /// Events of containers whose beginning was not recorded are given up.
+    Strays { count: u64 },
     /// The Kubernetes API listed the node's pods; `is_news` after a time without its word.
     PodsListed { pods: usize, is_news: bool },
     /// The Kubernetes API failed; `is_news` if it answered before.

@@ -3,7 +3,7 @@
 use super::{
     action::{Action, Question},
     container::{Container, Who},
-    state::Node,
+    state::{Node, begun},
 };
 use crate::{
     capture::event::{BootNs, CgroupChange, Event, What},
@@ -12,6 +12,7 @@ use crate::{
             cgroup_path::{self, CgroupPath, ContainerCgroup},
             selection::{self, Selection},
         },
+        identity::Identity,
         store::LifeKey,
     },
 };
@@ -30,14 +31,19 @@ impl Node {
     ) {
         match path {
             CgroupPath::Container(of) => {
-                let is_known = self.containers.contains_key(&cgroup);
                 self.begin(cgroup, of, now, out);
                 if let Some(container) = self.containers.get_mut(&cgroup) {
-                    container.is_being_found = !is_known;
+                    // Of one that an earlier agent saw begin the main process may not be known either.
+                    container.is_being_found = container.main.is_none() && !container.is_over();
                 }
             }
-            CgroupPath::Pod { uid, .. } => self.pods.add(uid.clone(), cgroup),
-            CgroupPath::Pods | CgroupPath::Monitor { .. } | CgroupPath::Other => {}
+            CgroupPath::Pod { uid, .. } => {
+                self.pods.add(uid.clone(), cgroup);
+                self.rejected.insert(cgroup);
+            }
+            CgroupPath::Pods | CgroupPath::Monitor { .. } | CgroupPath::Other => {
+                self.rejected.insert(cgroup);
+            }
         }
     }
 
@@ -77,8 +83,12 @@ impl Node {
             CgroupPath::Pod { uid, .. } => {
                 self.pods.add(uid, id);
                 self.arming.began(id, now);
+                self.rejected.insert(id);
             }
-            CgroupPath::Pods | CgroupPath::Monitor { .. } | CgroupPath::Other => {}
+            // What looks after containers is none.
+            CgroupPath::Pods | CgroupPath::Monitor { .. } | CgroupPath::Other => {
+                self.rejected.insert(id);
+            }
         }
     }
 
@@ -104,6 +114,14 @@ impl Node {
         let boot_id = self.boot_id.clone();
         let life = LifeKey { boot_id, container_id: container_id.clone() };
         let container = Container::new(cgroup, life, now);
+        // So that the next agent knows of it, whatever becomes of this one before it is known who it is.
+        let by_path = Identity {
+            container_id: container_id.clone(),
+            pod_uid: pod_uid.clone(),
+            ..Identity::default()
+        };
+        let life = begun(&container, &by_path, self.boot_offset_ns);
+        out.push(Action::Life(Box::new(life)));
         self.containers.insert(cgroup, container);
         out.push(Action::Ask(Question::Who { cgroup, container_id, pod_uid }));
     }

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use crate::{
-    capture::event::{BootNs, Event, Exit, ProcessId, What, Words},
+    capture::event::{BootNs, Event, Exit, Found, LostKind, Process, ProcessId, What, Words},
     contract,
     diagnose::{facts::Facts, timeline::Timeline},
     linux::{signal::Signal, text::Text},
@@ -300,6 +300,20 @@ impl Container {
         over
     }
 
+    /// It is gone, and its end was not recorded: where nothing is held of it, that its main process ran is what is known.
+    pub fn ends_unseen(&mut self, now: BootNs) {
+        if !self.history.is_empty() {
+            return;
+        }
+        let found = Found { found_ns: now, path: Text::default(), args: Vec::new() };
+        let process = unseen(self.cgroup, self.main);
+        let time_ns = process.id.start_ns.max(self.since_ns.min(now));
+        self.main = Some(process.id);
+        let event = Event { time_ns, cgroup: self.cgroup, process, what: What::Found(found) };
+        self.history.push(event);
+        self.history.add_lost(LostKind::Exit, 1);
+    }
+
     /// All that ran in it was found. The oldest process is the main one: others came by `kubectl exec`. A runtime's init
     /// is none yet.
     pub fn found_all(&mut self) {
@@ -342,6 +356,29 @@ impl Container {
             self.main = Some(timeline.main);
             self.stage = Stage::Running;
         }
+    }
+}
+
+/// The main process of a life of which an earlier agent knew no more than that, if at all.
+fn unseen(cgroup: u64, main: Option<ProcessId>) -> Process {
+    Process {
+        id: main.unwrap_or(ProcessId { pid: 0, start_ns: 0 }),
+        tid: 0,
+        container_pid: 0,
+        agent_pid: None,
+        parent_pid: 0,
+        uid: 0,
+        gid: 0,
+        cgroup,
+        pid_ns: 0,
+        seccomp: false,
+        comm: Text::from("its main process"),
+        tracked: true,
+        root: true,
+        runtime_init: false,
+        kernel_thread: false,
+        below_root: None,
+        above: None,
     }
 }
 

@@ -31,6 +31,11 @@ pub struct Ending {
 }
 
 impl Ending {
+    /// The end itself was not recorded.
+    fn is_unknown(&self) -> bool {
+        self.exit.code.is_none() && self.exit.signal.is_none()
+    }
+
     pub fn is_crash(&self) -> bool {
         self.report.cause != Cause::None.name()
     }
@@ -45,6 +50,8 @@ pub fn of_life(
     loops: &mut Loops,
 ) -> Ending {
     let mut ending = judged(owner, timeline, facts, terms);
+    // That nobody knows how it ended is news.
+    ending.report.is_line |= ending.is_unknown();
     note(&mut ending, &owner.identity, loops);
     ending
 }

@@ -8,7 +8,9 @@ use super::{
     action::{Action, Note, Question},
     container::{Attribution, Stage, Who},
     ending::{self, Ending},
+    events::give_up,
     gather::Gather,
+    losses::Difference,
     state::{Node, stored_life, wall},
     terms::SourcedTerms,
 };
@@ -141,8 +143,9 @@ impl Node {
     }
 
     /// What the kernel side lost, counted from its start.
-    pub fn count_losses(&mut self, counts: &[(LostKey, u64)], out: &mut Vec<Action>) {
-        for (cgroup, of, count) in self.losses.since(counts) {
+    pub fn count_losses(&mut self, counts: &[(LostKey, u64)], now: BootNs, out: &mut Vec<Action>) {
+        for Difference { cgroup, kind, of, count } in self.losses.since(counts) {
+            self.missed.lost(kind, count, now);
             out.push(Action::Note(Note::Lost { of, count }));
             let cgroup = self.nested.get(&cgroup).copied().unwrap_or(cgroup);
             if let Some(container) = self.containers.get_mut(&cgroup) {
@@ -160,6 +163,7 @@ impl Node {
         out: &mut Vec<Action>,
     ) {
         self.boot_offset_ns = boot_offset_ns;
+        give_up(self.missed.tick(now), out);
         self.report_incidents(gather, now, out);
         self.cluster.tick(now);
     }

@@ -1,7 +1,7 @@
 //! What each event changes: to which container it belongs, what of it is kept, and whether a life is over by it. Pure.
 
 use super::{
-    action::Action,
+    action::{Action, Note},
     container::{Container, Who},
     gather::Gather,
     inits,
@@ -10,6 +10,7 @@ use super::{
 use crate::{
     capture::event::{Change, Event, What},
     contract::{entry, names},
+    node::attribute::cgroup_path,
 };
 
 /// Events whose container is not known yet: it comes by the other ring, a moment later.
@@ -18,10 +19,26 @@ const STRAYS: usize = 4096;
 impl Node {
     /// Takes an event. Events come in the order of their time; [`Self::end_turn`] follows the last one that was written.
     pub fn take_event(&mut self, event: Event, gather: &mut impl Gather, out: &mut Vec<Action>) {
-        if let Some(stray) = self.place_event(event, gather, out)
-            && self.strays.len() < STRAYS
-        {
+        let Some(stray) = self.place_event(event, gather, out) else { return };
+        if self.strays.len() < STRAYS {
             self.strays.push(stray);
+        } else {
+            self.stays_stray(stray, out);
+        }
+    }
+
+    /// An event whose container is not known after this turn either: its beginning was lost.
+    fn stays_stray(&mut self, stray: Event, out: &mut Vec<Action>) {
+        if !self.rejected.contains(&stray.cgroup) {
+            let count = self.missed.stray(stray);
+            give_up(count, out);
+        }
+    }
+
+    /// What is held for a container that has become known.
+    fn place_orphans(&mut self, cgroup: u64, gather: &mut impl Gather, out: &mut Vec<Action>) {
+        for orphan in self.missed.take(cgroup) {
+            self.add_event(orphan, gather, out);
         }
     }
 
@@ -29,9 +46,16 @@ impl Node {
     /// was written before is whole.
     pub fn end_turn(&mut self, gather: &mut impl Gather, out: &mut Vec<Action>) {
         for stray in std::mem::take(&mut self.earlier_strays) {
-            self.place_event(stray, gather, out);
+            if let Some(stray) = self.place_event(stray, gather, out) {
+                self.stays_stray(stray, out);
+            }
         }
         std::mem::swap(&mut self.strays, &mut self.earlier_strays);
+        if self.is_finding {
+            let has = |cgroup: &u64| self.missed.has(*cgroup);
+            let found: Vec<u64> = self.containers.keys().copied().filter(has).collect();
+            found.into_iter().for_each(|cgroup| self.place_orphans(cgroup, gather, out));
+        }
         if std::mem::take(&mut self.is_finding) {
             let found = self.containers.values_mut().filter(|container| container.is_being_found);
             found.for_each(Container::found_all);
@@ -57,7 +81,12 @@ impl Node {
                     return None;
                 }
                 Change::Removed => {
-                    self.cgroup_removed(change.id, out);
+                    let (id, path) = (change.id, cgroup_path::parse(&change.path.to_json_string()));
+                    if self.missed.has(id) && !self.containers.contains_key(&id) {
+                        self.cgroup_found(id, &path, event.time_ns, out);
+                        self.place_orphans(id, gather, out);
+                    }
+                    self.cgroup_removed(id, out);
                     return None;
                 }
                 Change::MovedIn | Change::MovedOut => {}
@@ -108,6 +137,7 @@ impl Node {
     }
 
     fn cgroup_removed(&mut self, cgroup: u64, out: &mut Vec<Action>) {
+        self.rejected.remove(&cgroup);
         if self.nested.remove(&cgroup).is_none() {
             self.container_removed(cgroup, out);
         }
@@ -125,6 +155,13 @@ impl Node {
         }
         container.is_removed = true;
         self.forget_if_done(cgroup, out);
+    }
+}
+
+/// Events that nobody will ever tell of.
+pub(super) fn give_up(count: u64, out: &mut Vec<Action>) {
+    if count > 0 {
+        out.push(Action::Note(Note::Strays { count }));
     }
 }
 

@@ -12,16 +12,26 @@ pub struct Losses {
     known: HashMap<(u64, u32), u64>,
 }
 
+/// What was lost of one kind for one cgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Difference {
+    pub cgroup: u64,
+    /// As the kernel side counts it.
+    pub kind: u32,
+    pub of: LostKind,
+    pub count: u64,
+}
+
 impl Losses {
-    /// What was lost since the last look: cgroup, kind and count.
-    pub fn since(&mut self, counts: &[(LostKey, u64)]) -> Vec<(u64, LostKind, u64)> {
+    /// What was lost since the last look.
+    pub fn since(&mut self, counts: &[(LostKey, u64)]) -> Vec<Difference> {
         let mut lost = Vec::new();
         for (key, count) in counts {
             let known = self.known.entry((key.cgroup, key.kind)).or_default();
             let more = count.saturating_sub(*known);
             *known = (*known).max(*count);
             if let Some(of) = lost_kind(key.kind).filter(|_| more > 0) {
-                lost.push((key.cgroup, of, more));
+                lost.push(Difference { cgroup: key.cgroup, kind: key.kind, of, count: more });
             }
         }
         lost
@@ -43,9 +53,11 @@ mod tests {
     #[test]
     fn only_what_is_new_counts() {
         let key = LostKey { cgroup: 7, kind: Kind::Fork as u32, _pad: 0 };
+        let lost =
+            |count| Difference { cgroup: 7, kind: Kind::Fork as u32, of: LostKind::Fork, count };
         let mut losses = Losses::default();
-        assert_eq!(losses.since(&[(key, 3)]), [(7, LostKind::Fork, 3)]);
+        assert_eq!(losses.since(&[(key, 3)]), [lost(3)]);
         assert_eq!(losses.since(&[(key, 3)]), []);
-        assert_eq!(losses.since(&[(key, 5)]), [(7, LostKind::Fork, 2)]);
+        assert_eq!(losses.since(&[(key, 5)]), [lost(2)]);
     }
 }

@@ -16,6 +16,7 @@ mod history;
 mod inits;
 mod loops;
 mod losses;
+mod missed;
 mod pod_changes;
 mod pods;
 mod report;

@@ -2,7 +2,7 @@
 
 use super::{
     action::{Action, Question},
-    container::{Container, Stage},
+    container::Container,
     state::Node,
 };
 use crate::{
@@ -29,15 +29,23 @@ impl Node {
         }
     }
 
-    /// Lives that were resumed, whose cgroups are gone and of whose end nothing was recorded.
-    pub fn give_up_the_vanished(&mut self, exists: impl Fn(u64) -> bool, out: &mut Vec<Action>) {
+    /// Lives that were resumed, whose cgroups are gone and of whose end nothing was recorded: they are over all the same.
+    pub fn give_up_the_vanished(
+        &mut self,
+        exists: impl Fn(u64) -> bool,
+        now: BootNs,
+        out: &mut Vec<Action>,
+    ) {
         let gone: Vec<u64> = self
             .containers
             .values()
-            .filter(|container| container.stage == Stage::Running && !exists(container.cgroup))
+            .filter(|container| !container.is_over() && !exists(container.cgroup))
             .map(|container| container.cgroup)
             .collect();
         for cgroup in gone {
+            if let Some(container) = self.containers.get_mut(&cgroup) {
+                container.ends_unseen(now);
+            }
             self.container_removed(cgroup, out);
         }
     }

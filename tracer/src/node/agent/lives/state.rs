@@ -10,6 +10,7 @@ use super::{
     gather::Gather,
     loops::Loops,
     losses::Losses,
+    missed::Missed,
     pods::PodCgroups,
 };
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     diagnose::{facts::Facts, timeline::Timeline},
     node::{
         attribute::selection::{self, Selection},
+        identity::Identity,
         redact::{Redactor, Rule},
         store::Life,
     },
@@ -40,6 +42,10 @@ pub struct Node {
     pub(super) losses: Losses,
     pub(super) loops: Loops,
     pub(super) cluster: Cluster,
+    /// What may have begun or ended unseen.
+    pub(super) missed: Missed,
+    /// Containers that nobody wants to know of, until their cgroups are gone.
+    pub(super) rejected: HashSet<u64>,
     /// Events of this turn without a container, and those of the turn before.
     pub(super) strays: Vec<Event>,
     pub(super) earlier_strays: Vec<Event>,
@@ -77,6 +83,8 @@ impl Node {
             late: HashSet::new(),
             nested: HashMap::new(),
             losses: Losses::default(),
+            missed: Missed::default(),
+            rejected: HashSet::new(),
             loops: Loops::default(),
             cluster: Cluster::new(asks_cluster),
             strays: Vec::new(),
@@ -100,6 +108,26 @@ impl Node {
     /// The recorder was switched off.
     pub fn recorder_is_off(&mut self, now: BootNs) {
         self.recorder_off_ns = now;
+    }
+
+    /// Whether something may have begun unseen, so that what runs must be looked for now.
+    pub fn wants_inventory(&mut self, now: BootNs) -> bool {
+        self.missed.wants_inventory(now)
+    }
+
+    /// Whether nobody wants to know of a container.
+    pub fn is_rejected(&self, cgroup: u64) -> bool {
+        self.rejected.contains(&cgroup)
+    }
+
+    /// Others may be selected now.
+    pub fn reject_none(&mut self) {
+        self.rejected.clear();
+    }
+
+    /// What may have begun or ended unseen.
+    pub fn missed(&self) -> &Missed {
+        &self.missed
     }
 
     /// Containers that are held.
@@ -135,7 +163,14 @@ impl Node {
     pub(super) fn let_go(&mut self, cgroup: u64, out: &mut Vec<Action>) {
         self.arming.forget(cgroup);
         out.push(Action::ForgetFacts(cgroup));
-        if self.containers.remove(&cgroup).is_some() {
+        if let Some(container) = self.containers.remove(&cgroup) {
+            if !container.is_removed {
+                self.rejected.insert(cgroup);
+            }
+            self.missed.take(cgroup);
+            if !matches!(container.who, Who::Settled(_)) {
+                out.push(Action::ForgetLife(container.life.clone()));
+            }
             out.push(Action::LetGo(cgroup));
         }
     }
@@ -162,9 +197,14 @@ impl Node {
 }
 
 pub(super) fn stored_life(container: &Container, owner: &Attribution, boot_offset_ns: i64) -> Life {
+    begun(container, &owner.identity, boot_offset_ns)
+}
+
+/// A life as it is known at its beginning.
+pub(super) fn begun(container: &Container, identity: &Identity, boot_offset_ns: i64) -> Life {
     Life {
         boot_id: container.life.boot_id.clone(),
-        identity: owner.identity.as_ref().clone(),
+        identity: identity.clone(),
         cgroup_id: container.cgroup,
         began_ns: wall(container.since_ns, boot_offset_ns),
         main: container.main,

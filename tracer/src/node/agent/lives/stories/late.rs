@@ -49,6 +49,7 @@ fn what_was_reported_by_path_of_a_pod_that_nobody_selected_is_withdrawn() {
             "report life of a: none, revision 2",
             "store end a: none",
             "forget facts of 77",
+            "forget life a",
             "let go of 77"
         ]
     );
@@ -64,7 +65,10 @@ fn a_pause_container_that_ends_while_the_runtime_is_away_is_never_reported() {
     let (mut scene, main) = Scene::running("/pause");
     scene.exits(main, 0);
     assert_eq!(story.lives(APP, &scene), [""; 0]);
-    assert_eq!(story.answer(APP, APP.nameless()), ["forget facts of 77", "let go of 77"]);
+    assert_eq!(
+        story.answer(APP, APP.nameless()),
+        ["forget facts of 77", "forget life a", "let go of 77"]
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{capture::event::Words, linux::signal::Signal};
 #[test]
 fn events_wait_for_the_name_and_the_death_is_reported_by_it() {
     let mut story = Story::begins();
-    assert_eq!(story.made(APP), ["ask who a is"]);
+    assert_eq!(story.made(APP), ["store life a", "ask who a is"]);
     let mut scene = Scene::new();
     let main = scene.init();
     scene.execs(main, "/app/server");
@@ -43,7 +43,10 @@ fn events_that_come_before_their_containers_beginning_are_kept_for_a_turn() {
     assert_eq!(story.events(events), [""; 0]);
     assert!(story.node.has_strays());
     // From the other ring.
-    assert_eq!(story.events(vec![APP.cgroup_is(Change::Made, 0)]), ["ask who a is"]);
+    assert_eq!(
+        story.events(vec![APP.cgroup_is(Change::Made, 0)]),
+        ["store life a", "ask who a is"]
+    );
     assert!(!story.node.has_strays());
     story.answer(APP, APP.named());
     story.events(vec![exit]);
@@ -91,7 +94,7 @@ fn two_containers_of_one_pod_have_lives_of_their_own_and_one_is_restarted() {
     assert!(!story.report().crash.details.contains_key("crash_loop"));
 
     assert_eq!(story.removed(APP), [""; 0]);
-    assert_eq!(story.made(APP_AGAIN), ["ask who b is"]);
+    assert_eq!(story.made(APP_AGAIN), ["store life b", "ask who b is"]);
     story.answer(APP_AGAIN, APP_AGAIN.named());
     story.lives(APP_AGAIN, &exits(3));
     let details = &story.report().crash.details;
@@ -147,9 +150,9 @@ fn records_that_the_kernel_side_lost_are_noted_and_stand_in_the_timeline() {
     let mut story = Story::begins();
     story.runs(APP);
     let key = LostKey { cgroup: APP.cgroup, kind: Kind::Fork as u32, _pad: 0 };
-    let said = story.input(|node, _, out| node.count_losses(&[(key, 5)], out));
+    let said = story.input(|node, _, out| node.count_losses(&[(key, 5)], 0, out));
     assert_eq!(said, ["note: records are lost"]);
-    let said = story.input(|node, _, out| node.count_losses(&[(key, 5)], out));
+    let said = story.input(|node, _, out| node.count_losses(&[(key, 5)], 0, out));
     assert_eq!(said, [""; 0]);
     story.lives(APP, &exits(3));
     assert_eq!(story.report().lost, 5);
@@ -181,9 +184,78 @@ fn a_container_that_nobody_selected_is_let_go_of_and_no_reason_for_the_recorder(
     assert!(story.node.wants_recorder(story.now_ns));
     let other = Identity { namespace: Some("default".to_owned()), ..APP.identity() };
     let said = story.answer(APP, Answer::Container(other));
-    assert_eq!(said, ["forget facts of 77", "let go of 77"]);
+    assert_eq!(said, ["forget facts of 77", "forget life a", "let go of 77"]);
     assert!(!story.node.wants_recorder(story.now_ns));
     assert_eq!(story.lives(APP, &exits(3)), [""; 0]);
+}
+
+#[test]
+fn the_end_of_a_container_whose_beginning_was_lost_is_told_by_the_path_of_its_cgroup() {
+    let mut story = Story::begins();
+    assert_eq!(story.lives(APP, &exits(3)), [""; 0]);
+    assert_eq!(story.events(Vec::new()), [""; 0]);
+    assert!(story.node.wants_inventory(story.now_ns), "it is looked for");
+    assert_eq!(story.removed(APP), ["store life a", "ask who a is"]);
+    let said = story.answer(APP, APP.named());
+    assert!(
+        said.contains(&"report life of a: exited_with_error, revision 1".to_owned()),
+        "{said:?}"
+    );
+    assert_eq!(story.node.lives(), 0);
+}
+
+#[test]
+fn a_container_whose_beginning_was_lost_is_found_by_the_next_inventory() {
+    let mut story = Story::begins();
+    let (mut scene, main) = Scene::running("/app/server");
+    story.lives(APP, &scene);
+    story.events(Vec::new());
+    let path = crate::node::attribute::cgroup_path::parse(&format!("/kubepods/podu1/{}", APP.id()));
+    story.input(|node, _, out| {
+        node.cgroup_found(APP.cgroup, &path, 0, out);
+        node.inventory_comes();
+    });
+    story.answer(APP, APP.named());
+    assert_eq!(story.events(Vec::new()), ["events of a cgroup exec", "store life a"]);
+    scene.events.clear();
+    scene.exits(main, 3);
+    let said = story.lives(APP, &scene);
+    assert!(
+        said.contains(&"report life of a: exited_with_error, revision 1".to_owned()),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn what_is_said_of_a_container_that_nobody_wants_to_know_of_is_no_stray() {
+    let mut story = Story::begins();
+    story.made(APP);
+    let other = Identity { namespace: Some("default".to_owned()), ..APP.identity() };
+    story.answer(APP, Answer::Container(other));
+    story.lives(APP, &exits(3));
+    story.events(Vec::new());
+    assert!(!story.node.wants_inventory(story.now_ns));
+}
+
+#[test]
+fn strays_that_nobody_claims_are_counted() {
+    let mut story = Story::begins();
+    story.lives(APP, &exits(3));
+    story.events(Vec::new());
+    assert_eq!(story.passes(70_000), ["note: strays are given up"]);
+    assert_eq!(story.node.missed().strays, exits(3).events.len() as u64);
+}
+
+#[test]
+fn an_end_whose_record_was_lost_is_told_as_not_recorded() {
+    let mut story = Story::begins();
+    story.runs(APP);
+    story.removed(APP);
+    let said = story
+        .input(|node, _, _| node.end_explained(APP.cgroup, super::super::Explained::default()));
+    assert!(said.contains(&"report life of a: none, revision 1".to_owned()), "{said:?}");
+    let report = story.reports.last().unwrap();
+    assert!(report.is_line && report.object.crash.summary.contains("is not recorded"));
 }
 
 #[test]

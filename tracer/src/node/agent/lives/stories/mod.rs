@@ -179,6 +179,7 @@ impl Story {
             Action::Ask(_)
             | Action::Event { .. }
             | Action::Life(_)
+            | Action::ForgetLife(_)
             | Action::End { .. }
             | Action::LetGo(_)
             | Action::ForgetLosses(_)
@@ -294,6 +295,7 @@ fn word(action: &Action) -> String {
             format!("events of {} {kind}", letter(&life.container_id))
         }
         Action::Life(life) => format!("store life {}", letter(&life.identity.container_id)),
+        Action::ForgetLife(life) => format!("forget life {}", letter(&life.container_id)),
         Action::Report { life, report, .. } => {
             let crash = &report.object.crash;
             let (letter, cause) = (letter(&life.container_id), report.cause);
@@ -321,6 +323,7 @@ fn noted(note: &Note) -> &'static str {
         Note::Withdrawn { .. } => "a death is withdrawn",
         Note::Unobservable { .. } => "a pod is unobservable",
         Note::Lost { .. } => "records are lost",
+        Note::Strays { .. } => "strays are given up",
         Note::PodsListed { .. } => "pods are listed",
         Note::PodsUnlisted { .. } => "pods are not listed",
     }

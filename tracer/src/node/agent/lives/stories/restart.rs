@@ -35,7 +35,7 @@ fn an_open_life_goes_on_under_the_next_agent_and_its_end_is_reported() {
     let life = open_life(APP, Some(scene.id(main)));
     assert_eq!(resume(&mut story, &life), ["note: a life begins", "store life a"]);
     // It is there: nothing is given up.
-    let said = story.input(|node, _, out| node.give_up_the_vanished(|id| id == APP.cgroup, out));
+    let said = story.input(|node, _, out| node.give_up_the_vanished(|id| id == APP.cgroup, 0, out));
     assert_eq!(said, [""; 0]);
     scene.events.clear();
     scene.exits(main, 3);
@@ -45,7 +45,7 @@ fn an_open_life_goes_on_under_the_next_agent_and_its_end_is_reported() {
 }
 
 #[test]
-fn an_end_between_two_agents_is_reported_and_a_life_that_vanished_without_one_is_forgotten() {
+fn an_end_between_two_agents_is_reported_and_a_life_that_vanished_without_one_is_told_as_such() {
     let (mut scene, main) = Scene::running("/app/server");
     let mut story = Story::begins();
     resume(&mut story, &open_life(APP, Some(scene.id(main))));
@@ -55,8 +55,14 @@ fn an_end_between_two_agents_is_reported_and_a_life_that_vanished_without_one_is
     scene.exits(main, 3);
     let said = story.lives(APP, &scene);
     assert!(said.contains(&"store end a: exited_with_error".to_owned()), "{said:?}");
-    let said = story.input(|node, _, out| node.give_up_the_vanished(|_| false, out));
-    assert_eq!(said, [""; 0]);
+    let said = story.input(|node, _, out| node.give_up_the_vanished(|_| false, 9, out));
+    assert_eq!(said, ["ask how c ended"]);
+    let nothing = super::super::Explained::default();
+    let said = story.input(|node, _, _| node.end_explained(PROXY.cgroup, nothing));
+    assert!(said.contains(&"report life of c: none, revision 1".to_owned()), "{said:?}");
+    let report = story.reports.last().unwrap();
+    assert!(report.is_line && report.object.crash.summary.contains("is not recorded"));
+    assert_eq!(report.object.lost, 1);
     // The one that was reported goes with the record of its cgroup's removal.
     assert_eq!(story.node.lives(), 1);
     story.removed(APP);
@@ -71,7 +77,7 @@ fn a_life_that_vanished_after_something_was_recorded_of_it_is_over_and_the_runti
     scene.events.clear();
     scene.forks(main);
     assert_eq!(story.lives(APP, &scene), ["events of a fork"]);
-    let said = story.input(|node, _, out| node.give_up_the_vanished(|_| false, out));
+    let said = story.input(|node, _, out| node.give_up_the_vanished(|_| false, 9, out));
     assert_eq!(said, ["ask how a ended"]);
 }
 
@@ -83,7 +89,7 @@ fn a_container_that_ran_before_any_agent_came_is_found_with_its_oldest_process()
         node.cgroup_found(APP.cgroup, &path, 0, out);
         node.inventory_comes();
     });
-    assert_eq!(said, ["ask who a is"]);
+    assert_eq!(said, ["store life a", "ask who a is"]);
     story.answer(APP, APP.named());
     let (mut scene, main) = Scene::running("/app/server");
     let child = scene.runs(main, "/app/worker");
