@@ -1,7 +1,10 @@
 // Deaths where the words or the other processes mislead: plain ends, an interpreter that probes for what
 // need not exist, a child whose failure was handled, and the gateway whose key was never made.
+#define _GNU_SOURCE
 #include "victim.h"
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -82,11 +85,30 @@ static int bomb_word(int argc, char **argv) {
     return 1;
 }
 
+static int rest(void *nothing) {
+    for (;;)
+        pause();
+}
+
+// crowd FIFO COUNT: lives on with so many children, which share its memory and cost next to nothing.
+static int crowd_word(int argc, char **argv) {
+    const size_t stack = 8192;
+    size_t count = atoi(argv[2]);
+    char *stacks = mmap(NULL, count * stack, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    need(stacks == MAP_FAILED ? -1 : 0, "mmap");
+    for (size_t i = 0; i < count; i++)
+        need(clone(rest, stacks + (i + 1) * stack, CLONE_VM | SIGCHLD, NULL), "clone");
+    ready(argv[1], 0);
+    return rest(NULL);
+}
+
 const struct word TREE_WORDS[] = {{"exit", exit_word},
                                   {"interpret", interpret_word},
                                   {"handle-child", handle_child_word},
                                   {"fail-children", fail_children_word},
                                   {"gateway", gateway_word},
+                                  {"crowd", crowd_word},
                                   {"linger", linger_word},
                                   {"bomb", bomb_word},
                                   {0}};

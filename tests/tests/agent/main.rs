@@ -8,6 +8,7 @@ mod disk;
 mod ends;
 mod entrypoint;
 mod events;
+mod greedy;
 mod held;
 mod inventory;
 mod itself;

@@ -63,6 +63,40 @@ fn what_dies_while_a_killed_agent_is_away_is_told_when_it_is_back() -> Result<()
 }
 
 #[test]
+fn of_what_dies_after_a_kill_of_the_agent_the_cause_is_told_too() -> Result<()> {
+    // The recorder is on, as it is while containers are young.
+    let options = ["--keep-when-stopped", "--recorder", "always"];
+    let Some(mut world) = World::with("a killed recorder", Around::Network, &options)? else {
+        return Ok(());
+    };
+    world.agent.kill()?;
+    dies_meanwhile(&mut world, &["/victim", "open", "/no/such/file"], "file_not_found")
+}
+
+#[test]
+fn a_life_whose_agent_was_killed_soon_after_its_birth_is_known_to_the_next() -> Result<()> {
+    let options = ["--keep-when-stopped"];
+    let Some(mut world) = World::with("a young life", Around::Network, &options)? else {
+        return Ok(());
+    };
+    let pod = Pod::run(&world.containerd, PodSpec::new("macula", "young"))?;
+    let ready = pod.ready("ready")?;
+    let waits = ContainerSpec::new("gateway", &["/victim", "wait-handling", "/pod/ready", "5"]);
+    let started = pod.start(&waits, 0)?;
+    ready.wait_alone()?;
+    // What it read of the rings is gone with it.
+    world.agent.kill()?;
+    pod.stop(&started.id, 30)?;
+    pod.remove(&started.id)?;
+    world.agent.begin()?;
+    let told = world.agent.wait_for("its end", |line| {
+        Crash(line.clone()).container_id() == started.id && Crash(line.clone()).is_crash()
+    })?;
+    ensure!(Crash(told.clone()).cause() == "stopped_by_runtime", "{told}");
+    Ok(())
+}
+
+#[test]
 fn what_dies_while_a_stopped_agent_is_replaced_is_told_by_the_next() -> Result<()> {
     let options = ["--keep-when-stopped"];
     let Some(mut world) = World::with("an agent replaced", Around::Network, &options)? else {

@@ -223,7 +223,8 @@ impl Programs {
         map.set(0, u64::from(armed), 0).map_err(wrong)
     }
 
-    /// Tells of every process that runs in a tracked container and is not known yet, as records in the ring.
+    /// Tells of every process that runs in a tracked container, as records in the ring, and lets go of those whose container
+    /// nobody wants to know of.
     ///
     /// # Errors
     /// The kernel refuses the iterator.
@@ -351,23 +352,31 @@ impl Programs {
     }
 
     /// Tracks a cgroup that exists already; `root` is the id of the watched root above it. One that is tracked is left
-    /// as it is, but for being wanted; one that is not, because it is gone, cannot come to be unwanted.
+    /// as it is, but for being wanted; one that is not, because it is gone, cannot come to be unwanted. Returns how many
+    /// processes it holds, about.
     ///
     /// # Errors
     /// The map is full (4096 containers) or gone.
-    pub fn track(&mut self, cgroup: u64, root: u64, wanted: bool) -> Result<(), LoadError> {
+    pub fn track(&mut self, cgroup: u64, root: u64, wanted: bool) -> Result<u32, LoadError> {
         let wrong = |source| LoadError::Map { map: "TRACKED", source };
         let map = self.ebpf.map_mut("TRACKED").ok_or(LoadError::Missing("TRACKED"))?;
         let mut tracked: HashMap<&mut MapData, u64, [u8; size_of::<Container>()]> =
             HashMap::try_from(map).map_err(wrong)?;
         let known =
             tracked.get(&cgroup, 0).ok().and_then(|it| Container::read_from_bytes(&it).ok());
-        let flags = if wanted { 0 } else { container_flag::UNWANTED };
+        let unwanted = if wanted { 0 } else { container_flag::UNWANTED };
         let (container, mode) = match known {
-            Some(known) => (Container { flags, ..known }, BPF_EXIST),
-            None if wanted => (Container { root, flags, ..Container::new_zeroed() }, BPF_ANY),
-            None => return Ok(()),
+            Some(known) => {
+                let flags = known.flags & !container_flag::UNWANTED | unwanted;
+                (Container { flags, ..known }, BPF_EXIST)
+            }
+            None if wanted => {
+                let flags = container_flag::INHABITED;
+                (Container { root, flags, ..Container::new_zeroed() }, BPF_ANY)
+            }
+            None => return Ok(0),
         };
+        let processes = container.processes;
         let mut bytes = [0; size_of::<Container>()];
         bytes.copy_from_slice(container.as_bytes());
         match tracked.insert(cgroup, bytes, mode) {
@@ -375,9 +384,9 @@ impl Programs {
             Err(MapError::SyscallError(error))
                 if error.io_error.kind() == io::ErrorKind::NotFound =>
             {
-                Ok(())
+                Ok(0)
             }
-            other => other.map_err(wrong),
+            other => other.map(|()| processes).map_err(wrong),
         }
     }
 

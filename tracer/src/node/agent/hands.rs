@@ -14,7 +14,7 @@ use super::{
 use crate::{
     capture::{
         event::{Event, Process},
-        kernel::Programs,
+        kernel::{LoadError, Programs},
     },
     diagnose::{
         facts::{self, Facts, Gatherer},
@@ -23,6 +23,9 @@ use crate::{
     linux::text::Text,
     node::metrics::Metrics,
 };
+
+/// Processes of a container that nobody selected for which the kernel side is told to look at each.
+const CROWD: u32 = 256;
 
 /// All that reaches outside.
 pub struct Hands {
@@ -49,6 +52,14 @@ impl Hands {
         })
     }
 
+    /// Its processes are let go of one by one as they do something; many at rest would take room from others.
+    fn let_go(&mut self, cgroup: u64) -> Result<(), LoadError> {
+        if self.programs.track(cgroup, 0, false)? > CROWD {
+            self.programs.take_inventory()?;
+        }
+        Ok(())
+    }
+
     fn act(&mut self, action: Action) {
         match action {
             Action::Ask(question) => self.asker.ask(question),
@@ -60,7 +71,7 @@ impl Hands {
             Action::Report { life, owner, report } => self.reporter.report(&life, &owner, *report),
             Action::End { life, end } => self.reporter.end(&life, end),
             Action::LetGo(cgroup) => {
-                if let Err(error) = self.programs.track(cgroup, 0, false) {
+                if let Err(error) = self.let_go(cgroup) {
                     tracing::warn!(%error, "a container that nobody selected cannot be let go of");
                 }
             }

@@ -167,6 +167,20 @@ fn a_process_of_a_pod_that_bears_a_runtime_s_name_is_no_runtime() {
 }
 
 #[test]
+fn a_watched_process_is_a_runtime_only_where_it_stands_around_the_container_and_sees_the_agents_files()
+ {
+    for (above, is_runtime) in [(Some(false), false), (Some(true), true), (None, true)] {
+        let (mut scene, main) = Scene::running("/app/gateway");
+        // Of another container of a pod with one PID namespace: no descendant, but in a namespace of its own.
+        let mut forger = scene.outsider("containerd-shim-runc-v2");
+        (forger.tracked, forger.below_root, forger.above) = (true, Some(true), above);
+        scene.after_ms(9000).sends(&forger, main, Signal::SIGTERM, Handled).exits(main, 0);
+        let told = scene.verdict().cause == Cause::StoppedByRuntime;
+        assert_eq!(told, is_runtime, "{above:?}");
+    }
+}
+
+#[test]
 fn a_descendant_in_a_namespace_of_its_own_is_no_runtime() {
     let (mut scene, main) = Scene::running("/app/gateway");
     let child = scene.runs(main, "/tmp/containerd-shim");
