@@ -14,6 +14,7 @@ use tracer_ebpf::{
 use super::{
     container::unwanted,
     counter::curious,
+    forget::{forget, let_go},
     kernel::{
         Ptr, copy_str, copy_user, copy_user_str, current, load_user, mount_ns, net_ns, pointer,
         read, tgid_of,
@@ -21,7 +22,7 @@ use super::{
     maps::TASK_SCRATCH,
     record::{Ring, begin, counted, scratch, send},
     said,
-    track::{forget, let_go, process},
+    track::process,
 };
 
 #[repr(C)]

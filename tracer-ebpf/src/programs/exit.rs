@@ -15,12 +15,13 @@ use tracer_ebpf::{
 };
 
 use super::{
+    forget::forget,
     kernel::{Ptr, copy_kernel, has, member, pointer, read, tgid_of},
     maps::{CALLS, TASK_SCRATCH},
     memory, path,
     record::{Ring, begin, counted, scratch, send},
     rlimit, said,
-    track::{forget, process, release},
+    track::{process, release},
 };
 
 #[repr(C)]

@@ -11,10 +11,11 @@ use tracer_ebpf::{
 
 use super::{
     container::{unwanted, wanted},
+    forget::let_go,
     kernel::{Ptr, cgroup_id, cgroup_of, pointer, read, tgid_of, upid},
     maps::TASK_SCRATCH,
     record::{Ring, begin, scratch, send},
-    track::{adopt, home, let_go, process},
+    track::{adopt, home, process},
 };
 
 #[btf_tracepoint(function = "sched_process_fork")]

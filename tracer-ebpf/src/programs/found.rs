@@ -11,10 +11,11 @@ use tracer_ebpf::{
 
 use super::{
     container::{unwanted, wanted},
+    forget::let_go,
     kernel::{Ptr, cgroup_of, pointer, read, tgid_of},
     maps::TASK_SCRATCH,
     record::{Ring, begin, scratch, send},
-    track::{adopt, home, let_go, process},
+    track::{adopt, home, process},
 };
 
 /// Each task once; then once more with a null pointer, which ends it.

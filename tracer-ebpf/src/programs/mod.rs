@@ -5,6 +5,7 @@ mod container;
 mod counter;
 mod exec;
 mod exit;
+mod forget;
 mod fork;
 mod found;
 mod kernel;

@@ -11,9 +11,9 @@ use tracer_ebpf::{
 use super::{
     counter::curious,
     kernel::{Ptr, cgroup_id, load, pointer, read},
-    maps::{ARMED, CALLS, PROCESSES, ROOTS, TRACKED, setting},
+    maps::{ARMED, PROCESSES, ROOTS, TRACKED, setting},
     record::{lost, now},
-    said, share,
+    share,
 };
 
 /// Levels between a watched root and a cgroup made under it that are looked at.
@@ -110,28 +110,6 @@ pub fn release(tgid: u32, cgroup: u64, flags: u32, dns_ns: u64) -> bool {
         curious(-1);
     }
     true
-}
-
-/// Lets go of a process whose container nobody wants to know of.
-#[inline(never)]
-pub fn let_go(tgid: u32, process: &Process) -> u32 {
-    let (cgroup, flags, dns_ns) = (process.cgroup, process.flags, process.dns_ns);
-    let streams = process.streams;
-    if release(tgid, cgroup, flags, dns_ns) {
-        forget(tgid, cgroup, streams);
-    }
-    0
-}
-
-/// Drops what was kept of a process's calls and words.
-#[inline(always)]
-pub fn forget(tgid: u32, cgroup: u64, streams: u32) {
-    if CALLS.remove(&tgid).is_ok() {
-        share::count(share::CALLS, container(cgroup).map(|it| &mut it.recorders), -1);
-    }
-    if streams != 0 {
-        said::forget(tgid, cgroup);
-    }
 }
 
 /// Where a cgroup stands, by those above it.

@@ -2,7 +2,6 @@
 //! the one. It must not know what any file is about.
 
 mod arrows;
-mod known;
 mod modules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,32 +17,21 @@ use modules::Modules;
 ///
 /// # Errors
 ///
-/// When files need each other in a circle that is not known, or a known circle is none any more: the error lists all.
+/// When files need each other in a circle: the error lists all.
 pub fn check(root: &Path) -> Result<()> {
-    let breaches = against(&Source::all(root, "")?, known::CIRCLES);
+    let breaches = against(&Source::all(root, "")?);
     if breaches.is_empty() {
         return Ok(());
     }
     bail!("{} breaches of \"no circle between files\":\n{}", breaches.len(), breaches.join("\n"));
 }
 
-fn against(sources: &[Source], known: &[&[&str]]) -> Vec<String> {
+fn against(sources: &[Source]) -> Vec<String> {
     let mut arrows = Arrows::default();
     for root in roots(sources) {
         arrows::read(&Modules::of(root, sources), &mut arrows);
     }
-    let circles = circles(&arrows);
-    let mut breaches = Vec::new();
-    for circle in &circles {
-        let is_known = |known: &&&[&str]| circle.iter().all(|file| known.contains(file));
-        if !known.iter().any(|known| is_known(&known)) {
-            breaches.push(described(circle, &arrows));
-        }
-    }
-    let in_a_circle: BTreeSet<&str> = circles.into_iter().flatten().collect();
-    let ended = known.iter().copied().flatten().filter(|file| !in_a_circle.contains(**file));
-    breaches.extend(ended.map(|file| format!("{file}: in no circle, but in circles/known.rs")));
-    breaches
+    circles(&arrows).iter().map(|circle| described(circle, &arrows)).collect()
 }
 
 /// The files that cargo begins a target with.
@@ -108,22 +96,22 @@ fn described(circle: &[&str], arrows: &Arrows) -> String {
 mod tests {
     use super::*;
 
-    fn found(files: &[(&str, &str)], known: &[&[&str]]) -> Vec<String> {
+    fn found(files: &[(&str, &str)]) -> Vec<String> {
         let sources: Vec<Source> =
             files.iter().map(|(path, text)| Source::parse(path, text).unwrap()).collect();
-        against(&sources, known)
+        against(&sources)
     }
 
     /// Looks for circles among files of one crate, whose root declares `a` and `b`.
     fn check(files: &[(&str, &str)], expected: &[&str]) {
         let root = [("c/src/lib.rs", "mod a; mod b;")];
-        let found = found(&[&root, files].concat(), &[]);
+        let found = found(&[&root, files].concat());
         let lines: Vec<&str> = found.iter().flat_map(|circle| circle.lines().skip(1)).collect();
         assert_eq!(lines.iter().map(|line| line.trim()).collect::<Vec<_>>(), expected);
     }
 
     #[test]
-    fn the_whole_repository_has_only_the_known_circles() {
+    fn the_whole_repository_has_no_circle() {
         super::check(&crate::means::workspace::root()).unwrap();
     }
 
@@ -218,18 +206,5 @@ mod tests {
             ],
             &["c/src/a/mod.rs -> c/src/b.rs: B", "c/src/b.rs -> c/src/a/mod.rs: Y"],
         );
-    }
-
-    #[test]
-    fn a_known_circle_may_shrink_but_not_stay_listed() {
-        let files = [
-            ("c/src/lib.rs", "mod a; mod b;"),
-            ("c/src/a.rs", "use crate::b::B; pub struct A;"),
-            ("c/src/b.rs", "use crate::a::A; pub struct B;"),
-        ];
-        assert_eq!(found(&files, &[&["c/src/a.rs", "c/src/b.rs"]]), [""; 0]);
-        assert_eq!(found(&files, &[&["c/src/a.rs"], &["c/src/b.rs"]]).len(), 1);
-        let ended = found(&files, &[&["c/src/a.rs", "c/src/b.rs", "c/src/c.rs"]]);
-        assert_eq!(ended, ["c/src/c.rs: in no circle, but in circles/known.rs"]);
     }
 }

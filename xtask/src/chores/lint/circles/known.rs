@@ -1,3 +1,0 @@
-//! Circles that are older than the check, each by its files. This list may only shrink.
-
-pub const CIRCLES: &[&[&str]] = &[];
