@@ -12,11 +12,11 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic_prost::ProstCodec;
 
 use super::messages::{
-    Container, ContainerFilter, ContainerId, ContainerStatus, ContainerStatusResponse,
-    CreateContainerRequest, Empty, ExecSyncRequest, ExecSyncResponse, ImageSpec,
-    ImageStatusRequest, ImageStatusResponse, ListContainersRequest, ListContainersResponse,
-    ListPodSandboxRequest, ListPodSandboxResponse, RunPodSandboxRequest, SandboxId,
-    StopContainerRequest, VersionRequest, VersionResponse,
+    Container, ContainerFilter, ContainerId, ContainerStatus, ContainerStatusRequest,
+    ContainerStatusResponse, CreateContainerRequest, Empty, ExecSyncRequest, ExecSyncResponse,
+    ImageSpec, ImageStatusRequest, ImageStatusResponse, ListContainersRequest,
+    ListContainersResponse, ListPodSandboxRequest, ListPodSandboxResponse, RunPodSandboxRequest,
+    SandboxId, StopContainerRequest, VersionRequest, VersionResponse,
 };
 
 /// No call takes longer, even while a hundred pods start on two cores.
@@ -46,7 +46,7 @@ impl Client {
 
     /// Name and version of the runtime.
     pub fn version(&self) -> Result<VersionResponse> {
-        self.call("RuntimeService/Version", VersionRequest {})
+        self.call("RuntimeService/Version", VersionRequest::default())
     }
 
     pub fn run_pod_sandbox(&self, request: RunPodSandboxRequest) -> Result<String> {
@@ -65,7 +65,7 @@ impl Client {
     /// Ids of all sandboxes.
     pub fn pod_sandboxes(&self) -> Result<Vec<String>> {
         let answer: ListPodSandboxResponse =
-            self.call("RuntimeService/ListPodSandbox", ListPodSandboxRequest {})?;
+            self.call("RuntimeService/ListPodSandbox", ListPodSandboxRequest::default())?;
         Ok(answer.items.into_iter().map(|sandbox| sandbox.id).collect())
     }
 
@@ -90,14 +90,18 @@ impl Client {
     }
 
     pub fn container_status(&self, id: &str) -> Result<ContainerStatus> {
-        let answer: ContainerStatusResponse = self
-            .call("RuntimeService/ContainerStatus", ContainerId { container_id: id.to_owned() })?;
+        let request = ContainerStatusRequest { container_id: id.to_owned(), ..Default::default() };
+        let answer: ContainerStatusResponse =
+            self.call("RuntimeService/ContainerStatus", request)?;
         answer.status.context("an answer without the container's status")
     }
 
     /// The containers of one sandbox, or of all with `None`. The sandboxes' own are never among them.
     pub fn containers(&self, sandbox: Option<&str>) -> Result<Vec<Container>> {
-        let filter = sandbox.map(|id| ContainerFilter { pod_sandbox_id: id.to_owned() });
+        let filter = sandbox.map(|id| ContainerFilter {
+            pod_sandbox_id: id.to_owned(),
+            ..ContainerFilter::default()
+        });
         let answer: ListContainersResponse =
             self.call("RuntimeService/ListContainers", ListContainersRequest { filter })?;
         Ok(answer.containers)
@@ -112,7 +116,9 @@ impl Client {
 
     /// Whether the runtime has this image.
     pub fn has_image(&self, name: &str) -> Result<bool> {
-        let request = ImageStatusRequest { image: Some(ImageSpec { image: name.to_owned() }) };
+        let request = ImageStatusRequest {
+            image: Some(ImageSpec { image: name.to_owned(), ..ImageSpec::default() }),
+        };
         let answer: ImageStatusResponse = self.call("ImageService/ImageStatus", request)?;
         Ok(answer.image.is_some())
     }

@@ -1,20 +1,14 @@
-//! The messages of the container runtime interface that a kubelet needs to run pods: names and tags as in cri-api's
-//! `pkg/apis/runtime/v1/api.proto`, without the fields that the harness neither sets nor reads.
+//! The messages of the container runtime interface that a kubelet needs to run pods: those that the agent knows too, and
+//! with names and tags of cri-api's `pkg/apis/runtime/v1/api.proto` those that change something.
 
 use std::collections::BTreeMap;
 
 use prost::{Enumeration, Message};
 
-#[derive(Clone, PartialEq, Message)]
-pub struct VersionRequest {}
+pub use known::*;
 
-#[derive(Clone, PartialEq, Message)]
-pub struct VersionResponse {
-    #[prost(string, tag = "2")]
-    pub runtime_name: String,
-    #[prost(string, tag = "3")]
-    pub runtime_version: String,
-}
+#[path = "../../../tracer/src/node/attribute/cri_messages.rs"]
+mod known;
 
 #[derive(Clone, PartialEq, Message)]
 pub struct Empty {}
@@ -66,18 +60,6 @@ pub struct LinuxPodSandboxConfig {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct PodSandboxMetadata {
-    #[prost(string, tag = "1")]
-    pub name: String,
-    #[prost(string, tag = "2")]
-    pub uid: String,
-    #[prost(string, tag = "3")]
-    pub namespace: String,
-    #[prost(uint32, tag = "4")]
-    pub attempt: u32,
-}
-
-#[derive(Clone, PartialEq, Message)]
 pub struct PodSandboxConfig {
     #[prost(message, optional, tag = "1")]
     pub metadata: Option<PodSandboxMetadata>,
@@ -108,27 +90,6 @@ pub struct RunPodSandboxRequest {
 pub struct SandboxId {
     #[prost(string, tag = "1")]
     pub pod_sandbox_id: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct ListPodSandboxRequest {}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct PodSandbox {
-    #[prost(string, tag = "1")]
-    pub id: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct ListPodSandboxResponse {
-    #[prost(message, repeated, tag = "1")]
-    pub items: Vec<PodSandbox>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct ImageSpec {
-    #[prost(string, tag = "1")]
-    pub image: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -216,14 +177,6 @@ pub struct LinuxContainerConfig {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ContainerMetadata {
-    #[prost(string, tag = "1")]
-    pub name: String,
-    #[prost(uint32, tag = "2")]
-    pub attempt: u32,
-}
-
-#[derive(Clone, PartialEq, Message)]
 pub struct ContainerConfig {
     #[prost(message, optional, tag = "1")]
     pub metadata: Option<ContainerMetadata>,
@@ -257,7 +210,7 @@ pub struct CreateContainerRequest {
     pub sandbox_config: Option<PodSandboxConfig>,
 }
 
-/// The answer to CreateContainer, and the request of all that only names a container: one id, tag 1.
+/// The answer to CreateContainer, and the request of those that only name a container: one id, tag 1.
 #[derive(Clone, PartialEq, Message)]
 pub struct ContainerId {
     #[prost(string, tag = "1")]
@@ -271,75 +224,6 @@ pub struct StopContainerRequest {
     /// Seconds.
     #[prost(int64, tag = "2")]
     pub timeout: i64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
-#[repr(i32)]
-pub enum ContainerState {
-    Created = 0,
-    Running = 1,
-    Exited = 2,
-    Unknown = 3,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct ContainerFilter {
-    #[prost(string, tag = "3")]
-    pub pod_sandbox_id: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct ListContainersRequest {
-    #[prost(message, optional, tag = "1")]
-    pub filter: Option<ContainerFilter>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct Container {
-    #[prost(string, tag = "1")]
-    pub id: String,
-    #[prost(string, tag = "2")]
-    pub pod_sandbox_id: String,
-    #[prost(message, optional, tag = "3")]
-    pub metadata: Option<ContainerMetadata>,
-    #[prost(enumeration = "ContainerState", tag = "6")]
-    pub state: i32,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct ListContainersResponse {
-    #[prost(message, repeated, tag = "1")]
-    pub containers: Vec<Container>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct ContainerStatus {
-    #[prost(string, tag = "1")]
-    pub id: String,
-    #[prost(message, optional, tag = "2")]
-    pub metadata: Option<ContainerMetadata>,
-    #[prost(enumeration = "ContainerState", tag = "3")]
-    pub state: i32,
-    /// Nanoseconds since 1970, as the two below.
-    #[prost(int64, tag = "4")]
-    pub created_at: i64,
-    #[prost(int64, tag = "5")]
-    pub started_at: i64,
-    #[prost(int64, tag = "6")]
-    pub finished_at: i64,
-    #[prost(int32, tag = "7")]
-    pub exit_code: i32,
-    /// `OOMKilled`, `Error`, `Completed`, `StartError`
-    #[prost(string, tag = "10")]
-    pub reason: String,
-    #[prost(string, tag = "11")]
-    pub message: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct ContainerStatusResponse {
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<ContainerStatus>,
 }
 
 #[derive(Clone, PartialEq, Message)]

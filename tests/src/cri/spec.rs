@@ -263,7 +263,7 @@ impl ContainerSpec {
         let envs = self.env.iter();
         ContainerConfig {
             metadata: Some(ContainerMetadata { name: self.name.clone(), attempt }),
-            image: Some(ImageSpec { image: self.image.clone() }),
+            image: Some(ImageSpec { image: self.image.clone(), ..ImageSpec::default() }),
             command: self.command.clone(),
             args: self.args.clone(),
             envs: envs

@@ -89,7 +89,7 @@ impl Cri {
     /// # Errors
     /// The runtime did not answer.
     pub async fn container(&self, id: &str) -> Result<Option<Container>, CriError> {
-        let filter = Some(ContainerFilter { id: id.to_owned() });
+        let filter = Some(ContainerFilter { id: id.to_owned(), ..ContainerFilter::default() });
         let answer: ListContainersResponse =
             self.call("ListContainers", ListContainersRequest { filter }).await?;
         Ok(answer.containers.into_iter().find(|container| container.id == id))

@@ -1,9 +1,10 @@
-//! Messages of the container runtime interface, as far as they are used: names and numbers of fields are those of
-//! Kubernetes' `cri-api/pkg/apis/runtime/v1/api.proto`. v1alpha2 numbers them alike. It must not know gRPC.
+//! Messages of the container runtime interface, as far as agent and tests, which include this file, use them: names and
+//! numbers of fields are those of Kubernetes' `cri-api/pkg/apis/runtime/v1/api.proto`. v1alpha2 numbers them alike. It
+//! must not know gRPC.
 
 use std::collections::HashMap;
 
-use prost::Message;
+use prost::{Enumeration, Message};
 
 #[derive(Clone, PartialEq, Message)]
 pub struct VersionRequest {
@@ -30,6 +31,8 @@ pub struct ListContainersRequest {
 pub struct ContainerFilter {
     #[prost(string, tag = "1")]
     pub id: String,
+    #[prost(string, tag = "3")]
+    pub pod_sandbox_id: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -50,6 +53,8 @@ pub struct Container {
     pub image: Option<ImageSpec>,
     #[prost(string, tag = "5")]
     pub image_ref: String,
+    #[prost(enumeration = "ContainerState", tag = "6")]
+    pub state: i32,
     #[prost(map = "string, string", tag = "8")]
     pub labels: HashMap<String, String>,
     #[prost(map = "string, string", tag = "9")]
@@ -135,10 +140,16 @@ pub struct ContainerStatusResponse {
 pub struct ContainerStatus {
     #[prost(string, tag = "1")]
     pub id: String,
-    /// CONTAINER_CREATED 0, RUNNING 1, EXITED 2, UNKNOWN 3
-    #[prost(int32, tag = "3")]
+    #[prost(message, optional, tag = "2")]
+    pub metadata: Option<ContainerMetadata>,
+    #[prost(enumeration = "ContainerState", tag = "3")]
     pub state: i32,
-    /// Nanoseconds since 1970; 0 while it runs.
+    /// Nanoseconds since 1970, as the two below.
+    #[prost(int64, tag = "4")]
+    pub created_at: i64,
+    #[prost(int64, tag = "5")]
+    pub started_at: i64,
+    /// 0 while it runs.
     #[prost(int64, tag = "6")]
     pub finished_at: i64,
     #[prost(int32, tag = "7")]
@@ -155,4 +166,13 @@ pub struct ContainerStatus {
     pub message: String,
     #[prost(string, tag = "15")]
     pub log_path: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
+#[repr(i32)]
+pub enum ContainerState {
+    Created = 0,
+    Running = 1,
+    Exited = 2,
+    Unknown = 3,
 }
