@@ -4,7 +4,7 @@
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::text::{Style, printable, size};
+use super::text::{Style, indexes, printable, size};
 use crate::contract::{Change, Changes, Names, ShownExplanation};
 
 /// Labels and what they label, one a line; evidence and changes as lists. Ends in a newline.
@@ -31,13 +31,8 @@ pub fn explanation_text(explanation: &ShownExplanation, style: Style) -> String 
     line("cause", &fatal(&cause, style));
     line("summary", &printable(&crash.summary));
     for (index, evidence) in crash.evidence.iter().enumerate() {
-        let mut entries = evidence.timeline.clone();
-        entries.sort_unstable();
-        let entries: Vec<String> = entries.iter().map(usize::to_string).collect();
-        let cites =
-            if entries.is_empty() { String::new() } else { format!(" [{}]", entries.join(", ")) };
         let label = if index == 0 { "evidence" } else { "" };
-        line(label, &format!("- {}{cites}", printable(&evidence.text)));
+        line(label, &format!("- {}{}", printable(&evidence.text), indexes(evidence)));
     }
     if !crash.next_step.is_empty() {
         line("next step", &printable(&crash.next_step));

@@ -9,7 +9,7 @@ use crate::{
         CrashObject, Entry, What,
         kinds::{Stream, Words},
     },
-    render::text::{Detail, Paint, offset, paint, what, who},
+    render::text::{Detail, Paint, offset, paint, stream, what, who},
 };
 
 /// Fewer entries than this are not worth a fold.
@@ -27,12 +27,7 @@ pub(super) fn last_words(object: &CrashObject) -> String {
 /// What a process wrote, but for what a runtime's init tells its runtime.
 fn output(entry: &Entry) -> Option<(&str, &Words)> {
     let What::Words(words) = &entry.what else { return None };
-    match &words.stream {
-        Stream::Stdout => Some(("stdout", words)),
-        Stream::Stderr => Some(("stderr", words)),
-        Stream::Unknown(name) => Some((name, words)),
-        Stream::Init => None,
-    }
+    (words.stream != Stream::Init).then(|| (stream(&words.stream), words))
 }
 
 fn figure(entry: &Entry, (stream, words): (&str, &Words)) -> String {

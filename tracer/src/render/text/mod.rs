@@ -20,6 +20,7 @@ pub use column::offset;
 pub use line::{gap_of, in_one_line, paint, what, who};
 pub use size::size;
 pub use style::{Paint, Style, printable, without_colour};
+pub use words::stream;
 
 use column::Row;
 use shorten::shorten_words;
@@ -93,7 +94,7 @@ fn verdict_text(crash: &Crash, style: Style, detail: Detail) -> String {
     out.push_str(&format!("summary:   {}\n", told(&crash.summary)));
     for (index, evidence) in crash.evidence.iter().enumerate() {
         let label = if index == 0 { "evidence:" } else { "" };
-        out.push_str(&format!("{label:<10} - {}\n", with_indexes(told(&evidence.text), evidence)));
+        out.push_str(&format!("{label:<10} - {}{}\n", told(&evidence.text), indexes(evidence)));
     }
     if !crash.next_step.is_empty() {
         out.push_str(&format!("next step: {}\n", told(&crash.next_step)));
@@ -101,14 +102,15 @@ fn verdict_text(crash: &Crash, style: Style, detail: Detail) -> String {
     out
 }
 
-fn with_indexes(text: String, evidence: &Evidence) -> String {
+/// ` [1, 2]`: the entries that evidence cites, or nothing.
+pub fn indexes(evidence: &Evidence) -> String {
     if evidence.timeline.is_empty() {
-        return text;
+        return String::new();
     }
     let mut indexes = evidence.timeline.clone();
     indexes.sort_unstable();
     let indexes: Vec<String> = indexes.iter().map(usize::to_string).collect();
-    format!("{text} [{}]", indexes.join(", "))
+    format!(" [{}]", indexes.join(", "))
 }
 
 /// Indexes of the entries that evidence leads a reader to.

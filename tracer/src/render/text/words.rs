@@ -14,13 +14,7 @@ const LINES: usize = 20;
 
 /// One line in quotes beside the name of the stream, more below it with a bar in front of each.
 pub(super) fn words(words: &Words, detail: Detail) -> Vec<String> {
-    let name = match &words.stream {
-        Stream::Stdout => "stdout".to_owned(),
-        Stream::Stderr => "stderr".to_owned(),
-        // Of a runtime's init, which tells the runtime there why it failed.
-        Stream::Init => "to another descriptor".to_owned(),
-        Stream::Unknown(name) => printable(name),
-    };
+    let name = printable(stream(&words.stream));
     let all = with_head(words);
     let lines: Vec<&str> = all.strip_suffix('\n').unwrap_or(&all).split('\n').collect();
     let skipped = match detail {
@@ -46,6 +40,17 @@ pub(super) fn words(words: &Words, detail: Detail) -> Vec<String> {
                 lines.iter().map(|line| format!("  | {}", printable(line)).trim_end().to_owned());
             std::iter::once(format!("{name}{notes}:")).chain(shown).collect()
         }
+    }
+}
+
+/// Where it was written to.
+pub fn stream(stream: &Stream) -> &str {
+    match stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+        // Of a runtime's init, which tells the runtime there why it failed.
+        Stream::Init => "to another descriptor",
+        Stream::Unknown(name) => name,
     }
 }
 
