@@ -156,3 +156,53 @@ fn a_wrong_value_is_named() {
         assert!(text.contains(expect), "{file}: {text}");
     }
 }
+
+/// Settings whose default is found on the machine, or is nothing: it is told in words.
+const IN_WORDS: [&str; 4] = ["cgroup_root", "cri_socket", "node_name", "redact_pattern"];
+
+/// Looks whether a setting is by default what a text says.
+fn is_default(key: &str, told: &str) {
+    let by_default = resolve(&[], "").unwrap();
+    let flag = format!("--{}", key.replace('_', "-"));
+    assert_eq!(resolve(&[&flag, told], "").unwrap(), by_default, "{flag} {told}");
+}
+
+#[test]
+fn the_help_tells_the_defaults() {
+    let command = <Layer as clap::Args>::augment_args(clap::Command::new(""));
+    for argument in command.get_arguments() {
+        let (key, help) = (argument.get_id().as_str(), argument.get_help().unwrap().to_string());
+        let told = help.split_once("[default: ").and_then(|(_, rest)| rest.strip_suffix(']'));
+        match told {
+            Some(told) if !IN_WORDS.contains(&key) => is_default(key, told),
+            Some(_) | None => assert!(IN_WORDS.contains(&key), "{key}: {help}"),
+        }
+    }
+}
+
+#[test]
+fn the_manual_tells_every_setting_with_its_default() {
+    let manual = include_str!("../../../docs/operations.md");
+    let table = manual.split("| setting | default | what it is |\n").nth(1).unwrap();
+    let mut told = Vec::new();
+    for row in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let flags = cells[1].split(", ").filter_map(|word| word.strip_prefix("`--"));
+        let keys: Vec<String> =
+            flags.map(|flag| flag.trim_end_matches('`').replace('-', "_")).collect();
+        // A list of words belongs to its only setting.
+        let defaults: Vec<&str> =
+            if keys.len() == 1 { vec![cells[2]] } else { cells[2].split(", ").collect() };
+        assert_eq!(keys.len(), defaults.len(), "{row}");
+        for (key, default) in keys.iter().zip(defaults) {
+            if !IN_WORDS.contains(&key.as_str()) {
+                is_default(key, default.trim_matches('`'));
+            }
+        }
+        told.extend(keys);
+    }
+    let mut known = keys();
+    told.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(told, known);
+}

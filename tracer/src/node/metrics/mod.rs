@@ -253,6 +253,36 @@ mod tests {
         assert!(text.ends_with("# EOF\n"), "{text}");
     }
 
+    /// What people are told to look at is there. A sample's name has an end that its family's lacks.
+    #[test]
+    fn manual_and_alerts_name_metrics_that_exist() {
+        let metrics = Metrics::new();
+        // Those with a label are there from their first use on.
+        metrics.events_lost.get_or_create(&ByKind { kind: "exec" }).inc();
+        metrics.verdicts.get_or_create(&ByCause { cause: "none" }).inc();
+        metrics.kubernetes_requests.get_or_create(&ByRequest { request: "a", result: "b" }).inc();
+        metrics.kubernetes_dropped.get_or_create(&ByReason { reason: "a" }).inc();
+        let text = metrics.encode();
+        let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let families: Vec<&str> =
+            families.filter_map(|line| line.split_whitespace().next()).collect();
+        let manual = include_str!("../../../../docs/operations.md");
+        let alerts = include_str!("../../../../deploy/components/monitoring/alerts.yaml");
+        let words = [manual, alerts].map(|page| {
+            let words = page.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            words.filter(|word| word.starts_with("tracer_")).collect::<Vec<_>>()
+        });
+        let ends = ["_total", "_bucket", "_count", "_sum", "_info", ""];
+        let is_known = |word: &str| {
+            ends.iter().any(|end| word.strip_suffix(end).is_some_and(|it| families.contains(&it)))
+        };
+        for words in words {
+            assert!(words.len() >= 8, "{words:?}");
+            let unknown: Vec<_> = words.into_iter().filter(|word| !is_known(word)).collect();
+            assert_eq!(unknown, [""; 0]);
+        }
+    }
+
     #[test]
     fn what_was_counted_is_told_by_its_label() {
         let metrics = Metrics::new();
