@@ -1,5 +1,5 @@
 //! Real pods without Kubernetes: a private containerd, driven through its container runtime interface as a kubelet
-//! drives it. Knows nothing of the tracer.
+//! drives it. Knows nothing of the tracer but the messages of that interface, which both have from one file.
 
 mod cgroups;
 mod client;
