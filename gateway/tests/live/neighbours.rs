@@ -6,7 +6,7 @@ use std::{fs, net::IpAddr, time::Duration};
 use gateway::wire::{
     frame::{Kind, header},
     id::{CallId, MessageId},
-    message::{Call, Message, Procedure, Publish, Qos, Subscribe, Term},
+    message::{Call, Message, Ping, Pong, Procedure, Publish, Qos, Subscribe, Term},
 };
 use tempfile::TempDir;
 use tokio::time::{interval, timeout};
@@ -112,15 +112,16 @@ impl Honest {
             Some(Message::Publish(heard)) => assert_eq!(heard.payload, vec![self.said; 30_000]),
             other => panic!("{other:?}: the honest client is not served any more"),
         }
-        self.one.ping().await;
     }
 }
 
-/// The next message that is no PING of the gateway.
+/// The next message that is no PING of the gateway, which is answered.
 async fn heard(peer: &mut Peer) -> Option<Message> {
     loop {
         match peer.next().await {
-            Some(Message::Ping(_)) => {}
+            Some(Message::Ping(Ping { timestamp })) => {
+                peer.send(Message::Pong(Pong { timestamp, server_time: 0 })).await;
+            }
             other => return other,
         }
     }
