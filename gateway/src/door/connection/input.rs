@@ -20,7 +20,7 @@ const LITTLE: usize = 1 << 10;
 /// A buffer of this size or less is a part of what each connection takes.
 const FREE: usize = 4 << 10;
 /// A long frame gets room for so many times what has come of it.
-const AHEAD: usize = 16;
+const AHEAD: usize = 32;
 
 /// The stream from the client, with the bytes that are no whole frame yet.
 pub(super) struct Input<R> {
@@ -83,14 +83,25 @@ impl<R: AsyncRead + Unpin> Input<R> {
             self.held.resize(most).map_err(|_| Ended::Closed(Close::Memory))?;
         }
         buffer.reserve(wanted);
+        if buffer.is_empty() && buffer.capacity() > 2 * CHUNK.max(wanted) {
+            // All of what a long frame took came back.
+            *buffer = BytesMut::with_capacity(wanted);
+        }
+        let capacity = buffer.capacity();
+        if capacity > FREE && capacity > self.held.bytes() {
+            self.held.set(capacity, 0);
+        }
         Ok(())
     }
 
-    /// For how many bytes more there should be room: as many as are missing of a long frame, but only once a good part of it
-    /// has come.
+    /// For how many bytes more there should be room: for what is missing of a long frame and no more, so that it is not moved
+    /// again, but only once a part of it has come.
     fn wanted(&mut self) -> usize {
         let (whole, has) = (self.frames.begun().unwrap_or(0), self.frames.buffer().len());
-        let ahead = if has >= CHUNK / 2 { has * AHEAD } else { 0 };
-        self.room.max(whole.min(ahead).saturating_sub(has))
+        if whole > 4 * CHUNK && has >= CHUNK / 2 {
+            whole.saturating_sub(has).min(has * AHEAD).max(1)
+        } else {
+            self.room
+        }
     }
 }

@@ -400,6 +400,36 @@ async fn who_sent_a_long_frame_once_does_not_keep_its_memory() {
 }
 
 #[tokio::test]
+async fn a_long_frame_gets_room_once_a_part_of_it_has_come_and_memory_is_left() {
+    let long = encode(&publish(1, 1 << 20));
+    for (memory, fits) in [(1 << 30, true), (1 << 20, false)] {
+        let budget = Budget::new(memory);
+        let (mut ours, reader) = duplex(1 << 20);
+        let mut input = Input::new(reader, 2 << 20, budget.open([10, 0, 0, 0].into()));
+        input.admit();
+        for part in [&long[..8], &long[8..1000], &long[1000..2000]] {
+            ours.write_all(part).await.unwrap();
+            input.fill().await.unwrap();
+        }
+        assert!(budget.used() <= 2 * CHUNK, "next to nothing has come");
+        ours.write_all(&long[2000..100_000]).await.unwrap();
+        let filled = async {
+            while input.frames.buffer().len() < 100_000 {
+                input.fill().await?;
+            }
+            ours.write_all(&long[100_000..long.len() - 1]).await.unwrap();
+            input.fill().await
+        };
+        match filled.await {
+            Ok(_) => assert!(fits && (1 << 20..5 << 18).contains(&budget.used())),
+            Err(ended) => assert!(!fits && ended.reason() == "memory", "{ended}"),
+        }
+        input.abandon();
+        assert_eq!(budget.used(), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_ends_within_a_frame_was_lost() {
     let hub = hub(OutboxLimits::default());
     let mut client = Client::connect(&hub).await;
