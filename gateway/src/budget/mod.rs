@@ -102,7 +102,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// `most`: how many bytes may be held. An eighth more may be held for the moment that clients take to go.
+    /// `most`: how many bytes may be held. A quarter more may be held for the moment that clients take to go.
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
             most,

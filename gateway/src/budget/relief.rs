@@ -41,7 +41,7 @@ impl Budget {
         // Those who go take a moment. A look at everybody is not worth it before much more is held.
         let next = (self.used() + self.most / 64).min(self.ceiling());
         self.relief_at.store(next, Ordering::Relaxed);
-        let ceiling = if is_of_fullest { self.ceiling() } else { self.most + self.most / 8 };
+        let ceiling = if is_of_fullest { self.ceiling() } else { self.most + self.most / 4 };
         may && self.used() <= ceiling
     }
 }

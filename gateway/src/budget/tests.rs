@@ -69,7 +69,7 @@ fn more_than_the_ceiling_is_never_held() {
     // Nobody who has to go does so.
     let held: Vec<_> =
         accounts.iter().filter_map(|it| Held::take(it, What::Frames, 50).ok()).collect();
-    assert!(budget.used() <= 1800, "{}", budget.used());
+    assert!(budget.used() <= 2000, "{}", budget.used());
     assert!(held.len() >= 32);
 }
 

@@ -11,9 +11,10 @@ impl Memory {
     /// What the gateway itself takes: its program, threads and tables.
     const OWN: usize = 24 << 20;
 
-    /// What may be held for clients, as it is counted. The rest is for what cannot be counted exactly: unused room between
-    /// allocations, buffers of TLS and the transport, and clients that are about to go.
+    /// What may be held for clients, as it is counted: half of the rest. The other half is for what cannot be counted exactly:
+    /// unused room between allocations, which is nearly half as much again while queues come and go, buffers of TLS and the
+    /// transport, and clients that are about to go.
     pub fn for_clients(self) -> usize {
-        self.0.saturating_sub(Self::OWN) / 8 * 5
+        self.0.saturating_sub(Self::OWN) / 2
     }
 }

@@ -131,6 +131,12 @@ impl Outbox {
         if queue.close.is_some() {
             return Pushed::default();
         }
+        if queue.held.account().is_evicted() {
+            // Not only once its own task is woken: whoever floods it would be faster.
+            drop(queue);
+            self.abandon();
+            return Pushed::default();
+        }
         let wake = queue.frames.is_empty();
         let frame = if queue.frames.shares(frame.len()) {
             counting.of(frame, !wake, queue.held.account().budget())

@@ -173,3 +173,18 @@ async fn what_a_queue_holds_is_counted_with_its_unused_room_and_given_back() {
     assert!(timeout(Duration::ZERO, outbox.next_frames()).await.is_err());
     assert_eq!((account.held(), budget.used()), (0, 0));
 }
+
+#[tokio::test]
+async fn a_client_that_has_to_go_frees_its_memory_at_the_next_frame() {
+    let budget = Budget::new(1 << 20);
+    let account = budget.open([127, 0, 0, 1].into());
+    let outbox = Outbox::new(OutboxLimits::default(), Arc::default(), account.clone());
+    let small: Bytes = [&header(Kind::Publish, 200)[..], &[7; 200]].concat().into();
+    while !budget.is_over() {
+        outbox.push(small.clone());
+    }
+    budget.relieve();
+    assert!(account.is_evicted());
+    outbox.push(small);
+    assert_eq!((budget.used(), outbox.closes()), (0, Some(Close::Memory)));
+}

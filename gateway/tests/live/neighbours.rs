@@ -108,9 +108,14 @@ impl Honest {
         self.said = self.said.wrapping_add(1);
         let message = publish("honest.a", vec![self.said; 30_000], false);
         self.one.send(message).await;
-        match heard(&mut self.other).await {
-            Some(Message::Publish(heard)) => assert_eq!(heard.payload, vec![self.said; 30_000]),
-            other => panic!("{other:?}: the honest client is not served any more"),
+        match timeout(LONG, heard(&mut self.other)).await {
+            Ok(Some(Message::Publish(heard))) => {
+                assert_eq!(heard.payload, vec![self.said; 30_000]);
+            }
+            Ok(other) => panic!("{other:?}: the honest client is not served any more"),
+            Err(_) => {
+                panic!("{:?}: the honest client is not heard any more", self.one.next().await)
+            }
         }
     }
 }
