@@ -1,10 +1,13 @@
 // Deaths by files and by refused calls: a missing or unreadable file, a read-only or full file system,
 // a call that needs a capability.
+#define _GNU_SOURCE
 #include "victim.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -104,7 +107,25 @@ static int call_word(int argc, char **argv) {
     return result < 0 ? fail("cannot call", argv[1]) : 0;
 }
 
-const struct word FILE_WORDS[] = {
+// compat-readlink PATH: asks by the 32-bit entry, whose number for readlink is that of creat in the other table.
+static int compat_readlink_word(int argc, char **argv) {
+#ifdef __x86_64__
+    char *low = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    need(low == MAP_FAILED ? -1 : 0, "mmap");
+    strcpy(low, argv[1]);
+    long result = 85;
+    __asm__ volatile("int $0x80"
+                     : "+a"(result)
+                     : "b"(low), "c"(low + 4096), "d"(100), "D"(low)
+                     : "memory", "r8", "r9", "r10", "r11");
+    need(result == -ENOENT ? 0 : -1, "readlink");
+#endif
+    return 1;
+}
+
+const struct word FILE_WORDS[] = {{"compat-readlink", compat_readlink_word},
+                                  
     {"open", open_word}, {"say", say_word},   {"create", create_word},
     {"fill", fill_word}, {"call", call_word}, {"remove", remove_word},
     {"read", read_word}, {"rename", rename_word}, {"lock", lock_word},

@@ -1,4 +1,5 @@
 // Deaths by somebody else's signal: victims that wait to be ended, each with its own attitude to SIGTERM.
+#define _GNU_SOURCE
 #include "victim.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -7,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static int status_after_term;
@@ -25,6 +28,29 @@ static void wait_for_ever(const char *fifo) {
 static int wait_word(int argc, char **argv) {
     wait_for_ever(argv[1]);
     return 0;
+}
+
+// own-timer: a timer of its own ends it.
+static int own_timer_word(int argc, char **argv) {
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGTERM};
+    struct itimerspec soon = {.it_value = {.tv_nsec = 10000000}};
+    timer_t timer;
+    need(timer_create(CLOCK_MONOTONIC, &event, &timer), "timer_create");
+    need(timer_settime(timer, 0, &soon, NULL), "timer_settime");
+    for (;;)
+        pause();
+}
+
+// forged-timer: its child ends it and says that a timer did.
+static int forged_timer_word(int argc, char **argv) {
+    pid_t parent = getpid();
+    if (fork() == 0) {
+        siginfo_t info = {.si_signo = SIGKILL, .si_code = SI_TIMER};
+        need(syscall(SYS_rt_sigqueueinfo, parent, SIGKILL, &info), "rt_sigqueueinfo");
+        _exit(0);
+    }
+    for (;;)
+        pause();
 }
 
 // wait-handling FIFO STATUS
@@ -75,7 +101,9 @@ static int deadlock_word(int argc, char **argv) {
     return 0;
 }
 
-const struct word SIGNAL_WORDS[] = {{"wait", wait_word},
+const struct word SIGNAL_WORDS[] = {{"own-timer", own_timer_word},
+                                    {"forged-timer", forged_timer_word},
+                                    {"wait", wait_word},
                                     {"wait-handling", wait_handling_word},
                                     {"wait-ignoring", wait_ignoring_word},
                                     {"wait-udp", wait_udp_word},

@@ -126,3 +126,28 @@ fn what_the_return_of_a_handler_restores_is_no_failed_call() -> Result<()> {
     assert!(calls.is_empty(), "{calls:?}");
     Ok(())
 }
+
+#[test]
+fn a_call_by_the_32_bit_entry_is_not_read_by_the_numbers_of_the_other() -> Result<()> {
+    let Some(tracer) = Tracer::here("a_32_bit_call", &[Need::Root]) else { return Ok(()) };
+    let stage = Stage::new()?;
+    let act = Act::new([&stage.path("victim"), "compat-readlink", "/no/such/link"]);
+    let verdict = verdict(&tracer, act, 1)?;
+    assert_eq!(verdict.cause(), "exited_with_error", "{verdict}");
+    assert!(!verdict.object()["timeline"].to_string().contains("creat"), "{verdict}");
+    Ok(())
+}
+
+#[test]
+fn a_timer_of_its_own_names_no_sender_and_who_only_says_so_is_named() -> Result<()> {
+    let Some(tracer) = Tracer::here("a_timer", &[Need::Root]) else { return Ok(()) };
+    let stage = Stage::new()?;
+    for (word, code, is_own) in [("own-timer", 143, true), ("forged-timer", 137, false)] {
+        let verdict = verdict(&tracer, Act::new([&*stage.path("victim"), word]), code)?;
+        assert_eq!(verdict.cause(), "killed_by_signal", "{verdict}");
+        assert_eq!(verdict.contains("a timer of its own"), is_own, "{verdict}");
+        let details = &verdict.object()["crash"]["details"];
+        assert_eq!(details["sender_pid"].is_u64(), !is_own, "{verdict}");
+    }
+    Ok(())
+}

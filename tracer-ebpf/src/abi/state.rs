@@ -91,6 +91,9 @@ pub const LOST_CONTAINER: u32 = 103;
 /// A process that came in from outside could not be tracked, as a container's main one: all of PROCESSES was used up.
 pub const LOST_MAIN: u32 = 104;
 
+/// Index in USED: losses for which LOST had no room.
+pub const UNCOUNTED: u32 = 4;
+
 record! {
     /// Settings, the frozen global SETTINGS, written once before load.
     Settings [64] {
@@ -146,7 +149,10 @@ pub mod number {
     pub const VFORK: usize = 16;
     pub const READ: usize = 17;
     pub const FCNTL: usize = 18;
-    pub const COUNT: usize = 19;
+    pub const RT_SIGQUEUEINFO: usize = 19;
+    pub const RT_TGSIGQUEUEINFO: usize = 20;
+    pub const PIDFD_SEND_SIGNAL: usize = 21;
+    pub const COUNT: usize = 22;
     /// Names, in the order of the indexes.
     pub const NAMES: [&str; COUNT] = [
         "write",
@@ -168,6 +174,9 @@ pub mod number {
         "vfork",
         "read",
         "fcntl",
+        "rt_sigqueueinfo",
+        "rt_tgsigqueueinfo",
+        "pidfd_send_signal",
     ];
 }
 

@@ -52,7 +52,6 @@ pub const USED_CALLS: u32 = 0;
 pub const USED_TAILS: u32 = 1;
 pub const USED_PROCESSES: u32 = 2;
 pub const USED_HEADS: u32 = 3;
-pub const UNCOUNTED: u32 = 4;
 /// Victims between their SIGKILL and `mark_victim`, by the task that kills. The kernel kills for other reasons too, which
 /// nothing follows: what is older makes room.
 #[map]

@@ -7,14 +7,14 @@ use aya_ebpf::{
 use tracer_ebpf::abi::{
     ABI,
     header::{Header, Kind},
-    state::{Container, LostKey},
+    state::{Container, LostKey, UNCOUNTED},
 };
 
 use super::{
     container::unwanted,
     counter::{add, used},
     kernel::{Ptr, describe},
-    maps::{DEATHS, EVENTS, LOST, SCRATCH, TRACKED, UNCOUNTED, setting},
+    maps::{DEATHS, EVENTS, LOST, SCRATCH, TRACKED, setting},
 };
 
 /// Where a record goes.

@@ -1,7 +1,11 @@
 //! match-proto: void signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result):
 //! include/trace/events/signal.h. It runs in the sender's context; delivery would hide sender and number.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
 use tracer_ebpf::{
     abi::{
         header::{Kind, task_flag},
@@ -9,6 +13,7 @@ use tracer_ebpf::{
             INFO_NONE, INFO_PRIV, Signal,
             disposition::{DEFAULT, HANDLED, IGNORED},
         },
+        state::number as nr,
     },
     offsets as at,
     signal::*,
@@ -19,7 +24,7 @@ use super::{
         Ptr, cgroup_of, copy_str, copy_user, current, describe, load, member, mount_ns, pointer,
         read, tgid_of, upid,
     },
-    maps::{SIGNAL_SCRATCH, setting},
+    maps::{SIGNAL_SCRATCH, number, setting},
     oom,
     record::{Ring, begin, scratch, send},
     threads,
@@ -58,6 +63,10 @@ const FAULTS: u64 = 1 << SIGSEGV | 1 << SIGBUS | 1 << SIGILL | 1 << SIGFPE | 1 <
 /// Instead of the address of a siginfo (include/linux/signal.h, include/linux/sched/signal.h).
 const SEND_SIG_NOINFO: u64 = 0;
 const SEND_SIG_PRIV: u64 = 1;
+
+/// Codes of signals that a process sent (include/uapi/asm-generic/siginfo.h).
+const SI_QUEUE: i32 = -1;
+const SI_TKILL: i32 = -6;
 
 /// One signal, and how its process meets it.
 struct Sent {
@@ -154,6 +163,9 @@ fn note_info(record: &mut Signal, info: u64) {
         return;
     }
     let info = info as Ptr;
+    if record.code < 0 && record.code != SI_TKILL && is_said_by_sender() {
+        record.code = SI_QUEUE;
+    }
     if record.signal == SIGSYS {
         record.syscall = read(info, at::SIGINFO_SYSCALL);
     } else if bit(record.signal) & FAULTS != 0 {
@@ -162,6 +174,18 @@ fn note_info(record: &mut Signal, info: u64) {
     if record.signal == SIGILL && record.code > 0 {
         record.instruction_bytes = instruction(record);
     }
+}
+
+/// True if the current task makes a call by which the sender may say any negative code, as that of a timer
+/// (kernel/signal.c, do_rt_sigqueueinfo).
+#[inline(always)]
+fn is_said_by_sender() -> bool {
+    // SAFETY: the current task is always valid.
+    let regs = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as Ptr;
+    let call: u32 = read(regs, at::REGS_NR);
+    call == number(nr::RT_SIGQUEUEINFO)
+        || call == number(nr::RT_TGSIGQUEUEINFO)
+        || call == number(nr::PIDFD_SEND_SIGNAL)
 }
 
 /// The task in whose context the signal was generated, and its executable file's name.

@@ -13,7 +13,7 @@ use aya::{
     },
 };
 use thiserror::Error;
-use tracer_ebpf::abi::state::{Container, LostKey, Process, container_flag};
+use tracer_ebpf::abi::state::{Container, LostKey, Process, UNCOUNTED, container_flag};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use super::{
@@ -432,6 +432,17 @@ impl Programs {
             }
         }
         Ok(found)
+    }
+
+    /// Losses for which there was no room among those: whose, and of what, is not known.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn uncounted(&self) -> Result<u64, LoadError> {
+        let wrong = |source| LoadError::Map { map: "USED", source };
+        let map = self.ebpf.map("USED").ok_or(LoadError::Missing("USED"))?;
+        let used: Array<&MapData, u64> = Array::try_from(map).map_err(wrong)?;
+        used.get(&UNCOUNTED, 0).map_err(wrong)
     }
 
     /// Makes room for the losses of others: those of a cgroup that is gone were told.

@@ -52,6 +52,11 @@ impl Hands {
         })
     }
 
+    /// Losses of which the kernel side knows no more, since its start.
+    pub fn uncounted(&self) -> u64 {
+        self.programs.uncounted().unwrap_or_default()
+    }
+
     /// Its processes are let go of one by one as they do something; many at rest would take room from others.
     fn let_go(&mut self, cgroup: u64) -> Result<(), LoadError> {
         if self.programs.track(cgroup, 0, false)? > CROWD {

@@ -36,6 +36,7 @@ pub fn write(note: Note, metrics: &Metrics) {
             tracing::warn!(pod, why, "a pod cannot be observed");
         }
         Note::Lost { of, count } => EventsLost { kind: names::lost(of), count }.tell(metrics),
+        Note::Uncounted { count } => EventsLost { kind: "uncounted", count }.tell(metrics),
         Note::Strays { count } => EventsLost { kind: "stray", count }.tell(metrics),
         Note::PodsListed { pods, is_news } => {
             if is_news {

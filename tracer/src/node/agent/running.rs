@@ -234,6 +234,7 @@ impl Agent {
     fn note_losses(&mut self) {
         let lost = self.hands.lost();
         self.node.count_losses(&lost, now(), &mut self.actions);
+        self.node.count_uncounted(self.hands.uncounted(), &mut self.actions);
         self.carry_out();
     }
 

@@ -72,6 +72,8 @@ pub enum Note {
     Unobservable { pod: String, why: String },
     /// The kernel side had no room for records.
     Lost { of: LostKind, count: u64 },
+    /// The kernel side lost records and had no room to say whose.
+    Uncounted { count: u64 },
     /// Events of containers whose beginning was not recorded are given up.
     Strays { count: u64 },
     /// The Kubernetes API listed the node's pods; `is_news` after a time without its word.

@@ -15,7 +15,7 @@ use super::{
     terms::SourcedTerms,
 };
 use crate::{
-    capture::event::{BootNs, ProcessId},
+    capture::event::{BootNs, LostKind, ProcessId},
     diagnose::{facts::Facts, timeline::Timeline},
     node::store::{End, Life},
 };
@@ -151,6 +151,17 @@ impl Node {
             if let Some(container) = self.containers.get_mut(&cgroup) {
                 container.history.add_lost(of, count);
             }
+        }
+    }
+
+    /// Losses of which the kernel side knows no more, counted from its start: they may be anybody's, so that nothing is
+    /// proven of who lives now.
+    pub fn count_uncounted(&mut self, count: u64, out: &mut Vec<Action>) {
+        let more = self.losses.uncounted_since(count);
+        if more > 0 {
+            out.push(Action::Note(Note::Uncounted { count: more }));
+            let living = self.containers.values_mut().filter(|container| !container.is_over());
+            living.for_each(|container| container.history.add_lost(LostKind::Process, more));
         }
     }
 

@@ -10,6 +10,7 @@ use crate::capture::{decode::lost_kind, event::LostKind};
 #[derive(Debug, Default)]
 pub struct Losses {
     known: HashMap<(u64, u32), u64>,
+    uncounted: u64,
 }
 
 /// What was lost of one kind for one cgroup.
@@ -35,6 +36,13 @@ impl Losses {
             }
         }
         lost
+    }
+
+    /// Of losses that are counted together, those since the last look.
+    pub fn uncounted_since(&mut self, count: u64) -> u64 {
+        let more = count.saturating_sub(self.uncounted);
+        self.uncounted = self.uncounted.max(count);
+        more
     }
 
     /// Forgets a cgroup that is gone: its keys.

@@ -160,6 +160,17 @@ fn records_that_the_kernel_side_lost_are_noted_and_stand_in_the_timeline() {
 }
 
 #[test]
+fn what_may_have_been_anybodys_lets_nothing_be_proven() {
+    let mut story = Story::begins();
+    story.runs(APP);
+    let said = story.input(|node, _, out| node.count_uncounted(2, out));
+    assert_eq!(said, ["note: records of anybody are lost"]);
+    assert_eq!(story.input(|node, _, out| node.count_uncounted(2, out)), [""; 0]);
+    story.lives(APP, &exits(3));
+    assert_eq!(story.report().lost, 2);
+}
+
+#[test]
 fn a_process_that_is_killed_while_its_container_lives_on_is_an_incident_once_the_main_process_survived()
  {
     let mut story = Story::begins();

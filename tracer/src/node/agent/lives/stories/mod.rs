@@ -323,6 +323,7 @@ fn noted(note: &Note) -> &'static str {
         Note::Withdrawn { .. } => "a death is withdrawn",
         Note::Unobservable { .. } => "a pod is unobservable",
         Note::Lost { .. } => "records are lost",
+        Note::Uncounted { .. } => "records of anybody are lost",
         Note::Strays { .. } => "strays are given up",
         Note::PodsListed { .. } => "pods are listed",
         Note::PodsUnlisted { .. } => "pods are not listed",
