@@ -69,14 +69,25 @@ impl Rings {
 
     /// Hands over what is there now, without waiting.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) {
+        while self.drain_some(&mut take) {}
+    }
+
+    /// The same, but of each ring no more than it holds: whoever writes as fast as it is read would be read for ever.
+    /// Returns whether there may be more.
+    pub fn drain_some(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+        let mut more = false;
         for ring in [&mut self.deaths, &mut self.events] {
-            let mut used = 0;
-            while let Some(record) = ring.buffer.get_mut().next() {
+            let (most, mut used) = (ring.size_bytes as usize, 0);
+            while used < most
+                && let Some(record) = ring.buffer.get_mut().next()
+            {
                 used += HEADER_BYTES + record.len().next_multiple_of(HEADER_BYTES);
                 take(&record);
             }
-            ring.most_used_bytes = ring.most_used_bytes.max(used);
+            more |= used >= most;
+            ring.most_used_bytes = ring.most_used_bytes.max(used.min(most));
         }
+        more
     }
 
     /// Sizes of DEATHS and of EVENTS.

@@ -42,6 +42,8 @@ pub struct Agent {
     /// What the node wants done; empty between two inputs.
     pub actions: Vec<Action>,
     pub rings: Rings,
+    /// The rings were not read to their ends.
+    pub has_unread: bool,
     pub records: Records,
     /// Folders of pods that are watched.
     pub roots: HashSet<u64>,
@@ -98,17 +100,13 @@ impl Agent {
     }
 
     async fn next_input(&mut self) -> anyhow::Result<Input> {
-        let more = self.records.has_more() || self.node.has_strays();
+        let more = self.has_unread || self.records.has_more() || self.node.has_strays();
         let patience_ends_ns = self.node.cluster().patience_ends_ns();
         let input = tokio::select! {
             // Records first: what they say is what the others wait for.
             biased;
             ready = self.rings.ready(), if !more => {
                 ready.context("cannot read the ring buffers")?;
-                Input::Records
-            }
-            () = std::future::ready(()), if more => {
-                tokio::task::yield_now().await;
                 Input::Records
             }
             reply = self.hands.asker.next() => Input::Reply(reply),
@@ -122,6 +120,8 @@ impl Agent {
             _ = self.signals.hang_up.recv() => Input::Reload,
             _ = self.signals.terminate.recv() => Input::Stop,
             _ = self.signals.interrupt.recv() => Input::Stop,
+            // Last, since there may be more for as long as somebody floods: the others are few.
+            () = tokio::task::yield_now(), if more => Input::Records,
         };
         Ok(input)
     }
@@ -147,7 +147,8 @@ impl Agent {
     /// Reads both rings and takes what was written before.
     pub fn take_records(&mut self) {
         let until = now();
-        self.rings.drain(|record| self.records.push(record, &self.hands.metrics));
+        let (records, metrics) = (&mut self.records, &self.hands.metrics);
+        self.has_unread = self.rings.drain_some(|record| records.push(record, metrics));
         let events = self.records.until(until);
         self.take_events(events);
     }

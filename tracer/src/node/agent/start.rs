@@ -83,6 +83,7 @@ impl Agent {
             hands: Hands { programs, reporter, gatherer: Gatherer::new(), asker, metrics },
             actions: Vec::new(),
             rings,
+            has_unread: false,
             records,
             roots: HashSet::new(),
             pods,
