@@ -14,21 +14,26 @@ const EVERY: Duration = Duration::from_millis(100);
 const USUAL: u64 = 40 << 20;
 /// So much more must be so than after the last time: the allocator looks through all that it has.
 const WORTH_IT: u64 = 8 << 20;
+/// Or clients hold so much less than before.
+const FELL: u64 = 16 << 20;
 
-/// Has the allocator give memory back whenever much more is resident than clients hold, until the program ends.
+/// Has the allocator give memory back whenever clients hold much less than before, or than is resident, until the program
+/// ends.
 pub async fn give_back(budget: Arc<Budget>) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut left = 0;
+    let (mut left, mut most) = (0, 0);
     loop {
         ticks.tick().await;
         let used = u64::try_from(budget.used()).unwrap_or(u64::MAX);
         let beside = resident_bytes().saturating_sub(used);
         left = beside.min(left);
-        if is_worth_it(beside, left, used) {
+        most = used.max(most);
+        if is_worth_it(beside, left, used) || used.saturating_add(FELL) <= most {
             // It does not panic, and the runtime ends with the program.
             let _ = spawn_blocking(trim).await;
             left = resident_bytes().saturating_sub(used);
+            most = used;
         }
     }
 }
