@@ -1,4 +1,4 @@
-//! Lives made up for the tests of the outputs.
+//! Lives made up for the tests of the outputs, and one event of each kind, from which other tests make theirs.
 
 use std::collections::HashMap;
 

@@ -4,10 +4,7 @@ use std::{fs, net::TcpListener};
 
 use super::*;
 use crate::{
-    capture::event::{
-        Address, Bind, Call, Delivery, Disposition, Exec, ExecFailed, Exit, Limits, Object,
-        Process, Protocol, SignalEvent, Status,
-    },
+    capture::event::{Bind, Exec, ExecFailed, Exit, Process},
     diagnose::facts::{
         model::{ExecutableKind, FileState},
         process_dir::{
@@ -16,6 +13,7 @@ use crate::{
         },
     },
     linux::signal::{Signal, SignalCode},
+    render::samples,
 };
 
 const CGROUP: u64 = 77;
@@ -32,13 +30,10 @@ fn exec(process: &Process, path: &str) -> Event {
     let exec = Exec {
         path: Text::from(path),
         args: Vec::new(),
-        args_truncated: false,
-        args_length: 0,
-        cap_effective: 0,
         mount_ns: mount_ns.unwrap_or(0),
-        net_ns: 0,
         device: 0,
         inode: 0,
+        ..samples::exec()
     };
     event(process, What::Exec(exec))
 }
@@ -56,38 +51,12 @@ fn exec_failed(process: &Process, path: &str) -> Event {
 }
 
 fn exit(process: &Process, code: u8) -> Event {
-    let exit = Exit {
-        status: Status { code: Some(code), signal: None, core: false },
-        cwd: Some(Text::from("/")),
-        limits: Limits::default(),
-        max_rss_bytes: 0,
-        written: None,
-        failed_calls: 0,
-        forks: 0,
-        cap_effective: 0,
-        recorded: true,
-        user_time_ns: 0,
-        system_time_ns: 0,
-        memory: None,
-        more_limits: None,
-        cap_bounding: None,
-    };
+    let exit = Exit { cwd: Some(Text::from("/")), ..samples::exit(samples::code(code)) };
     event(process, What::Exit(exit))
 }
 
 fn failed_open(process: &Process, path: &str) -> Event {
-    let call = Call {
-        seq: 1,
-        number: 2,
-        name: "open",
-        errno: Errno::ENOENT,
-        args: [0; 5],
-        object: Object::Path { path: Text::from(path), truncated: false },
-        reported: false,
-        protocol: None,
-        after: crate::capture::event::After::default(),
-    };
-    event(process, What::Call(call))
+    event(process, What::Call(samples::call("open", Errno::ENOENT, samples::path(path))))
 }
 
 fn timeline(main: &Process, entries: Vec<Event>) -> Timeline {
@@ -194,17 +163,8 @@ fn who_holds_a_port_is_asked_at_the_failing_bind() {
     let address = listener.local_addr().unwrap();
     let (_child, main) = sleeper();
     let bind = Bind {
-        listen: false,
-        errno: Some(Errno::EADDRINUSE),
-        fd: 3,
-        address: Address::Inet(address),
-        protocol: Protocol::Tcp,
-        port: 0,
-        reuse_address: false,
-        reuse_port: false,
         net_ns: ProcessDir::of(&main).unwrap().namespace("ns/net").unwrap(),
-        family: 2,
-        v6_only: false,
+        ..samples::bind(Some(Errno::EADDRINUSE), &address.to_string())
     };
     let mut gatherer = Gatherer::new();
     let failing = event(&main, What::Bind(bind));
@@ -222,21 +182,8 @@ fn the_command_of_a_sender_from_outside_is_noted() {
     let mut sender = process_of(std::process::id());
     (sender.tracked, sender.cgroup) = (false, 1);
     let signal = |sender: &Process| {
-        event(
-            &main,
-            What::Signal(SignalEvent {
-                signal: Signal::SIGTERM,
-                code: SignalCode::User,
-                sender: sender.clone(),
-                sender_exe: Text::default(),
-                result: Delivery::Delivered,
-                disposition: Disposition::Default,
-                group: true,
-                syscall: None,
-                address: None,
-                instruction: Vec::new(),
-            }),
-        )
+        let signal = samples::signal(Signal::SIGTERM, SignalCode::User, sender.clone());
+        event(&main, What::Signal(signal))
     };
     let mut gatherer = Gatherer::new();
     for event in [signal(&sender), signal(&sender), signal(&main)] {

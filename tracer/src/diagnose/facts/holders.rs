@@ -160,22 +160,16 @@ mod tests {
     use crate::{
         diagnose::facts::process_dir::tests::{process_of, sleeper},
         linux::errno::Errno,
+        render::samples,
     };
 
     fn bind(protocol: Protocol, address: &str) -> Bind {
         let own = ProcessDir::open_pid(std::process::id()).unwrap();
         Bind {
-            listen: false,
-            errno: Some(Errno::EADDRINUSE),
-            fd: 3,
-            address: Address::Inet(address.parse().unwrap()),
             protocol,
-            port: 0,
-            reuse_address: false,
-            reuse_port: false,
             net_ns: own.namespace("ns/net").unwrap(),
             family: if address.starts_with('[') { 10 } else { 2 },
-            v6_only: false,
+            ..samples::bind(Some(Errno::EADDRINUSE), address)
         }
     }
 

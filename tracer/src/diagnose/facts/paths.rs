@@ -153,8 +153,9 @@ fn with_sizes(mount: &Mount, found: &Found) -> Mount {
 mod tests {
     use super::*;
     use crate::{
-        capture::event::{Exit, Limits, Process, Status, What},
+        capture::event::{Exit, Process, What},
         diagnose::facts::{model::FileState, process_dir::tests::process_of},
+        render::samples,
     };
 
     fn event(what: What) -> Event {
@@ -164,15 +165,8 @@ mod tests {
 
     fn call(name: &'static str, dirfd: i32, path: &str, errno: Errno) -> Event {
         event(What::Call(Call {
-            seq: 1,
-            number: 257,
-            name,
-            errno,
             args: [u64::from(dirfd.cast_unsigned()), 0, 0, 0, 0],
-            object: Object::Path { path: Text::from(path), truncated: false },
-            reported: false,
-            protocol: None,
-            after: crate::capture::event::After::default(),
+            ..samples::call(name, errno, samples::path(path))
         }))
     }
 
@@ -201,22 +195,8 @@ mod tests {
 
     #[test]
     fn the_working_directory_at_the_end_is_used() {
-        let exit = What::Exit(Exit {
-            status: Status { code: Some(1), signal: None, core: false },
-            cwd: Some(Text::from("/srv")),
-            limits: Limits::default(),
-            max_rss_bytes: 0,
-            written: None,
-            failed_calls: 0,
-            forks: 0,
-            cap_effective: 0,
-            recorded: true,
-            user_time_ns: 0,
-            system_time_ns: 0,
-            memory: None,
-            more_limits: None,
-            cap_bounding: None,
-        });
+        let exit =
+            What::Exit(Exit { cwd: Some(Text::from("/srv")), ..samples::exit(samples::code(1)) });
         let blamed = worth_blaming(&[call("open", 0, "conf", Errno::ENOENT), event(exit)]);
         assert_eq!(blamed[0].cwd, Some(Text::from("/srv")));
     }

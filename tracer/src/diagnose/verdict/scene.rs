@@ -10,6 +10,7 @@ use crate::{
         signal::{Signal, SignalCode},
         text::Text,
     },
+    render::samples,
 };
 
 use crate::diagnose::verdict::{Cause, Confidence, Terms, Verdict, incidents, verdict};
@@ -96,13 +97,13 @@ impl Scene {
         let exec = Exec {
             path,
             args,
-            args_truncated: false,
             args_length: command.len() as u64,
             cap_effective: 0,
             mount_ns: 1,
             net_ns: 2,
             device: 3,
             inode: 4,
+            ..samples::exec()
         };
         self.add(who, What::Exec(exec))
     }
@@ -170,21 +171,14 @@ impl Scene {
         args: [u64; 5],
     ) -> &mut Self {
         self.calls += 1;
-        let (seq, reported, protocol) = (self.calls, name == "getsockopt", None);
-        self.add(
-            who,
-            What::Call(Call {
-                seq,
-                number: 1,
-                name,
-                errno,
-                args,
-                object,
-                reported,
-                protocol,
-                after: After::default(),
-            }),
-        )
+        let call = Call {
+            seq: self.calls,
+            number: 1,
+            args,
+            reported: name == "getsockopt",
+            ..samples::call(name, errno, object)
+        };
+        self.add(who, What::Call(call))
     }
 
     /// `connect` or another call towards `10.0.0.1:5432`.
@@ -243,16 +237,12 @@ impl Scene {
         let port = if let Address::Inet(inet) = &address { inet.port() } else { 0 };
         let bind = Bind {
             listen,
-            errno,
-            fd: 3,
             address: if listen { Address::None } else { address },
             protocol,
             port,
             reuse_address: false,
-            reuse_port: false,
             net_ns: 2,
-            family: 2,
-            v6_only: false,
+            ..samples::bind(errno, "0.0.0.0:0")
         };
         self.add(who, What::Bind(bind))
     }
@@ -271,18 +261,7 @@ impl Scene {
     }
 
     pub fn words(&mut self, who: Who, stream: Stream, words: &str) -> &mut Self {
-        let total_bytes = words.len() as u64;
-        self.add(
-            who,
-            What::Words(Words {
-                stream,
-                head: Text::default(),
-                skipped_bytes: 0,
-                bytes: words.into(),
-                total_bytes,
-                discarded: false,
-            }),
-        )
+        self.add(who, What::Words(samples::words(stream, words.as_bytes())))
     }
 
     pub fn exits(&mut self, who: Who, code: u8) -> &mut Self {
@@ -299,20 +278,15 @@ impl Scene {
             .iter()
             .any(|event| event.process.id.pid == who.0 && matches!(event.what, What::Words(_)));
         let mut exit = Exit {
-            status,
             cwd: None,
             limits: Limits::default(),
             max_rss_bytes: 1 << 20,
             written: Some(if spoke { [0, 10] } else { [0, 0] }),
             failed_calls: 0,
-            forks: 0,
             cap_effective: 0,
-            recorded: true,
             user_time_ns: 1,
             system_time_ns: 1,
-            memory: None,
-            more_limits: None,
-            cap_bounding: None,
+            ..samples::exit(status)
         };
         more(&mut exit);
         self.add(who, What::Exit(exit))
@@ -342,16 +316,9 @@ impl Scene {
             _ => Delivery::Delivered,
         };
         let signal = SignalEvent {
-            signal,
-            code: SignalCode::User,
-            sender: sender.clone(),
-            sender_exe: sender.comm.clone(),
             result,
             disposition: how,
-            group: true,
-            syscall: None,
-            address: None,
-            instruction: Vec::new(),
+            ..samples::signal(signal, SignalCode::User, sender.clone())
         };
         self.add(who, What::Signal(signal))
     }
@@ -376,16 +343,8 @@ impl Scene {
     ) -> &mut Self {
         let sender = self.of(who).clone();
         let mut event = SignalEvent {
-            signal,
-            code: SignalCode::Kernel(code),
-            sender_exe: sender.comm.clone(),
-            sender,
-            result: Delivery::Delivered,
-            disposition: Disposition::Default,
             group: false,
-            syscall: None,
-            address: None,
-            instruction: Vec::new(),
+            ..samples::signal(signal, SignalCode::Kernel(code), sender)
         };
         more(&mut event);
         self.add(who, What::Signal(event))
@@ -420,11 +379,11 @@ impl Scene {
             total_vm_bytes: 4 << 30,
             file_bytes: 0,
             anon_bytes: 63 << 20,
-            shmem_bytes: 0,
             open_files_limit: Some(1024),
             written: None,
             oom_score_adj: 0,
             memcgs: memcgs.collect(),
+            ..samples::oom()
         };
         more(&mut oom);
         self.add(who, What::Oom(oom))
