@@ -16,7 +16,7 @@ use crate::{
     doctor,
     exec::{self, Format, Job},
     node::{agent, api},
-    query::{self, crashes, death, events},
+    query,
     render::Detail,
 };
 
@@ -38,18 +38,8 @@ enum Command {
     /// Run one command under the recorder; afterwards print its timeline and verdict
     #[command(after_help = EXEC_HELP)]
     Exec(Exec),
-    /// List the crashes that are remembered, of this node or of a cluster
-    #[command(after_help = QUERY_HELP)]
-    Crashes(crashes::Options),
-    /// Print the timeline of a death
-    #[command(after_help = QUERY_HELP)]
-    Timeline(death::Timeline),
-    /// Say why a container died, by what evidence, what to do, and what changed before
-    #[command(after_help = QUERY_HELP)]
-    Explain(death::Explain),
-    /// Print the events that are stored, or follow them live
-    #[command(after_help = QUERY_HELP)]
-    Events(events::Options),
+    #[command(flatten)]
+    Query(query::Verb),
     /// Say what this kernel and these permissions allow, and how to mend what is missing
     #[command(after_help = DOCTOR_HELP)]
     Doctor(Doctor),
@@ -72,14 +62,6 @@ With `-o json` on stdout the command's own stdout goes to stderr; with --output-
 streams are left alone.
 
 Example: tracer exec -- nginx -g 'daemon off;'";
-
-const QUERY_HELP: &str = "\
-Who is asked: --store or --socket; with --node, --kubeconfig or --context the agents of that
-cluster; else the agent of this node, its store where no agent runs, or the agents of the current
-kubeconfig's cluster. As `kubectl tracer` (file name kubectl-tracer) the cluster comes first.
-
-Ends with 0, with 1 if nothing was found, with 2 for a failure, wrong usage, or a node that did
-not answer.";
 
 const DOCTOR_HELP: &str = "\
 Ends with 0 if all that is required works, 1 if something required is missing, 2 for a failure of
@@ -156,10 +138,7 @@ pub fn main() -> ExitCode {
         Command::Run(options) => (agent::run(&options), agent::OWN_FAILURE),
         Command::Unload(options) => (agent::unload(&options), agent::OWN_FAILURE),
         Command::Exec(options) => (exec::run(&job(options)), exec::OWN_FAILURE),
-        Command::Crashes(options) => (crashes::run(&options), query::FAILURE),
-        Command::Timeline(options) => (death::timeline(&options), query::FAILURE),
-        Command::Explain(options) => (death::explain(&options), query::FAILURE),
-        Command::Events(options) => (events::run(&options), query::FAILURE),
+        Command::Query(verb) => (verb.run(), query::FAILURE),
         Command::Doctor(options) => {
             (doctor::run(options.output, &options.socket), doctor::OWN_FAILURE)
         }

@@ -1,10 +1,10 @@
-//! The verbs that ask what nodes remember: `crashes`, `timeline`, `explain`, `events`. All of them ask by the HTTP
-//! API: that of an agent here, of each agent of a cluster, or the same routes over a store file. They must not know SQL.
+//! The verbs that ask what nodes remember. All of them ask by the HTTP API: that of an agent here, of each agent of a
+//! cluster, or the same routes over a store file. They must not know SQL.
 
 mod cluster;
-pub mod crashes;
-pub mod death;
-pub mod events;
+mod crashes;
+mod death;
+mod events;
 mod forward;
 mod live;
 mod merge;
@@ -31,6 +31,46 @@ use self::{
     url::Url,
 };
 use crate::{config::Span, contract::question::HEALTH};
+
+/// A question to what is remembered, and how its answer is printed.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// List the crashes that are remembered, of this node or of a cluster
+    #[command(after_help = HELP)]
+    Crashes(crashes::Options),
+    /// Print the timeline of a death
+    #[command(after_help = HELP)]
+    Timeline(death::Timeline),
+    /// Say why a container died, by what evidence, what to do, and what changed before
+    #[command(after_help = HELP)]
+    Explain(death::Explain),
+    /// Print the events that are stored, or follow them live
+    #[command(after_help = HELP)]
+    Events(events::Options),
+}
+
+impl Verb {
+    /// Asks, and prints the answer; returns the exit code: 0, [`NOTHING_FOUND`] or [`FAILURE`].
+    ///
+    /// # Errors
+    /// Nobody answers, what is asked is refused, or the name fits several.
+    pub fn run(&self) -> anyhow::Result<u8> {
+        match self {
+            Self::Crashes(options) => crashes::run(options),
+            Self::Timeline(options) => death::timeline(options),
+            Self::Explain(options) => death::explain(options),
+            Self::Events(options) => events::run(options),
+        }
+    }
+}
+
+const HELP: &str = "\
+Who is asked: --store or --socket; with --node, --kubeconfig or --context the agents of that
+cluster; else the agent of this node, its store where no agent runs, or the agents of the current
+kubeconfig's cluster. As `kubectl tracer` (file name kubectl-tracer) the cluster comes first.
+
+Ends with 0, with 1 if nothing was found, with 2 for a failure, wrong usage, or a node that did
+not answer.";
 
 /// The agent's store, unless it was told another.
 pub const STORE: &str = "/var/lib/tracer/tracer.db";
