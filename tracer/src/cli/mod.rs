@@ -39,7 +39,7 @@ enum Command {
     #[command(after_help = EXEC_HELP)]
     Exec(Exec),
     #[command(flatten)]
-    Query(query::Verb),
+    Query(Box<query::Verb>),
     /// Say what this kernel and these permissions allow, and how to mend what is missing
     #[command(after_help = DOCTOR_HELP)]
     Doctor(Doctor),
