@@ -251,19 +251,7 @@ static int dns_word(int argc, char **argv) {
     }
 }
 
-// bind-storm FIFO: binds one socket after the other, for ever.
-static int bind_storm_word(int argc, char **argv) {
-    struct sockaddr_in any = {.sin_family = AF_INET};
-    ready(argv[1], 0);
-    for (;;) {
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-        need(bind(fd, (void *)&any, sizeof any), "bind");
-        close(fd);
-    }
-}
-
-const struct word NET_WORDS[] = {{"bind-storm", bind_storm_word},
-                                 {"bind", bind_word},
+const struct word NET_WORDS[] = {{"bind", bind_word},
                                  {"hold", hold_word},
                                  {"bind-retry", bind_retry_word},
                                  {"connect", connect_word},

@@ -71,35 +71,6 @@ fn cgroups_that_a_container_makes_for_itself_keep_no_other_from_being_tracked() 
 }
 
 #[test]
-fn records_that_others_write_without_end_hide_no_birth_and_no_end() -> Result<()> {
-    let Some(world) = World::here("a storm", Around::Network)? else { return Ok(()) };
-    let mut storms = Vec::new();
-    for name in ["first", "second", "third"] {
-        let pod = Pod::run(&world.containerd, PodSpec::new("macula", name))?;
-        let ready = pod.ready("ready")?;
-        let spec = ContainerSpec::new("storm", &["/victim", "bind-storm", "/pod/ready"]);
-        let started = pod.start(&spec, 0)?;
-        ready.wait_alone()?;
-        storms.push((pod, started));
-    }
-    for name in ["a", "b", "c"] {
-        let pod = Pod::run(&world.containerd, PodSpec::new("macula", name))?;
-        let dies = ContainerSpec::new("gateway", &["/victim", "segfault", "0"]);
-        pod.crash_loop(0, |attempt| pod.start(&dies, attempt))?;
-        let told = Crash::wait(&world, "macula", name, "gateway", 0)?;
-        ensure!(told.cause() == "segfault", "cause is {}", told.cause());
-    }
-    let health = missed(&world)?;
-    ensure!(health["births"] == 0 && health["recent"] == false, "{health}");
-    let alive = world.agent.get("/live", "*/*")?;
-    ensure!(alive.status == 200, "{}", alive.body);
-    for (pod, started) in &storms {
-        pod.stop(&started.id, 0)?;
-    }
-    Ok(())
-}
-
-#[test]
 fn a_crowd_of_processes_keeps_no_other_from_being_tracked() -> Result<()> {
     let Some(world) = World::here("a crowd", Around::Network)? else { return Ok(()) };
     let crowd = Pod::run(&world.containerd, PodSpec::new("macula", "crowd"))?;

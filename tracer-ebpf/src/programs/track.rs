@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Levels between a watched root and a cgroup made under it that are looked at.
-const LEVELS: usize = 24;
+const LEVELS: usize = 9;
 
 /// Where a cgroup stands.
 pub struct Place {
