@@ -21,11 +21,21 @@ ulimit -n 1048576
 export TRACER_TEST_THROW_AWAY_MACHINE=1 TRACER_TEST_PRIVILEGED=required
 export TRACER_TEST_SMALL_MACHINE=1
 export TRACER_BIN=/usr/bin/tracer TRACER_VICTIMS=/victims TRACER_CRASH_SCHEMA=/crash.schema.json
+# Linux 6.1 verifies the programs for ten seconds at each load on an emulated processor: what the recorder of failed calls
+# alone tells is left to 6.12 there.
+skip=""
+case "$(uname -r) $(grep -m 1 'model name' /proc/cpuinfo)" in
+6.1.*TCG*)
+    for family in network files limits loader exceptions exits; do skip="$skip --skip $family::"; done
+    ;;
+esac
 echo "@vm booted $(uname -r)"
 NO_COLOR=1 tracer doctor
 for suite in @SUITES@; do
     echo "@vm begin $suite"
-    "/tests/$suite" @FILTERS@ < /dev/null 2>&1
+    # Each word of $skip is an argument.
+    # shellcheck disable=SC2086
+    "/tests/$suite" @FILTERS@ $skip < /dev/null 2>&1
     echo "@vm end $suite $?"
 done
 echo "@vm off"
