@@ -6,7 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    capture::event::{Exec, Process, ProcessId, Stream, Words},
+    capture::{
+        decode::golden,
+        event::{Exec, Stream, Words},
+    },
     diagnose::facts::model::SenderFact,
 };
 
@@ -30,26 +33,7 @@ fn arguments(input: &[&str]) -> Vec<String> {
 }
 
 fn event(what: What) -> Event {
-    let process = Process {
-        id: ProcessId { pid: 1, start_ns: 0 },
-        tid: 1,
-        container_pid: 1,
-        agent_pid: None,
-        parent_pid: 0,
-        uid: 0,
-        gid: 0,
-        cgroup: 1,
-        pid_ns: 1,
-        seccomp: false,
-        comm: "app".into(),
-        tracked: true,
-        root: true,
-        runtime_init: false,
-        kernel_thread: false,
-        below_root: None,
-        above: None,
-    };
-    Event { time_ns: 0, cgroup: 1, process, what }
+    Event { time_ns: 0, cgroup: 1, process: golden::process(), what }
 }
 
 /// Each line holds one secret, `hunter2`, `s3cr3t-of-ours` or a made-up key, in `<>`.

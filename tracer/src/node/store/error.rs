@@ -42,27 +42,21 @@ pub enum StoreError {
 impl StoreError {
     /// Of opening to write: whether it may do later, as when a disk has room again. A folder stays one.
     pub(super) fn may_pass(&self) -> bool {
-        match self {
-            Self::Open { source, .. } => {
-                source.sqlite_error().is_none_or(|it| it.extended_code != SQLITE_CANTOPEN_ISDIR)
-            }
-            Self::Absent(_)
-            | Self::Irregular(_)
-            | Self::Newer { .. }
-            | Self::Older { .. }
-            | Self::Ambiguous { .. }
-            | Self::Thread(_)
-            | Self::Sqlite(_)
-            | Self::Json(_) => false,
-        }
+        let is_folder = |error: &rusqlite::Error| {
+            error.sqlite_error().is_some_and(|it| it.extended_code == SQLITE_CANTOPEN_ISDIR)
+        };
+        self.of_opening().is_some_and(|error| !is_folder(error))
     }
-}
 
-impl StoreError {
     /// Of opening to write: whether the file is a store that was damaged, or none at all.
     pub(super) fn is_damage(&self) -> bool {
+        self.of_opening().is_some_and(is_damage)
+    }
+
+    /// What SQLite said when the store was opened.
+    fn of_opening(&self) -> Option<&rusqlite::Error> {
         match self {
-            Self::Open { source, .. } => is_damage(source),
+            Self::Open { source, .. } => Some(source),
             Self::Absent(_)
             | Self::Irregular(_)
             | Self::Newer { .. }
@@ -70,7 +64,7 @@ impl StoreError {
             | Self::Ambiguous { .. }
             | Self::Thread(_)
             | Self::Sqlite(_)
-            | Self::Json(_) => false,
+            | Self::Json(_) => None,
         }
     }
 }
